@@ -1,0 +1,59 @@
+// The atomics that lock-free code uses. Model tests define RONDO_MODEL_ATOMICS as the name of a header that
+// provides the same names in rondo::detail, so that they can walk through every interleaving (tests/model/).
+#pragma once
+
+#ifdef RONDO_MODEL_ATOMICS
+#include RONDO_MODEL_ATOMICS
+#else
+
+#include <atomic>
+#include <cstdint>
+
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define RONDO_TSAN 1
+#endif
+#if __has_feature(address_sanitizer)
+#define RONDO_ASAN 1
+#endif
+#endif
+#if defined(__SANITIZE_THREAD__) && !defined(RONDO_TSAN)
+#define RONDO_TSAN 1
+#endif
+#if defined(__SANITIZE_ADDRESS__) && !defined(RONDO_ASAN)
+#define RONDO_ASAN 1
+#endif
+
+namespace rondo::detail {
+
+template <class T>
+using atomic = std::atomic<T>;
+
+inline constexpr auto relaxed = std::memory_order_relaxed;
+inline constexpr auto acquire = std::memory_order_acquire;
+inline constexpr auto release = std::memory_order_release;
+inline constexpr auto acq_rel = std::memory_order_acq_rel;
+inline constexpr auto seq_cst = std::memory_order_seq_cst;
+
+/// A full fence between a store and a later load of another location (Dekker's pattern).
+/// ThreadSanitizer does not model fences: there it is a read-modify-write of one shared word, which orders the same
+/// pairs and shows the sanitizer an edge it understands.
+inline void fence_seq_cst() noexcept {
+#ifdef RONDO_TSAN
+    static std::atomic<std::uint32_t> word{0};
+    word.fetch_add(1, std::memory_order_seq_cst);
+#else
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+#endif
+}
+
+inline void cpu_relax() noexcept {
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    asm volatile("yield");
+#endif
+}
+
+}  // namespace rondo::detail
+#endif

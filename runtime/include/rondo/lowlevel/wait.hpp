@@ -1,0 +1,218 @@
+// The door through which channels, locks and actors reach the scheduler: how a tasklet, or a plain thread, waits.
+//
+// Waiter: whoever can wait (a tasklet or a plain thread). It waits for one thing at a time; several parties may reach
+// for it at once (a partner, a timer, a stop request), and one compare-and-swap on `word` decides.
+//
+//   word      {generation:32 | outcome:8 | flags:8}
+//   state     who may leave it          how                              next
+//   closed    the owner's worker        publish: CAS release, after      open
+//                                       the tasklet has left its stack
+//   open      partner, timer, stop      claim(): CAS acq_rel             closed, with an outcome
+//
+// I1  `open` only after the tasklet has left its stack: a winner never resumes a running tasklet.
+// I2  The winner, and nobody else, calls resume(), once, after it has moved the value.
+// I3  A node is in at most one list and is only touched under that list's lock; the owner unlinks it under the lock
+//     before its frame ends (unlink), so nobody holds a pointer to a dead node.
+// I4  A stop request that finds the word closed only sets the stop flag; publish then fails, and the post-switch action
+//     claims the wait for the stop. So no stop is lost (Dekker's pattern, within one word).
+// I5  A timer is put into its wheel, and the word opened, under the wheel's lock; it fires under the same lock.
+//     So it neither fires before the wait is open nor after cancel() has returned.
+// Progress: claim() is lock-free; it retries only when a stop flag arrives in between.
+// Checked:  tests/model/wait_word_test.cpp walks through every interleaving of owner, partner, timer and stop.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+#include <rondo/detail/atomic.hpp>
+#include <rondo/error.hpp>
+#include <rondo/lowlevel/spin_lock.hpp>
+
+namespace rondo::lowlevel {
+
+/// Why a wait ended.
+enum class wake : std::uint8_t {
+    none,
+    ready,        ///< a partner has done what was waited for
+    closed,       ///< the object was closed
+    timed_out,    ///< the `until` of this wait has passed
+    stopped,      ///< the waiter was asked to stop: unlink, then raise()
+    deadline,     ///< a deadline around the call has passed (rondo::within): unlink, then raise()
+};
+
+/// What is waited for: shown in dumps and deadlock reports.
+enum class wait_kind : std::uint8_t {
+    none, send, receive, select, join, sleep, mutex, shared_mutex, condition, semaphore, event, wait_group, barrier,
+    latch, once, scope, blocking, yield, work_queue, mailbox, reply, other
+};
+
+using time_point = std::chrono::steady_clock::time_point;
+inline constexpr time_point no_deadline = time_point::max();
+
+class waiter;
+
+/// The wait record: object and kind, and who holds it, if known.
+struct wait_site {
+    wait_kind kind = wait_kind::other;
+    const void* object = nullptr;
+    const waiter* holder = nullptr;
+};
+
+/// Whoever can wait: the base of a tasklet's descriptor and of a plain thread's record. Not for users to make.
+class waiter {
+public:
+    static constexpr std::uint64_t open_flag = 1;
+    static constexpr std::uint64_t stop_flag = 2;
+    static constexpr std::uint64_t shield_flag = 4;     // this wait is not ended by a stop
+
+    rondo::detail::atomic<std::uint64_t> word{0};
+    rondo::detail::atomic<const void*> wait_object{nullptr};
+    rondo::detail::atomic<const waiter*> wait_holder{nullptr};
+    rondo::detail::atomic<std::int64_t> wait_since_ns{0};
+    std::int64_t deadline_ns = INT64_MAX;               ///< rondo::within; steady clock; touched by the owner only
+    rondo::detail::atomic<wait_kind> kind{wait_kind::none};
+    std::uint8_t is_tasklet = 0;
+    std::uint8_t shield = 0;                            ///< > 0: waits are not ended by a stop (scope ends)
+
+    static constexpr std::uint32_t generation_of(std::uint64_t w) noexcept { return static_cast<std::uint32_t>(w >> 32); }
+    static constexpr wake outcome_of(std::uint64_t w) noexcept { return static_cast<wake>((w >> 8) & 0xff); }
+
+    /// True for the one caller that ends the wait `generation` with `outcome`; that caller must call resume().
+    bool claim(std::uint32_t generation, wake outcome) noexcept {
+        auto w = word.load(rondo::detail::relaxed);
+        while (generation_of(w) == generation && (w & open_flag)) {
+            const auto next = (w & ~(open_flag | shield_flag | 0xff00)) | (static_cast<std::uint64_t>(outcome) << 8);
+            // acq_rel: acquire pairs with the publishing CAS, so that the claimer sees the frame as its owner left it;
+            // release hands on what the claimer wrote before. relaxed on failure: a loser reads nothing.
+            if (word.compare_exchange_weak(w, next, rondo::detail::acq_rel, rondo::detail::relaxed)) return true;
+        }
+        return false;
+    }
+    [[nodiscard]] bool stop_requested() const noexcept { return word.load(rondo::detail::relaxed) & stop_flag; }
+};
+
+/// One waiter's entry in a wait list; lives in the waiting frame. One wait may own several (select).
+struct wait_node {
+    wait_node* prev = nullptr;
+    wait_node* next = nullptr;
+    waiter* who = nullptr;
+    std::uint32_t generation = 0;
+    bool linked = false;
+    std::uint8_t tag = 0;          ///< free for the owner of the list
+    void* slot = nullptr;          ///< free for the owner of the list: where the value goes to or comes from
+
+    explicit wait_node(waiter& w) noexcept
+        : who(&w), generation(waiter::generation_of(w.word.load(rondo::detail::relaxed)) + 1) {}
+    wait_node(const wait_node&) = delete;
+    wait_node& operator=(const wait_node&) = delete;
+
+    bool claim(wake outcome) noexcept { return who->claim(generation, outcome); }
+};
+
+/// Waiters in order of arrival. No lock of its own: its owner's spin lock guards it. All operations O(1).
+class wait_list {
+public:
+    [[nodiscard]] bool empty() const noexcept { return head_ == nullptr; }
+    [[nodiscard]] wait_node* front() const noexcept { return head_; }
+    [[nodiscard]] std::size_t size() const noexcept { return size_; }
+
+    void push_back(wait_node& n) noexcept {
+        n.prev = tail_;
+        n.next = nullptr;
+        (tail_ ? tail_->next : head_) = &n;
+        tail_ = &n;
+        n.linked = true;
+        ++size_;
+    }
+    void erase(wait_node& n) noexcept {
+        (n.prev ? n.prev->next : head_) = n.next;
+        (n.next ? n.next->prev : tail_) = n.prev;
+        n.linked = false;
+        --size_;
+    }
+    /// Takes the first waiter whose wait is still open and ends it with `outcome`; those that a timer or a stop
+    /// has claimed already are dropped on the way. nullptr: nobody waits. The caller must resume() the result.
+    wait_node* claim_front(wake outcome) noexcept {
+        while (wait_node* n = head_) {
+            erase(*n);
+            if (n->claim(outcome)) return n;
+        }
+        return nullptr;
+    }
+
+private:
+    wait_node* head_ = nullptr;
+    wait_node* tail_ = nullptr;
+    std::size_t size_ = 0;
+};
+
+/// Where a resumed tasklet goes.
+enum class placement : std::uint8_t {
+    next,    ///< this worker's next slot: it runs as soon as the current tasklet suspends
+    tail     ///< the tail of this worker's run queue
+};
+
+/// To be called first by every operation that may suspend, before it takes its lock.
+///
+/// Gives the calling tasklet's waiter, or the calling thread's. Counts the operation against the fairness budget and
+/// yields when it is used up. Makes sure that a suspension cannot fail for want of a stack.
+/// Throws: `stopped` (a stop was requested; unless shielded), `out_of_memory` (no stack to go on with).
+/// Suspends: when the budget of the slice is used up.
+waiter& enter();
+
+/// Like enter(), for operations that never suspend (try_...): no budget, no stop, no stack.
+waiter& self() noexcept;
+
+/// For waits that may not fail: makes sure that a suspension has a stack to go on with; waits for memory if need be.
+void ensure_stack() noexcept;
+
+/// Suspends the calling tasklet, or blocks the calling thread, until somebody claims the wait and calls resume().
+///
+/// Call it with `lock` held and the node(s) linked; it is unlocked once the tasklet has left its stack. Returns the
+/// outcome, without throwing; on timed_out, stopped and deadline a node may still be linked: call unlink().
+wake suspend(waiter& me, const wait_site& site, spin_lock* lock, time_point until = no_deadline) noexcept;
+
+/// As suspend(), and runs `other` (claimed by the caller, a tasklet) on this worker at once.
+wake suspend_into(waiter& me, waiter& other, const wait_site& site, spin_lock* lock,
+                  time_point until = no_deadline) noexcept;
+
+/// Takes the node out of its list if it is still there. Call it when suspend() did not return ready.
+inline void unlink(spin_lock& lock, wait_list& list, wait_node& node) noexcept {
+    lock.lock();
+    if (node.linked) list.erase(node);
+    lock.unlock();
+}
+
+/// Throws what `outcome` says: stopped or deadline. Returns for the others.
+void raise(wake outcome);
+
+/// The time that timeouts are measured in: the steady clock, or the virtual one of a testing world.
+[[nodiscard]] time_point now() noexcept;
+
+/// Makes a claimed waiter go on. From any thread. Never suspends.
+void resume(waiter& who, placement where = placement::next) noexcept;
+
+/// Makes a claimed waiter go on now: it takes over this worker, and the calling tasklet goes to the tail of the run
+/// queue. Falls back to resume(who, next) where that is impossible (plain thread, other runtime, budget used up).
+/// Suspends: yes. Does not look for a stop.
+void resume_now(waiter& who) noexcept;
+
+/// Ends the current wait of `who` with a stop, and lets its later waits end the same way. From any thread, for as long
+/// as the caller knows that `who` lives.
+void request_stop(waiter& who) noexcept;
+
+/// While it lives, the waits of the calling tasklet are not ended by a stop or by a deadline.
+class shield {
+public:
+    shield() noexcept : me_(self()), deadline_(me_.deadline_ns) { ++me_.shield; me_.deadline_ns = INT64_MAX; }
+    ~shield() { --me_.shield; me_.deadline_ns = deadline_; }
+    shield(const shield&) = delete;
+    shield& operator=(const shield&) = delete;
+
+private:
+    waiter& me_;
+    std::int64_t deadline_;
+};
+
+}  // namespace rondo::lowlevel

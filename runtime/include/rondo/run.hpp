@@ -1,0 +1,182 @@
+// Runtimes: where tasklets run. `run` makes one for a program; `runtime` is for embedding.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <iosfwd>
+#include <memory>
+#include <optional>
+#include <source_location>
+#include <utility>
+#include <vector>
+
+#include <rondo/tasklet.hpp>
+
+namespace rondo {
+
+/// Where a runtime takes its time and its chances from. The default is the steady clock and a generator per worker;
+/// a testing world puts virtual time and a seed here, and the same program runs in it.
+class environment {
+public:
+    virtual ~environment() = default;
+    virtual lowlevel::time_point now() noexcept = 0;
+    virtual std::uint64_t random() noexcept = 0;
+    /// Which of `ready` tasklets of a worker runs next, counted from the oldest. Less than `ready`.
+    virtual std::size_t choose(std::size_t ready) noexcept = 0;
+};
+
+struct runtime_options {
+    /// 0: $RONDO_WORKERS, else one per usable core (affinity mask and cgroup CPU quotas respected).
+    unsigned workers = 0;
+    bool pin = false;                                ///< bind each worker to a core
+    std::size_t stack_bytes = 0;                     ///< default stack of a tasklet; 0: 64 KiB (256 KiB under sanitizers)
+    std::size_t stack_memory_bytes = 0;              ///< at most so much address space for stacks; 0: no limit
+    std::size_t spawn_backlog = 256;                 ///< unstarted tasklets per worker before spawn yields
+    /// Called in the dying tasklet with an exception that nobody can join any more. Unset: the exception comes out of
+    /// `run`, `run_until_idle` or `shutdown`; if none of these is ever called, the runtime's destructor prints it.
+    std::function<void(std::exception_ptr, const tasklet_info&)> on_unhandled = {};
+    environment* world = nullptr;                    ///< for tests: virtual time and seeded chance
+    bool force_migration = false;                    ///< for tests: resumed tasklets go to another worker when possible
+};
+
+struct worker_stats {
+    std::uint64_t spawned = 0, finished = 0, dispatched = 0, steals = 0, switches = 0, parks = 0, inline_joins = 0;
+};
+/// Counters since the runtime began; taken while it runs, so they may be some operations apart.
+struct runtime_stats {
+    std::size_t workers = 0;
+    std::uint64_t spawned = 0, finished = 0, dispatched = 0, steals = 0, switches = 0, parks = 0, wakes = 0,
+                  inline_joins = 0;
+    std::size_t live = 0;                            ///< tasklets that have not ended
+    std::size_t stacks = 0;                          ///< made so far; they are reused
+    std::vector<worker_stats> per_worker;
+};
+
+struct idle_report {
+    std::size_t finished = 0;                        ///< tasklets that ended since the last report
+    std::vector<tasklet_info> parked;                ///< those that wait for something
+    std::vector<std::exception_ptr> errors;          ///< exceptions that nobody joined
+};
+
+/// Workers, their queues and their tasklets. Any number of them in a process; they share nothing.
+class runtime {
+public:
+    /// Starts the workers. Throws: usage_error (an option out of range, RONDO_WORKERS not a number), out_of_memory,
+    /// std::system_error (no thread).
+    explicit runtime(runtime_options options = {});
+    /// As shutdown() without a limit, so that no destructor is skipped.
+    ~runtime();
+    runtime(const runtime&) = delete;
+    runtime& operator=(const runtime&) = delete;
+
+    /// As rondo::spawn, from any thread. Throws usage_error after shutdown().
+    template <class F, class... Args>
+        requires detail::callable<F, Args...>
+    auto spawn(F&& f, Args&&... args) {
+        return detail::spawn_plain(&*scheduler_, std::source_location::current(), std::forward<F>(f),
+                                   std::forward<Args>(args)...);
+    }
+    template <class F>
+        requires detail::callable<F>
+    auto spawn(F&& f, std::source_location where = std::source_location::current()) {
+        return detail::spawn_plain(&*scheduler_, where, std::forward<F>(f));
+    }
+    template <class F, class... Args>
+        requires detail::callable<F, Args...>
+    auto spawn(const spawn_options& options, F&& f, Args&&... args) {
+        return detail::spawn_in(&*scheduler_, options, std::forward<F>(f), std::forward<Args>(args)...);
+    }
+
+    /// Runs f as a tasklet and returns its result once f and every tasklet of the runtime have ended. Blocks the
+    /// thread; not from inside a tasklet (usage_error). Throws what f threw, else the first exception that nobody
+    /// joined, else `deadlock` if tasklets are left that nothing can wake.
+    template <class F>
+        requires detail::callable<F>
+    auto run(F&& f, std::source_location where = std::source_location::current()) -> detail::result_of_call<F> {
+        check_may_block("runtime::run");
+        auto main = spawn(spawn_options{.name = "main", .where = where}, std::forward<F>(f));
+        wait_for_end(main.ref());
+        return main.join();
+    }
+
+    /// Lets everything run until nothing can go on without the outside (Stackless's run()). Sleeping tasklets count as
+    /// able to go on. Blocks the calling thread.
+    idle_report run_until_idle();
+
+    /// Waits up to `drain` for the tasklets to end, then asks those left to stop and waits again as long; gives those
+    /// that would not end. No tasklet can be spawned from outside afterwards. Blocks the calling thread.
+    std::vector<tasklet_info> shutdown(std::chrono::steady_clock::duration drain = std::chrono::seconds(5));
+
+    [[nodiscard]] runtime_stats stats() const;
+    /// Every live tasklet, one line each, with the backtraces of suspended ones. A snapshot, taken while it runs.
+    void dump(std::ostream& to) const;
+    [[nodiscard]] std::vector<tasklet_info> tasklets() const;
+    [[nodiscard]] unsigned workers() const noexcept;
+
+    /// For the library.
+    [[nodiscard]] detail::scheduler& impl() noexcept { return *scheduler_; }
+
+private:
+    void check_may_block(const char* call) const;
+    void wait_for_end(detail::task_ref main);
+    struct deleter {
+        void operator()(detail::scheduler*) const noexcept;
+    };
+    std::unique_ptr<detail::scheduler, deleter> scheduler_;
+};
+
+/// Runs f as the main tasklet of a runtime of its own; see runtime::run.
+template <class F>
+    requires detail::callable<F>
+auto run(const runtime_options& options, F&& f, std::source_location where = std::source_location::current())
+    -> detail::result_of_call<F> {
+    runtime rt(options);
+    return rt.run(std::forward<F>(f), where);
+}
+template <class F>
+    requires detail::callable<F>
+auto run(F&& f, std::source_location where = std::source_location::current()) -> detail::result_of_call<F> {
+    return run(runtime_options{}, std::forward<F>(f), where);
+}
+
+/// Runs f on a helper thread and suspends the calling tasklet meanwhile, so that a blocking call does not hold up this
+/// worker. Gives f's result or throws what it threw. f must not call anything that suspends. Not ended by a stop: the
+/// system call cannot be. On a plain thread: runs f right there.
+template <class F>
+    requires detail::callable<F>
+auto blocking(F&& f) -> detail::result_of_call<F>;
+
+namespace detail {
+void run_blocking(void (*call)(void*), void* data);
+}
+
+template <class F>
+    requires detail::callable<F>
+auto blocking(F&& f) -> detail::result_of_call<F> {
+    using R = detail::result_of_call<F>;
+    struct frame {
+        F& f;
+        std::optional<detail::stored_t<R>> result;
+        std::exception_ptr error;
+    } data{f, {}, {}};
+    detail::run_blocking(
+        [](void* p) {
+            auto& d = *static_cast<frame*>(p);
+            try {
+                if constexpr (std::is_void_v<R>) d.f();
+                else if constexpr (std::is_lvalue_reference_v<R>) d.result = std::addressof(d.f());
+                else d.result.emplace(d.f());
+            } catch (...) {
+                d.error = std::current_exception();
+            }
+        },
+        &data);
+    if (data.error) std::rethrow_exception(data.error);
+    if constexpr (std::is_lvalue_reference_v<R>) return **data.result;
+    else if constexpr (!std::is_void_v<R>) return std::move(*data.result);
+}
+
+}  // namespace rondo

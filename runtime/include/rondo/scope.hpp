@@ -1,0 +1,213 @@
+// Scopes: children end before the scope does; the first failure stops the rest and comes out of the scope.
+#pragma once
+
+#include <chrono>
+#include <exception>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include <rondo/tasklet.hpp>
+#include <rondo/time.hpp>
+
+namespace rondo {
+
+/// A scope's deadline passed before its children had ended; they were stopped.
+class deadline_exceeded : public error {
+public:
+    deadline_exceeded() : error("the scope's deadline passed before all its tasklets had ended; they were stopped") {}
+};
+
+struct scope_options {
+    std::optional<std::chrono::steady_clock::duration> deadline = {};   ///< for the scope and all its children
+};
+
+/// The children of a scope. Made by rondo::scope; safe from any tasklet and thread while the scope lasts.
+class group {
+public:
+    explicit group(const void* = nullptr) noexcept {}
+    group(const group&) = delete;
+    group& operator=(const group&) = delete;
+    ~group() = default;
+
+    /// As rondo::spawn, with this scope as the child's end. The handle may be joined, or dropped. After stop() the child
+    /// ends before it begins.
+    template <class F, class... Args>
+        requires detail::callable<F, Args...>
+    auto spawn(const spawn_options& options, F&& f, Args&&... args) {
+        using call = detail::bound_call<std::decay_t<F>, std::decay_t<Args>...>;
+        auto bound = [&] {
+            if constexpr (sizeof...(Args) == 0) return call{std::forward<F>(f)};
+            else return call{std::forward<F>(f), std::tuple<std::decay_t<Args>...>(std::forward<Args>(args)...)};
+        };
+        membership link(*this);
+        member<call> whole{std::move(link), bound()};
+        child* c = whole.link.me;
+        detail::task& t = detail::make_task(nullptr, options.where, std::move(whole));
+        if (!options.name.empty() || options.stack_bytes) detail::name_task(t, options.name, options.stack_bytes);
+        const detail::task_ref ref{&t, t.id.load(detail::relaxed)};
+        tasklet<std::invoke_result_t<call&>> handle(ref);
+        if (is_stopping(*c, ref)) detail::stop_task(ref);
+        detail::submit_task(t, nullptr);
+        return handle;
+    }
+    template <class F>
+        requires detail::callable<F>
+    auto spawn(F&& f, call_site where = call_site::current()) {
+        return spawn(spawn_options{.where = where}, std::forward<F>(f));
+    }
+    template <class F, class A>
+        requires detail::callable<F, A>
+    auto spawn(F&& f, A&& a, call_site where = call_site::current()) {
+        return spawn(spawn_options{.where = where}, std::forward<F>(f), std::forward<A>(a));
+    }
+    template <class F, class A, class B, class... More>
+        requires detail::callable<F, A, B, More...>
+    auto spawn(F&& f, A&& a, B&& b, More&&... more) {
+        return spawn(spawn_options{}, std::forward<F>(f), std::forward<A>(a), std::forward<B>(b),
+                     std::forward<More>(more)...);
+    }
+
+    /// Asks all children, present and future, to stop. Suspends: never.
+    void stop();
+    [[nodiscard]] bool stop_requested() const noexcept;
+    /// Children that have not ended; a snapshot.
+    [[nodiscard]] std::size_t size() const noexcept;
+
+    /// For the library: records a failure (the first counts) and stops the rest.
+    void fail(std::exception_ptr error);
+    /// For the library: waits for all children, then throws the first failure, or the stop or deadline that came.
+    void finish(bool own_deadline_passed, const detail::deadline_scope* own_deadline);
+
+private:
+    struct child {
+        child* prev = nullptr;
+        child* next = nullptr;
+        detail::task_ref ref;
+    };
+    // Leaves the group when it dies, after the callable beside it.
+    struct membership {
+        group* in;
+        child* me;
+        explicit membership(group& g) : in(&g), me(g.enroll()) {}
+        membership(membership&& other) noexcept : in(other.in), me(std::exchange(other.me, nullptr)) {}
+        membership& operator=(membership&&) = delete;
+        ~membership() {
+            if (me) in->leave(me);
+        }
+    };
+    template <class Call>
+    struct member {
+        membership link;                          // destroyed last
+        Call call;
+        decltype(auto) operator()() {
+            try {
+                return call();
+            } catch (const stopped&) {
+                throw;
+            } catch (...) {
+                link.in->child_failed();
+                throw;
+            }
+        }
+    };
+    child* enroll();
+    void leave(child* c) noexcept;
+    void child_failed();
+    bool is_stopping(child& c, detail::task_ref ref) noexcept;
+
+    mutable lowlevel::spin_lock lock_;
+    lowlevel::wait_list waiting_;
+    child* children_ = nullptr;
+    std::size_t live_ = 0;
+    bool stopping_ = false;
+    std::exception_ptr first_;
+};
+
+/// Calls f(group&) and returns what it returns, once every tasklet of the group has ended.
+///
+/// The first exception, of f or of a child, stops the rest and is rethrown here; later ones are dropped. A stop or a
+/// deadline that reaches the calling tasklet stops the children too. So children may refer to the caller's locals.
+/// Suspends: until all children have ended. Throws: as said; deadline_exceeded when the scope's own deadline passed.
+template <class F>
+    requires std::invocable<F&, group&>
+auto scope(const scope_options& options, F&& f) -> std::invoke_result_t<F&, group&> {
+    using R = std::invoke_result_t<F&, group&>;
+    group g;
+    std::optional<detail::deadline_scope> deadline;
+    if (options.deadline) deadline.emplace(detail::deadline_after(*options.deadline));
+    bool passed = false;
+    std::optional<detail::stored_t<R>> result;
+    try {
+        if constexpr (std::is_void_v<R>) f(g);
+        else if constexpr (std::is_lvalue_reference_v<R>) result.emplace(std::addressof(f(g)));
+        else result.emplace(f(g));
+    } catch (const detail::deadline_passed&) {
+        passed = true;
+        if (!deadline || !deadline->is_mine()) g.fail(std::current_exception());
+    } catch (...) {
+        g.fail(std::current_exception());
+    }
+    g.finish(passed, deadline ? &*deadline : nullptr);
+    if constexpr (std::is_lvalue_reference_v<R>) return **result;
+    else if constexpr (!std::is_void_v<R>) return std::move(*result);
+}
+template <class F>
+    requires std::invocable<F&, group&>
+auto scope(F&& f) -> std::invoke_result_t<F&, group&> {
+    return scope(scope_options{}, std::forward<F>(f));
+}
+
+/// Runs all of them at once; gives their results as a tuple (void ones as std::monostate-like detail::nothing). The
+/// first failure stops the rest and is rethrown.
+template <class... F>
+    requires(detail::callable<F> && ...)
+auto all(F&&... f) {
+    return scope([&](group& g) {
+        auto handles = std::make_tuple(g.spawn(std::forward<F>(f))...);
+        const auto get = [](auto& h) {
+            if constexpr (std::is_void_v<typename std::decay_t<decltype(h)>::result_type>) {
+                h.join();
+                return detail::nothing{};
+            } else {
+                return h.join();
+            }
+        };
+        return std::apply([&](auto&... h) { return std::tuple{get(h)...}; }, handles);
+    });
+}
+
+/// Runs all of them at once; gives the result of the first to end, stops the others and waits until they have ended.
+template <class F, class... More>
+    requires(detail::callable<F> && (detail::callable<More> && ...) &&
+             (std::same_as<detail::result_of_call<F>, detail::result_of_call<More>> && ...))
+auto race(F&& f, More&&... more) -> detail::result_of_call<F> {
+    using R = detail::result_of_call<F>;
+    std::optional<detail::stored_t<R>> winner;
+    lowlevel::spin_lock lock;
+    scope([&](group& g) {
+        const auto run = [&](auto&& call) {
+            g.spawn([&winner, &lock, &g, call = std::forward<decltype(call)>(call)]() mutable {
+                if constexpr (std::is_void_v<R>) {
+                    call();
+                    std::lock_guard hold(lock);
+                    if (!winner) winner.emplace();
+                } else {
+                    auto value = call();
+                    std::lock_guard hold(lock);
+                    if (!winner) winner.emplace(std::move(value));
+                }
+                g.stop();
+            });
+        };
+        run(std::forward<F>(f));
+        (run(std::forward<More>(more)), ...);
+    });
+    if (!winner) throw stopped();
+    if constexpr (!std::is_void_v<R>) return std::move(*winner);
+}
+
+}  // namespace rondo

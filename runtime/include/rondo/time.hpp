@@ -1,0 +1,59 @@
+// Deadlines that reach every wait inside a call. (sleep_for and sleep_until are in tasklet.hpp.)
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <type_traits>
+
+#include <rondo/tasklet.hpp>
+
+namespace rondo {
+namespace detail {
+
+/// Sets the calling waiter's deadline to the earlier of its own and `until`; restores it at the end.
+class deadline_scope {
+public:
+    explicit deadline_scope(lowlevel::time_point until) noexcept;
+    ~deadline_scope();
+    deadline_scope(const deadline_scope&) = delete;
+    deadline_scope& operator=(const deadline_scope&) = delete;
+    /// Is it this scope's own deadline that has passed, rather than one further out?
+    [[nodiscard]] bool is_mine() const noexcept;
+
+private:
+    lowlevel::waiter& me_;
+    std::int64_t outer_, mine_;
+};
+
+lowlevel::time_point deadline_after(std::chrono::steady_clock::duration d) noexcept;
+
+}  // namespace detail
+
+/// Calls f with a deadline that reaches every call inside it that waits, however deep: it throws something that no
+/// catch (std::exception&) holds, and `within` returns nullopt (for a void f: false). f runs in the calling tasklet
+/// or thread. Computing is not interrupted; see checkpoint(). Nested deadlines: the earliest counts.
+template <class F>
+    requires detail::callable<F>
+auto within_until(lowlevel::time_point until, F&& f) {
+    using R = detail::result_of_call<F>;
+    detail::deadline_scope scope(until);
+    try {
+        if constexpr (std::is_void_v<R>) {
+            f();
+            return true;
+        } else {
+            return std::optional<std::remove_cvref_t<R>>(f());
+        }
+    } catch (const detail::deadline_passed&) {
+        if (!scope.is_mine()) throw;
+    }
+    if constexpr (std::is_void_v<R>) return false;
+    else return std::optional<std::remove_cvref_t<R>>();
+}
+template <class F>
+    requires detail::callable<F>
+auto within(std::chrono::steady_clock::duration d, F&& f) {
+    return within_until(detail::deadline_after(d), std::forward<F>(f));
+}
+
+}  // namespace rondo

@@ -1,0 +1,72 @@
+// Helper threads for rondo::blocking: as many as there are calls under way, kept for the next ones.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace rondo::detail {
+
+class blocking_threads {
+public:
+    struct job {
+        void (*call)(void*);
+        void* data;
+        void (*done)(void*);
+        void* whom;
+    };
+
+    ~blocking_threads() {
+        {
+            std::lock_guard hold(lock_);
+            ending_ = true;
+        }
+        changed_.notify_all();
+        for (auto& t : threads_) t.join();
+    }
+
+    /// Throws std::system_error when no thread can be had and none exists.
+    void submit(const job& j) {
+        std::lock_guard hold(lock_);
+        if (waiting_ <= jobs_.size()) {
+            try {
+                threads_.emplace_back([this] { work(); });
+            } catch (const std::system_error&) {
+                if (threads_.empty()) throw;          // else one of those there will come to it
+            }
+        }
+        jobs_.push_back(j);
+        changed_.notify_one();
+    }
+    std::size_t size() {
+        std::lock_guard hold(lock_);
+        return threads_.size();
+    }
+
+private:
+    void work() {
+        std::unique_lock hold(lock_);
+        for (;;) {
+            ++waiting_;
+            changed_.wait(hold, [this] { return ending_ || !jobs_.empty(); });
+            --waiting_;
+            if (jobs_.empty()) return;
+            const job j = jobs_.front();
+            jobs_.pop_front();
+            hold.unlock();
+            j.call(j.data);
+            j.done(j.whom);
+            hold.lock();
+        }
+    }
+    std::mutex lock_;
+    std::condition_variable changed_;
+    std::deque<job> jobs_;
+    std::size_t waiting_ = 0;
+    bool ending_ = false;
+    std::vector<std::thread> threads_;
+};
+
+}  // namespace rondo::detail

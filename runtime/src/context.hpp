@@ -1,0 +1,78 @@
+// The one place that switches stacks. It keeps what belongs to the code that leaves: registers (Boost.Context), the
+// C++ exception state (__cxa_get_globals: without it a `throw;` after a switch inside a catch rethrows somebody else's
+// exception), errno; and it tells AddressSanitizer and ThreadSanitizer.
+//
+// Who leaves gives a departure: an action that runs on the stack arrived at, once the stack left behind is quiet.
+// Only that action may show the leaving tasklet to others (seam: post-switch action).
+#pragma once
+
+#include <boost/context/detail/fcontext.hpp>
+
+#include <cerrno>
+#include <cstdint>
+
+#include "stack_arena.hpp"
+
+#ifdef RONDO_ASAN
+#include <sanitizer/asan_interface.h>
+#include <sanitizer/common_interface_defs.h>
+#endif
+#ifdef RONDO_TSAN
+#include <sanitizer/tsan_interface.h>
+#endif
+
+namespace rondo::detail {
+
+class worker;
+
+/// The layout of what __cxa_get_globals() points to (Itanium C++ ABI).
+struct exception_globals {
+    void* caught;
+    unsigned uncaught;
+};
+
+/// What belongs to this thread and must not be looked up again by code that may have moved to another one.
+struct thread_state {
+    exception_globals* exceptions;
+    int* error_number;
+};
+
+struct departure {
+    void (*after)(departure&, void* left) noexcept = nullptr;
+    worker* by = nullptr;                // the worker that switches: the arriving side learns from it where it is
+};
+
+using fcontext = boost::context::detail::fcontext_t;
+using boost::context::detail::transfer_t;
+
+inline void arrive(transfer_t from) noexcept {
+    auto* d = static_cast<departure*>(from.data);
+    if (d->after) d->after(*d, from.fctx);
+}
+
+/// Goes to `to` on stack `dest`. Returns when somebody switches back, possibly on another worker: the one returned.
+/// for_good: nobody will; then it does not return.
+inline worker* switch_stacks(thread_state here, fcontext to, [[maybe_unused]] stack& dest, departure& d,
+                             [[maybe_unused]] bool for_good, thread_state (*state_of)(worker*)) noexcept {
+    const exception_globals exceptions = *here.exceptions;
+    const int error_number = *here.error_number;
+#ifdef RONDO_ASAN
+    void* fake = nullptr;
+    __sanitizer_start_switch_fiber(for_good ? nullptr : &fake, dest.base, dest.size);
+#endif
+#ifdef RONDO_TSAN
+    __tsan_switch_to_fiber(dest.tsan_fiber, 0);
+#endif
+    const transfer_t from = boost::context::detail::jump_fcontext(to, &d);
+#ifdef RONDO_ASAN
+    __sanitizer_finish_switch_fiber(fake, nullptr, nullptr);
+#endif
+    worker* now = static_cast<departure*>(from.data)->by;
+    arrive(from);
+    const thread_state there = state_of(now);
+    *there.exceptions = exceptions;
+    *there.error_number = error_number;
+    return now;
+}
+
+}  // namespace rondo::detail

@@ -1,0 +1,100 @@
+// Who is searching, who is parked, and how nobody sleeps through work.
+//
+//   counts_   {version:32 | unparked:16 | searching:16}; one line, written only on these transitions
+//   parked_   a bit for each parked worker; whoever clears a bit wakes that worker and counts it as searching
+//
+// Lost wake-ups cannot happen (Dekker's pattern). Producer: write a queue; full fence; read counts_. Parker: leave
+// counts_ (read-modify-write); full fence; read all queues. One of the two sees the other's write. A producer that
+// sees a searcher need not wake: the last searcher re-checks all queues after it has left counts_, and a searcher that
+// finds work wakes the next one (the chain).
+// At most one wake is under way per burst: nobody wakes while somebody searches. So a burst costs its producer one
+// system call (6 to 13 us), and the number of awake workers doubles with each round of the chain.
+// `version` moves at every unpark; "all parked" seen twice with the same version means: parked all the time between.
+// Checked:  tests/model/idle_workers_test.cpp, tests/stress.
+#pragma once
+
+#include <bit>
+#include <cstdint>
+#include <memory>
+
+#include <rondo/detail/atomic.hpp>
+
+namespace rondo::detail {
+
+class idle_workers {
+public:
+    static constexpr int nobody = -1;
+
+    explicit idle_workers(unsigned workers)
+        : workers_(workers), words_((workers + 63) / 64), parked_(new atomic<std::uint64_t>[(workers + 63) / 64]) {
+        for (unsigned i = 0; i < words_; ++i) parked_[i].store(0, relaxed);
+        counts_.store(static_cast<std::uint64_t>(workers) << 16, relaxed);
+    }
+
+    /// After work has been published: the worker that the caller must unpark, already counted as searching; or nobody.
+    int to_wake() noexcept {
+        fence_seq_cst();                          // keeps the caller's queue write apart from the load below
+        const auto c = counts_.load(relaxed);
+        if (searching(c) != 0 || unparked(c) == workers_) return nobody;
+        return take_parked();
+    }
+    /// The same without looking for searchers.
+    int take_parked() noexcept {
+        for (unsigned i = 0; i < words_; ++i) {
+            auto bits = parked_[i].load(relaxed);
+            while (bits) {
+                const auto lowest = bits & (~bits + 1);
+                // acq_rel: the one who clears the bit owns the wake-up.
+                const auto before = parked_[i].fetch_and(~lowest, acq_rel);
+                if (before & lowest) {
+                    counts_.fetch_add(unpark_one + search_one, seq_cst);
+                    return static_cast<int>(i * 64 + static_cast<unsigned>(std::countr_zero(lowest)));
+                }
+                bits = before & ~lowest;
+            }
+        }
+        return nobody;
+    }
+
+    /// False: enough others search already.
+    bool begin_search() noexcept {
+        const auto c = counts_.load(relaxed);
+        if (2 * searching(c) >= unparked(c) && searching(c) != 0) return false;
+        counts_.fetch_add(search_one, seq_cst);
+        return true;
+    }
+    /// True: the caller was the last searcher; if it found work it must wake another.
+    bool end_search() noexcept { return searching(counts_.fetch_sub(search_one, seq_cst)) == 1; }
+
+    /// The caller must re-check every queue afterwards, and then wait for its token, or take itself back.
+    void park(unsigned me, bool was_searching) noexcept {
+        parked_[me / 64].fetch_or(bit(me), seq_cst);
+        counts_.fetch_sub(unpark_count + (was_searching ? search_one : 0), seq_cst);
+        fence_seq_cst();                          // keeps leaving apart from the caller's look at the queues
+    }
+    /// True: the caller is awake again, counted as searching. False: somebody is waking it: the token will come.
+    bool take_back(unsigned me) noexcept {
+        if (!(parked_[me / 64].fetch_and(~bit(me), acq_rel) & bit(me))) return false;
+        counts_.fetch_add(unpark_one + search_one, seq_cst);
+        return true;
+    }
+
+    [[nodiscard]] std::uint64_t snapshot() const noexcept { return counts_.load(seq_cst); }
+    static bool all_parked(std::uint64_t c) noexcept { return unparked(c) == 0; }
+    [[nodiscard]] bool somebody_searches() const noexcept { return searching(counts_.load(relaxed)) != 0; }
+    [[nodiscard]] bool somebody_parked() const noexcept { return unparked(counts_.load(relaxed)) != workers_; }
+
+private:
+    static constexpr std::uint64_t search_one = 1;
+    static constexpr std::uint64_t unpark_count = 1ull << 16;
+    static constexpr std::uint64_t unpark_one = unpark_count + (1ull << 32);     // and a new version
+    static unsigned searching(std::uint64_t c) noexcept { return static_cast<unsigned>(c & 0xffff); }
+    static unsigned unparked(std::uint64_t c) noexcept { return static_cast<unsigned>((c >> 16) & 0xffff); }
+    static std::uint64_t bit(unsigned i) noexcept { return 1ull << (i % 64); }
+
+    alignas(64) atomic<std::uint64_t> counts_;
+    unsigned workers_, words_;
+    std::unique_ptr<atomic<std::uint64_t>[]> parked_;
+};
+
+}  // namespace rondo::detail

@@ -1,0 +1,208 @@
+// What the machine offers: cores, quotas, threads; and the message when a tasklet overflows its stack.
+#include <dirent.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <sstream>
+#include <string>
+
+#include <fmt/format.h>
+#include <tbb/info.h>
+
+#include "scheduler.hpp"
+
+namespace rondo::detail {
+namespace {
+
+// CPU quota of one cgroup folder, in cores; infinity: none.
+double quota_at(const std::string& folder) {
+    std::string quota, period;
+    if (std::ifstream v2(folder + "/cpu.max"); v2 >> quota >> period) {
+        if (quota == "max") return INFINITY;
+        return std::atof(quota.c_str()) / std::max(1.0, std::atof(period.c_str()));
+    }
+    std::ifstream q(folder + "/cpu.cfs_quota_us"), p(folder + "/cpu.cfs_period_us");
+    double a = -1, b = 0;
+    if (q >> a && p >> b && a > 0 && b > 0) return a / b;
+    return INFINITY;
+}
+
+// The tightest quota of this process's cgroup and all its ancestors.
+double cgroup_quota() {
+    double tightest = INFINITY;
+    std::ifstream mine("/proc/self/cgroup");
+    for (std::string line; std::getline(mine, line);) {
+        const auto first = line.find(':'), second = line.find(':', first + 1);
+        if (second == std::string::npos) continue;
+        const auto controllers = line.substr(first + 1, second - first - 1);
+        if (!controllers.empty() && ("," + controllers + ",").find(",cpu,") == std::string::npos) continue;
+        auto path = line.substr(second + 1);
+        const std::string root = controllers.empty() ? "/sys/fs/cgroup" : "/sys/fs/cgroup/cpu";
+        for (;;) {
+            tightest = std::min(tightest, quota_at(root + (path == "/" ? "" : path)));
+            const auto slash = path.rfind('/');
+            if (path.empty() || path == "/" || slash == std::string::npos) break;
+            path = slash == 0 ? "/" : path.substr(0, slash);
+        }
+    }
+    return tightest;
+}
+
+cpu_set_t allowed_cores() {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    if (::sched_getaffinity(0, sizeof set, &set) != 0) CPU_SET(0, &set);
+    return set;
+}
+
+}  // namespace
+
+unsigned usable_cores() {
+    const cpu_set_t set = allowed_cores();
+    auto n = static_cast<double>(CPU_COUNT(&set));
+    n = std::min(n, static_cast<double>(std::max(1, tbb::info::default_concurrency())));
+    n = std::min(n, std::ceil(cgroup_quota()));
+    return static_cast<unsigned>(std::max(1.0, n));
+}
+
+unsigned workers_wanted(const runtime_options& o) {
+    constexpr unsigned most = 1024;
+    if (o.workers > most) throw usage_error(fmt::format("runtime_options::workers is {}: at most {}", o.workers, most));
+    if (o.workers) return o.workers;
+    if (const char* text = std::getenv("RONDO_WORKERS"); text && *text) {
+        unsigned n = 0;
+        const char* end = text + std::strlen(text);
+        const auto [last, problem] = std::from_chars(text, end, n);
+        if (problem != std::errc() || last != end || n == 0 || n > most)
+            throw usage_error(fmt::format("RONDO_WORKERS is \"{}\": give a number from 1 to {}, or unset it", text, most));
+        return n;
+    }
+    static const unsigned cores = usable_cores();
+    return cores;
+}
+
+void pin_to_core(unsigned worker_index) {
+    const cpu_set_t set = allowed_cores();
+    auto nth = static_cast<int>(worker_index) % std::max(1, CPU_COUNT(&set));
+    for (int core = 0; core < CPU_SETSIZE; ++core)
+        if (CPU_ISSET(core, &set) && nth-- == 0) {
+            cpu_set_t one;
+            CPU_ZERO(&one);
+            CPU_SET(core, &one);
+            ::pthread_setaffinity_np(::pthread_self(), sizeof one, &one);
+            return;
+        }
+}
+
+atomic<int>& blocked_foreign_threads() noexcept {
+    static atomic<int> n{0};
+    return n;
+}
+
+std::size_t foreign_threads(std::size_t own_threads) {
+    std::size_t all = 0;
+    if (DIR* d = ::opendir("/proc/self/task")) {
+        while (const dirent* e = ::readdir(d)) all += e->d_name[0] != '.';
+        ::closedir(d);
+    }
+    auto known = own_threads + static_cast<std::size_t>(std::max(0, blocked_foreign_threads().load(relaxed)));
+#ifdef RONDO_TSAN
+    known += 1;                                   // the sanitizer's own background thread
+#endif
+    return all > known ? all - known : 0;
+}
+
+// ---------------------------------------------------------------------------------------------- stack overflow
+
+namespace {
+
+struct sigaction previous_segv, previous_bus;
+
+void put(const char* text) noexcept { (void)!::write(2, text, std::strlen(text)); }
+void put_number(std::uint64_t n) noexcept {
+    char digits[24];
+    char* at = digits + sizeof digits;
+    *--at = 0;
+    do *--at = static_cast<char>('0' + n % 10);
+    while (n /= 10);
+    put(at);
+}
+
+// On the alternate stack. Only writes; then lets the fault happen again, so that the core shows the true place.
+void on_fault(int signal, siginfo_t* info, void* context) {
+    worker* w = worker::current();
+    task* t = w ? w->running : nullptr;
+    if (t && stack_arena::in_guard(w->standing_on(), info->si_addr)) {
+        auto* extra = t->extra.load(relaxed);
+        put("rondo: stack overflow in tasklet ");
+        put_number(t->id.load(relaxed));
+        if (extra && !extra->name.empty()) {
+            put(" \"");
+            put(extra->name.c_str());
+            put("\"");
+        }
+        put(", spawned at ");
+        put(t->where.file_name());
+        put(":");
+        put_number(t->where.line());
+        put(": its stack has ");
+        put_number(w->standing_on().size);
+        put(" bytes; give it more with spawn({.stack_bytes = ...}, ...) or runtime_options::stack_bytes\n");
+        ::signal(signal, SIG_DFL);
+        return;
+    }
+    const struct sigaction& before = signal == SIGSEGV ? previous_segv : previous_bus;
+    if (before.sa_flags & SA_SIGINFO) return before.sa_sigaction(signal, info, context);
+    if (before.sa_handler != SIG_DFL && before.sa_handler != SIG_IGN) return before.sa_handler(signal);
+    ::signal(signal, SIG_DFL);
+}
+
+constexpr std::size_t signal_stack_bytes = 64 * 1024;
+
+}  // namespace
+
+void install_overflow_handler() {
+    static const bool once = [] {
+        struct sigaction ours {};
+        ours.sa_sigaction = &on_fault;
+        ours.sa_flags = SA_SIGINFO | SA_ONSTACK;
+        ::sigemptyset(&ours.sa_mask);
+        ::sigaction(SIGSEGV, &ours, &previous_segv);
+        ::sigaction(SIGBUS, &ours, &previous_bus);
+        return true;
+    }();
+    (void)once;
+}
+
+void* alternate_signal_stack_begin() {
+    stack_t before{};
+    if (::sigaltstack(nullptr, &before) == 0 && !(before.ss_flags & SS_DISABLE)) return nullptr;   // a sanitizer's
+    void* memory = ::mmap(nullptr, signal_stack_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) return nullptr;
+    stack_t ours{};
+    ours.ss_sp = memory;
+    ours.ss_size = signal_stack_bytes;
+    ::sigaltstack(&ours, nullptr);
+    return memory;
+}
+
+void alternate_signal_stack_end(void* memory) noexcept {
+    if (!memory) return;
+    stack_t none{};
+    none.ss_flags = SS_DISABLE;
+    ::sigaltstack(&none, nullptr);
+    ::munmap(memory, signal_stack_bytes);
+}
+
+}  // namespace rondo::detail

@@ -1,0 +1,224 @@
+// What a person reads about tasklets: lists, dumps, backtraces of suspended ones.
+#include <dlfcn.h>
+
+#include <cxxabi.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <mutex>
+
+#include <fmt/format.h>
+
+#include <rondo/tasklet_info.hpp>
+
+#include "scheduler.hpp"
+
+#ifdef RONDO_HAVE_LIBBACKTRACE
+#include <backtrace.h>
+#endif
+
+namespace rondo {
+
+const char* to_string(tasklet_state state) noexcept {
+    switch (state) {
+        case tasklet_state::fresh: return "not started";
+        case tasklet_state::ready: return "ready";
+        case tasklet_state::running: return "running";
+        case tasklet_state::suspended: return "suspended";
+        case tasklet_state::done: return "done";
+    }
+    return "?";
+}
+
+std::string describe(const tasklet_info& info) {
+    std::string line = fmt::format("tasklet {}", info.id);
+    if (!info.name.empty()) line += fmt::format(" \"{}\"", info.name);
+    line += fmt::format(", {}", to_string(info.state));
+    if (!info.waits_for.empty()) line += fmt::format(", waits for {}", info.waits_for);
+    if (!info.held_by.empty()) line += fmt::format(" (held by {})", info.held_by);
+    if (const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(info.waited).count(); ms >= 100)
+        line += fmt::format(" since {:.1f} s", static_cast<double>(ms) / 1000);
+    line += fmt::format("; spawned at {}", info.spawn_site);
+    return line;
+}
+
+namespace detail {
+namespace {
+
+const char* to_string(lowlevel::wait_kind k) noexcept {
+    using enum lowlevel::wait_kind;
+    switch (k) {
+        case none: return "";
+        case send: return "a receiver on channel";
+        case receive: return "a sender on channel";
+        case select: return "select";
+        case join: return "the end of tasklet";
+        case sleep: return "sleep";
+        case mutex: return "mutex";
+        case shared_mutex: return "shared_mutex";
+        case condition: return "condition_variable";
+        case semaphore: return "semaphore";
+        case event: return "event";
+        case wait_group: return "wait_group";
+        case barrier: return "barrier";
+        case latch: return "latch";
+        case once: return "once";
+        case scope: return "the children of a scope";
+        case blocking: return "a blocking call";
+        case yield: return "";
+        case work_queue: return "work_queue";
+        case mailbox: return "mailbox";
+        case reply: return "a reply";
+        case other: return "something";
+    }
+    return "?";
+}
+
+std::string name_of(const lowlevel::waiter* who) {
+    if (!who) return {};
+    if (!who->is_tasklet) return "a plain thread";
+    auto& t = *const_cast<task*>(static_cast<const task*>(who));
+    std::lock_guard hold(t.guard);
+    const auto id = t.id.load(relaxed);
+    if (!id) return {};
+    auto* extra = t.extra.load(relaxed);
+    return extra && !extra->name.empty() ? fmt::format("tasklet {} \"{}\"", id, extra->name) : fmt::format("tasklet {}", id);
+}
+
+std::string symbol(const void* pc) {
+    std::string text;
+#ifdef RONDO_HAVE_LIBBACKTRACE
+    static backtrace_state* state = backtrace_create_state(nullptr, 1, [](void*, const char*, int) {}, nullptr);
+    if (state)
+        backtrace_pcinfo(
+            state, reinterpret_cast<std::uintptr_t>(pc) - 1,
+            [](void* out, std::uintptr_t, const char* file, int line, const char* function) {
+                if (!function) return 0;
+                int status = 0;
+                char* name = abi::__cxa_demangle(function, nullptr, nullptr, &status);
+                auto& s = *static_cast<std::string*>(out);
+                s = name ? name : function;
+                std::free(name);
+                if (file) s += fmt::format(" ({}:{})", file, line);
+                return 1;
+            },
+            [](void*, const char*, int) {}, &text);
+    if (!text.empty()) return text;
+#endif
+    Dl_info info;
+    if (::dladdr(pc, &info) && info.dli_sname) {
+        int status = 0;
+        char* name = abi::__cxa_demangle(info.dli_sname, nullptr, nullptr, &status);
+        text = name ? name : info.dli_sname;
+        std::free(name);
+    } else {
+        text = fmt::format("{}", pc);
+    }
+    return text;
+}
+
+// Reads another tasklet's stack by its frame pointers. It may be resumed meanwhile: then the frames are nonsense, but
+// every read stays inside its stack.
+#if defined(__clang__)
+[[gnu::noinline, clang::no_sanitize("address", "thread", "undefined")]]
+#else
+[[gnu::noinline, gnu::no_sanitize_address, gnu::no_sanitize_thread, gnu::no_sanitize_undefined]]
+#endif
+std::size_t walk(const task& t, const void** frames, std::size_t most) noexcept {
+#if defined(__x86_64__)
+    const stack* on = t.on;
+    const char* context = static_cast<const char*>(t.context);
+    if (!on || !context) return 0;
+    const char* low = on->limit();
+    const char* high = on->base + on->size - 2 * sizeof(void*);
+    if (context < low || context + 0x48 > high) return 0;
+    // Boost.Context's saved registers on x86-64: rbp at +38h, rip at +40h.
+    const char* rbp = *reinterpret_cast<const char* const*>(context + 0x38);
+    frames[0] = *reinterpret_cast<const void* const*>(context + 0x40);
+    std::size_t n = 1;
+    while (n < most && rbp >= low && rbp <= high && reinterpret_cast<std::uintptr_t>(rbp) % 8 == 0) {
+        frames[n] = *reinterpret_cast<const void* const*>(rbp + 8);
+        if (!frames[n]) break;
+        ++n;
+        const char* up = *reinterpret_cast<const char* const*>(rbp);
+        if (up <= rbp) break;
+        rbp = up;
+    }
+    return n;
+#else
+    (void)t, (void)frames, (void)most;
+    return 0;
+#endif
+}
+
+}  // namespace
+
+std::vector<std::string> backtrace_of(const task& t) {
+    const void* frames[64];
+    const auto n = walk(t, frames, 64);
+    std::vector<std::string> out;
+    for (std::size_t i = 0; i < n; ++i) out.push_back(symbol(frames[i]));
+    return out;
+}
+
+std::vector<tasklet_info> scheduler::list(bool with_backtraces) const {
+    std::vector<tasklet_info> all;
+    const auto now = const_cast<scheduler*>(this)->now_ns();
+    constexpr std::size_t most_backtraces = 200;
+    tasks.for_each([&](task& t) {
+        tasklet_info info;
+        const lowlevel::waiter* holder = nullptr;
+        {
+            std::lock_guard hold(t.guard);
+            info.id = t.id.load(acquire);
+            const auto state = t.state.load(acquire);
+            if (!info.id || state == task::phase::free || state == task::phase::finished) return;
+            info.parent = t.parent;
+            if (auto* extra = t.extra.load(relaxed)) info.name = extra->name;
+            info.spawn_site = fmt::format("{}:{} ({})", t.where.file_name(), t.where.line(), t.where.function_name());
+            const auto word = t.word.load(acquire);
+            const auto kind = t.kind.load(relaxed);
+            if (state == task::phase::fresh) {
+                info.state = tasklet_state::fresh;
+            } else if (word & lowlevel::waiter::open_flag) {
+                info.state = tasklet_state::suspended;
+                info.waits_for = to_string(kind);
+                if (auto* object = t.wait_object.load(relaxed); object && kind != lowlevel::wait_kind::join)
+                    info.waits_for += fmt::format(" {}", object);
+                holder = t.wait_holder.load(relaxed);
+                info.waited = std::chrono::nanoseconds(now - t.wait_since_ns.load(relaxed));
+                if (info.waited.count() < 0) info.waited = {};
+            } else {
+                info.state = tasklet_state::ready;
+                if (t.above.load(relaxed)) {
+                    info.state = tasklet_state::suspended;
+                    info.waits_for = "the end of";
+                    holder = t.above.load(relaxed);
+                }
+            }
+            if (info.state == tasklet_state::suspended && with_backtraces && all.size() < most_backtraces)
+                info.backtrace = backtrace_of(t);
+        }
+        if (holder) {
+            const auto name = name_of(holder);
+            if (info.waits_for == "the end of tasklet" || info.waits_for == "the end of") info.waits_for = "the end of " + name;
+            else info.held_by = name;
+        }
+        all.push_back(std::move(info));
+    });
+    for (auto& w : workers)
+        if (task* t = w->running)
+            for (auto& info : all)
+                if (info.id == t->id.load(relaxed) && info.state == tasklet_state::ready) info.state = tasklet_state::running;
+    std::sort(all.begin(), all.end(), [](auto& a, auto& b) { return a.id < b.id; });
+    return all;
+}
+
+void expectation_failed(const char* what, std::source_location where) noexcept {
+    std::fprintf(stderr, "rondo: %s:%u: this must hold: %s\n", where.file_name(), where.line(), what);
+    std::abort();
+}
+
+}  // namespace detail
+}  // namespace rondo

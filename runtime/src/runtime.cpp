@@ -1,0 +1,83 @@
+#include <rondo/run.hpp>
+
+#include <ostream>
+
+#include <rondo/lowlevel/wait.hpp>
+
+#include "blocking_threads.hpp"
+#include "scheduler.hpp"
+
+namespace rondo {
+
+runtime::runtime(runtime_options options) : scheduler_(new detail::scheduler(std::move(options))) {}
+runtime::~runtime() = default;
+
+void runtime::deleter::operator()(detail::scheduler* s) const noexcept { delete s; }
+
+void runtime::check_may_block(const char* call) const {
+    detail::worker* w = detail::worker::current();
+    if (w && w->running)
+        throw usage_error(std::string(call) + " from inside a tasklet would hold up its worker: use rondo::spawn and "
+                                              "join, or rondo::scope");
+}
+void runtime::wait_for_end(detail::task_ref main) { scheduler_->wait_for_end(main); }
+
+idle_report runtime::run_until_idle() {
+    check_may_block("runtime::run_until_idle");
+    return scheduler_->run_until_idle();
+}
+std::vector<tasklet_info> runtime::shutdown(std::chrono::steady_clock::duration drain) {
+    check_may_block("runtime::shutdown");
+    return scheduler_->shutdown(drain);
+}
+runtime_stats runtime::stats() const { return scheduler_->stats(); }
+std::vector<tasklet_info> runtime::tasklets() const { return scheduler_->list(true); }
+unsigned runtime::workers() const noexcept { return static_cast<unsigned>(scheduler_->workers.size()); }
+
+void runtime::dump(std::ostream& to) const {
+    const auto all = scheduler_->list(true);
+    to << all.size() << " tasklets on " << workers() << " workers\n";
+    for (auto& info : all) {
+        to << describe(info) << '\n';
+        for (auto& frame : info.backtrace) to << "    at " << frame << '\n';
+    }
+}
+
+namespace detail {
+
+void run_blocking(void (*call)(void*), void* data) {
+    worker* w = worker::current();
+    if (!w || !w->running) return call(data);
+    scheduler& home = w->home;
+    lowlevel::waiter& me = lowlevel::enter();
+    lowlevel::shield until_done;                  // f works on our frame: we must not leave before it ends
+    struct shared {
+        lowlevel::spin_lock lock;
+        lowlevel::wait_node node;
+        scheduler& home;
+    } s{{}, lowlevel::wait_node(me), home};
+    // The lock is held until we have left our stack, so the helper cannot finish too early.
+    s.lock.lock();
+    home.operation_begins();
+    try {
+        home.blocking->submit({call, data,
+                               [](void* p) {
+                                   auto& done = *static_cast<shared*>(p);
+                                   scheduler& rt = done.home;
+                                   done.lock.lock();
+                                   lowlevel::waiter* who = done.node.claim(lowlevel::wake::ready) ? done.node.who : nullptr;
+                                   done.lock.unlock();
+                                   if (who) lowlevel::resume(*who, lowlevel::placement::tail);
+                                   rt.operation_ends();
+                               },
+                               &s});
+    } catch (...) {
+        s.lock.unlock();
+        home.operation_ends();
+        throw;
+    }
+    lowlevel::suspend(me, {lowlevel::wait_kind::blocking, nullptr, nullptr}, &s.lock);
+}
+
+}  // namespace detail
+}  // namespace rondo

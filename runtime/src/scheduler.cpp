@@ -1,0 +1,291 @@
+#include "scheduler.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <ostream>
+
+#include <fmt/format.h>
+
+#include <rondo/lowlevel/wait.hpp>
+
+#include "blocking_threads.hpp"
+
+namespace rondo::detail {
+namespace {
+
+std::size_t default_stack_bytes(const runtime_options& o) {
+    if (o.stack_bytes) {
+        if (o.stack_bytes > (std::size_t{1} << 30))
+            throw usage_error("runtime_options::stack_bytes: at most 1 GiB");
+        return o.stack_bytes;
+    }
+#if defined(RONDO_ASAN) || defined(RONDO_TSAN)
+    return 256 * 1024;
+#else
+    return 64 * 1024;
+#endif
+}
+
+}  // namespace
+
+scheduler::scheduler(runtime_options o)
+    : options(std::move(o)), alone(workers_wanted(options) == 1),
+      stacks(default_stack_bytes(options), options.stack_memory_bytes), tasks(*this), idle(workers_wanted(options)),
+      blocking(std::make_unique<blocking_threads>()) {
+    install_overflow_handler();
+    const unsigned n = workers_wanted(options);
+    for (unsigned i = 0; i < n; ++i) workers.push_back(std::make_unique<worker>(*this, i));
+    try {
+        for (unsigned i = 0; i < n; ++i)
+            threads_.emplace_back([this, i] {
+                if (options.pin) pin_to_core(i);
+                workers[i]->thread_main();
+            });
+    } catch (...) {
+        // Those that never started count as parked, so that the others can leave.
+        terminating.store(true, seq_cst);
+        for (auto& w : workers) w->unpark();
+        for (auto& t : threads_) t.join();
+        throw;
+    }
+}
+
+scheduler::~scheduler() {
+    closing.store(true, relaxed);
+    for (int round = 0; live() > 0; ++round) {
+        stop_everything();
+        wait_until_quiet(std::chrono::steady_clock::now() + std::chrono::milliseconds(round < 10 ? 10 : 1000), false);
+        if (round == 12) {
+            std::fputs("rondo: a runtime's destructor waits for tasklets that do not stop:\n", stderr);
+            for (auto& info : list(true)) std::fputs(("  " + describe(info) + "\n").c_str(), stderr);
+        }
+    }
+    for (auto& error : take_errors()) {
+        try {
+            std::rethrow_exception(error);
+        } catch (const std::exception& e) {
+            fmt::print(stderr, "rondo: a tasklet ended with an exception that nobody joined: {}\n", e.what());
+        } catch (...) {
+            fmt::print(stderr, "rondo: a tasklet ended with an exception that nobody joined\n");
+        }
+    }
+    blocking.reset();
+    terminating.store(true, seq_cst);
+    for (int w; (w = idle.take_parked()) >= 0;) workers[static_cast<std::size_t>(w)]->unpark();
+    for (auto& t : threads_) t.join();
+}
+
+std::int64_t scheduler::now_ns() noexcept {
+    const auto now = options.world ? options.world->now() : std::chrono::steady_clock::now();
+    return std::chrono::duration_cast<std::chrono::nanoseconds>(now.time_since_epoch()).count();
+}
+
+// ---------------------------------------------------------------------------------------------- work from outside
+
+void scheduler::inject(task& t) noexcept {
+    inject_to(next_inbox_.fetch_add(1, relaxed) % static_cast<unsigned>(workers.size()), t);
+}
+
+void scheduler::inject_to(unsigned i, task& t) noexcept {
+    workers[i]->inbox.push(&t);
+    wake_for_work();
+}
+
+void scheduler::wake_for_work() noexcept {
+    const int w = idle.to_wake();
+    if (w < 0) return;
+    wakes.fetch_add(1, relaxed);
+    workers[static_cast<std::size_t>(w)]->unpark();
+}
+
+void scheduler::report_unhandled(task& t) noexcept {
+    if (options.on_unhandled) {
+        try {
+            tasklet_info info;
+            info.id = t.id.load(relaxed);
+            info.parent = t.parent;
+            if (auto* extra = t.extra.load(relaxed)) info.name = extra->name;
+            info.state = tasklet_state::done;
+            info.spawn_site = fmt::format("{}:{}", t.where.file_name(), t.where.line());
+            options.on_unhandled(t.error, info);
+            return;
+        } catch (...) {                           // the handler's own error takes its place
+            t.error = std::current_exception();
+        }
+    }
+    std::lock_guard hold(lock_);
+    errors_.push_back(t.error);
+}
+
+std::vector<std::exception_ptr> scheduler::take_errors() {
+    std::lock_guard hold(lock_);
+    return std::exchange(errors_, {});
+}
+
+// ---------------------------------------------------------------------------------------------- quiet
+
+std::size_t scheduler::live() const noexcept {
+    std::uint64_t ended = 0, begun = 0;
+    for (auto& w : workers) ended += w->counters.finished.get();       // first, so that the difference never wraps
+    for (auto& w : workers) begun += w->counters.spawned.get();
+    begun += injected.load(seq_cst);
+    return begun > ended ? static_cast<std::size_t>(begun - ended) : 0;
+}
+
+bool scheduler::is_quiet(bool ignore_timers) const noexcept {
+    const auto c = idle.snapshot();
+    if (!idle_workers::all_parked(c) || quiet_version_.load(seq_cst) != c >> 32) return false;
+    if (outside_operations.load(seq_cst) != 0) return false;
+    for (auto& w : workers)
+        if (!w->inbox.empty() || (!ignore_timers && w->wheel.size() != 0)) return false;
+    return idle.snapshot() == c;
+}
+
+void scheduler::all_parked() noexcept {
+    quiet_version_.store(idle.snapshot() >> 32, seq_cst);
+    if (watchers_.load(seq_cst) != 0) {
+        { std::lock_guard hold(lock_); }
+        quiet_changed_.notify_all();
+    }
+}
+
+void scheduler::operation_ends() noexcept {
+    outside_operations.fetch_sub(1, seq_cst);
+    if (watchers_.load(seq_cst) != 0) {
+        { std::lock_guard hold(lock_); }
+        quiet_changed_.notify_all();
+    }
+}
+
+bool scheduler::wait_until_quiet(lowlevel::time_point until, bool ignore_timers) {
+    std::unique_lock hold(lock_);
+    watchers_.fetch_add(1, seq_cst);
+    bool quiet;
+    while (!(quiet = is_quiet(ignore_timers))) {
+        if (until == lowlevel::no_deadline) quiet_changed_.wait(hold);
+        else if (quiet_changed_.wait_until(hold, until) == std::cv_status::timeout) {
+            quiet = is_quiet(ignore_timers);
+            break;
+        }
+    }
+    watchers_.fetch_sub(1, seq_cst);
+    return quiet;
+}
+
+namespace {
+
+struct blocked_here {                             // this thread cannot wake anybody
+    blocked_here() { blocked_foreign_threads().fetch_add(1, relaxed); }
+    ~blocked_here() { blocked_foreign_threads().fetch_sub(1, relaxed); }
+};
+
+}  // namespace
+
+void scheduler::wait_for_end(task_ref main) {
+    const blocked_here mark;
+    auto pause = std::chrono::milliseconds(20);
+    for (;;) {
+        wait_until_quiet(lowlevel::no_deadline, false);
+        const auto before = idle.snapshot();
+        if (live() == 0 || foreign_threads(threads_.size() + blocking->size()) == 0) {
+            // Still as it was: so at one moment nobody ran, inside or outside, and that cannot change any more.
+            if (!is_quiet(false) || idle.snapshot() != before) continue;
+            const bool main_failed = task_done(main) && main.t->id.load(acquire) == main.id && main.t->error;
+            if (main_failed) return;              // run() joins it
+            if (auto errors = take_errors(); !errors.empty()) std::rethrow_exception(errors.front());
+            if (live() == 0) return;
+            throw make_deadlock();
+        }
+        // Everybody waits, but there are threads outside that may yet send, close or stop. Look again now and then.
+        std::unique_lock hold(lock_);
+        quiet_changed_.wait_for(hold, pause);
+        pause = std::min(pause * 2, std::chrono::milliseconds(1000));
+    }
+}
+
+deadlock scheduler::make_deadlock() const {
+    auto stuck = list(true);
+    std::string report = fmt::format("deadlock: {} tasklet{} can never go on, since nobody is left to wake {}:",
+                                     stuck.size(), stuck.size() == 1 ? "" : "s", stuck.size() == 1 ? "it" : "them");
+    std::size_t shown = 0;
+    for (auto& info : stuck) {
+        if (++shown > 100) {
+            report += fmt::format("\n  ... and {} more", stuck.size() - 100);
+            break;
+        }
+        report += "\n  " + describe(info);
+    }
+    return {report, std::move(stuck)};
+}
+
+idle_report scheduler::run_until_idle() {
+    const blocked_here mark;
+    wait_until_quiet(lowlevel::no_deadline, options.world != nullptr);
+    idle_report report;
+    std::uint64_t finished = 0;
+    for (auto& w : workers) finished += w->counters.finished.get();
+    {
+        std::lock_guard hold(lock_);
+        report.finished = static_cast<std::size_t>(finished - finished_before_);
+        finished_before_ = finished;
+    }
+    report.parked = list(false);
+    report.errors = take_errors();
+    return report;
+}
+
+void scheduler::stop_everything() noexcept {
+    tasks.for_each([](task& t) {
+        const auto id = t.id.load(acquire);
+        const auto state = t.state.load(acquire);
+        if (id != 0 && (state == task::phase::fresh || state == task::phase::started)) stop_task({&t, id});
+    });
+}
+
+std::vector<tasklet_info> scheduler::shutdown(std::chrono::steady_clock::duration drain) {
+    using clock = std::chrono::steady_clock;
+    closing.store(true, relaxed);
+    const auto ended = [this](lowlevel::time_point until) {
+        for (;;) {
+            const bool quiet = wait_until_quiet(until, false);
+            if (live() == 0) return true;
+            if (quiet && foreign_threads(threads_.size() + blocking->size()) == 0) return false;   // nobody will help
+            if (clock::now() >= until) return false;
+            std::unique_lock hold(lock_);
+            quiet_changed_.wait_until(hold, std::min(until, clock::now() + std::chrono::milliseconds(5)));
+        }
+    };
+    if (ended(clock::now() + drain)) return {};
+    const auto limit = clock::now() + std::max<clock::duration>(drain, std::chrono::milliseconds(100));
+    do {
+        stop_everything();                        // again and again: those that end may have spawned others
+        if (ended(std::min(limit, clock::now() + std::chrono::milliseconds(20)))) return {};
+    } while (clock::now() < limit);
+    return list(true);
+}
+
+runtime_stats scheduler::stats() const {
+    runtime_stats s;
+    s.workers = workers.size();
+    for (auto& w : workers) {
+        auto& c = w->counters;
+        worker_stats one{c.spawned.get(), c.finished.get(), c.dispatched.get(), c.steals.get(),
+                         c.switches.get(), c.parks.get(), c.inline_joins.get()};
+        s.spawned += one.spawned;
+        s.finished += one.finished;
+        s.dispatched += one.dispatched;
+        s.steals += one.steals;
+        s.switches += one.switches;
+        s.parks += one.parks;
+        s.inline_joins += one.inline_joins;
+        s.per_worker.push_back(one);
+    }
+    s.spawned += injected.load(relaxed);
+    s.wakes = wakes.load(relaxed);
+    s.live = live();
+    s.stacks = stacks.made();
+    return s;
+}
+
+}  // namespace rondo::detail

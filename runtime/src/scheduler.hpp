@@ -1,0 +1,97 @@
+// What the workers of one runtime share.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include <rondo/run.hpp>
+
+#include "idle_workers.hpp"
+#include "stack_arena.hpp"
+#include "task_pool.hpp"
+#include "worker.hpp"
+
+namespace rondo::lowlevel {
+/// After a stop request on a tasklet that was not waiting: ends the wait of the child that it runs as a plain call.
+void pass_stop_on(rondo::detail::task& t) noexcept;
+}  // namespace rondo::lowlevel
+
+namespace rondo::detail {
+
+class blocking_threads;
+
+class scheduler {
+public:
+    explicit scheduler(runtime_options options);
+    ~scheduler();
+
+    // ---- from any thread
+    void inject(task& t) noexcept;                        // a fresh or resumed tasklet from outside
+    void inject_to(unsigned worker_index, task& t) noexcept;
+    void wake_for_work() noexcept;                        // somebody parked, unless somebody searches
+    void report_unhandled(task& t) noexcept;
+    [[nodiscard]] std::int64_t now_ns() noexcept;
+
+    void wait_for_end(task_ref main);
+    idle_report run_until_idle();
+    std::vector<tasklet_info> shutdown(std::chrono::steady_clock::duration drain);
+    void stop_everything() noexcept;
+    [[nodiscard]] std::size_t live() const noexcept;
+    [[nodiscard]] std::vector<tasklet_info> list(bool with_backtraces) const;
+    [[nodiscard]] runtime_stats stats() const;
+    std::vector<std::exception_ptr> take_errors();
+
+    /// Blocks until nothing can go on by itself: no worker runs, no queue holds work, and (unless ignore_timers) no
+    /// timer is armed. False: `until` came first.
+    bool wait_until_quiet(lowlevel::time_point until, bool ignore_timers);
+    [[nodiscard]] bool is_quiet(bool ignore_timers) const noexcept;
+    void all_parked() noexcept;                           // called by the last worker to park
+    void operation_begins() noexcept { outside_operations.fetch_add(1, seq_cst); }
+    void operation_ends() noexcept;
+
+    runtime_options options;
+    const bool alone;                                     // one worker: no thieves, so no fences
+    stack_arena stacks;
+    task_pool tasks;
+    idle_workers idle;
+    std::vector<std::unique_ptr<worker>> workers;
+    atomic<bool> terminating{false};
+    atomic<bool> closing{false};                          // no more spawns from outside
+    atomic<bool> stopping{false};                         // every wait ends with a stop
+    atomic<std::uint64_t> injected{0};                    // spawned from outside
+    atomic<std::uint64_t> wakes{0};
+    atomic<std::uint32_t> outside_operations{0};          // blocking() calls under way: not quiet
+    std::unique_ptr<blocking_threads> blocking;
+
+private:
+    [[nodiscard]] deadlock make_deadlock() const;
+
+    std::vector<std::thread> threads_;
+    mutable std::mutex lock_;
+    std::condition_variable quiet_changed_;
+    atomic<std::uint64_t> quiet_version_{~0ull};          // counts_ of idle_workers when the last one found nothing
+    atomic<std::uint32_t> watchers_{0};
+    std::vector<std::exception_ptr> errors_;
+    std::uint64_t finished_before_ = 0;
+    atomic<unsigned> next_inbox_{0};
+};
+
+/// Usable cores: the affinity mask, cut down by the cgroup CPU quotas of this process and all ancestors.
+unsigned usable_cores();
+unsigned workers_wanted(const runtime_options& o);
+void pin_to_core(unsigned worker_index);
+/// Other threads in this process that may yet wake something: all but the caller and those that cannot.
+std::size_t foreign_threads(std::size_t own_threads);
+/// Threads of this process that are blocked inside Rondo without a limit of time.
+atomic<int>& blocked_foreign_threads() noexcept;
+void install_overflow_handler();
+void* alternate_signal_stack_begin();
+void alternate_signal_stack_end(void* memory) noexcept;
+std::vector<std::string> backtrace_of(const task& t);
+
+}  // namespace rondo::detail

@@ -1,0 +1,380 @@
+// How a tasklet, or a plain thread, waits: see lowlevel/wait.hpp for the protocol.
+#include <rondo/lowlevel/wait.hpp>
+
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <climits>
+#include <ctime>
+#include <thread>
+
+#include <rondo/tasklet.hpp>
+#include <rondo/time.hpp>
+
+#include "scheduler.hpp"
+
+namespace rondo::lowlevel {
+
+using rondo::detail::acq_rel;
+using rondo::detail::acquire;
+using rondo::detail::relaxed;
+using rondo::detail::release;
+using rondo::detail::seq_cst;
+using rondo::detail::scheduler;
+using rondo::detail::task;
+using rondo::detail::timer_entry;
+using rondo::detail::timer_wheel;
+using rondo::detail::worker;
+
+void detail::spin_wait(unsigned round) noexcept {
+    if (round < 100) rondo::detail::cpu_relax();
+    else std::this_thread::yield();        // the holder has lost its core
+}
+
+namespace {
+
+std::int64_t to_ns(time_point tp) noexcept {
+    return tp == no_deadline ? timer_wheel::never
+                             : std::chrono::duration_cast<std::chrono::nanoseconds>(tp.time_since_epoch()).count();
+}
+std::int64_t steady_now_ns() noexcept { return to_ns(std::chrono::steady_clock::now()); }
+
+// A plain thread's record. Its futex may be woken a moment after it has gone on, even ended: that is harmless.
+struct alignas(64) plain_thread : waiter {
+    rondo::detail::atomic<std::uint32_t> signal{0};
+    bool counted = false;               // among blocked_foreign_threads(); the waker takes it out before it signals
+};
+[[gnu::noinline]] plain_thread& this_thread_record() noexcept {
+    static thread_local plain_thread record;
+    return record;
+}
+
+task* running_tasklet(worker*& w) noexcept {
+    w = worker::current();
+    return w ? w->running : nullptr;
+}
+
+void note(waiter& me, const wait_site& site, std::int64_t since_ns) noexcept {
+    me.wait_object.store(site.object, relaxed);
+    me.wait_holder.store(site.holder, relaxed);
+    me.wait_since_ns.store(since_ns, relaxed);
+    me.kind.store(site.kind, relaxed);
+}
+
+// What runs on the stack arrived at, once the waiting tasklet has left its own.
+struct suspension : rondo::detail::departure {
+    task* me;
+    spin_lock* lock;
+    timer_entry* timer;
+};
+
+void publish(rondo::detail::departure& d, void* left) noexcept {
+    auto& s = static_cast<suspension&>(d);
+    task& me = *s.me;
+    worker& w = *s.by;
+    spin_lock* const lock = s.lock;               // once the word is open, `s` may be gone
+    timer_entry* const timer = s.timer;
+    task* const below = me.below;
+    me.context = left;
+    if (timer) {
+        w.wheel.lock();
+        w.wheel.insert_locked(*timer);
+    }
+    auto now = me.word.load(relaxed);
+    const auto generation = static_cast<std::uint32_t>(waiter::generation_of(now) + 1);
+    bool opened = false;
+    do {
+        if ((now & waiter::stop_flag) && !me.shield) break;
+        const auto next = (static_cast<std::uint64_t>(generation) << 32) | (now & waiter::stop_flag) |
+                          (me.shield ? waiter::shield_flag : 0) | waiter::open_flag;
+        // release: the claimer sees our frame. seq_cst: in one order with request_stop() on a tasklet below us.
+        opened = me.word.compare_exchange_weak(now, next, seq_cst, relaxed);
+    } while (!opened);
+    if (timer) w.wheel.unlock();
+    if (lock) lock->unlock();
+    if (!opened) {                                // a stop came first: it ends this wait
+        me.word.store((static_cast<std::uint64_t>(generation) << 32) | waiter::stop_flag |
+                          (static_cast<std::uint64_t>(wake::stopped) << 8),
+                      relaxed);
+        w.push_ready(me);
+        return;
+    }
+    // Joiners that run us as a plain call cannot be resumed before us: their stop is ours. The claim finds our wait
+    // still open, or does nothing.
+    for (task* b = below; b; b = b->below)
+        if (b->word.load(seq_cst) & waiter::stop_flag) {
+            if (me.claim(generation, wake::stopped)) w.push_ready(me);
+            break;
+        }
+}
+
+wake suspend_tasklet(worker& w, task& me, task* into, const wait_site& site, spin_lock* lock,
+                     time_point until) noexcept {
+    note(me, site, w.coarse_now_ns());
+    timer_entry timer;
+    suspension d;
+    d.after = &publish;
+    d.me = &me;
+    d.lock = lock;
+    d.timer = nullptr;
+    const auto until_ns = to_ns(until);
+    if (const auto first = std::min(until_ns, me.deadline_ns); first != timer_wheel::never) [[unlikely]] {
+        timer.deadline_ns = first;
+        timer.who = &me;
+        timer.generation = waiter::generation_of(me.word.load(relaxed)) + 1;
+        timer.outcome = me.deadline_ns <= until_ns ? wake::deadline : wake::timed_out;
+        d.timer = &timer;
+    }
+    worker::leave(w, d, into);
+    if (d.timer) timer_wheel::cancel(timer);
+    me.kind.store(wait_kind::none, relaxed);
+    // relaxed: whoever resumed us handed us over through a run queue, which orders it.
+    return waiter::outcome_of(me.word.load(relaxed));
+}
+
+wake block_thread(plain_thread& me, const wait_site& site, spin_lock* lock, time_point until) noexcept {
+    note(me, site, steady_now_ns());
+    const auto until_ns = to_ns(until);
+    const auto first = std::min(until_ns, me.deadline_ns);
+    const auto generation = waiter::generation_of(me.word.load(relaxed)) + 1;
+    me.signal.store(0, relaxed);
+    const bool unlimited = first == timer_wheel::never;
+    me.counted = unlimited;
+    if (unlimited) rondo::detail::blocked_foreign_threads().fetch_add(1, seq_cst);
+    me.word.store((static_cast<std::uint64_t>(generation) << 32) | waiter::open_flag, release);
+    if (lock) lock->unlock();
+    bool limited = !unlimited;
+    while (me.signal.load(acquire) == 0) {        // acquire: pairs with the release in resume()
+        timespec t{static_cast<time_t>(first / 1'000'000'000), static_cast<long>(first % 1'000'000'000)};
+        ::syscall(SYS_futex, &me.signal, FUTEX_WAIT_BITSET_PRIVATE, 0, limited ? &t : nullptr, nullptr,
+                  FUTEX_BITSET_MATCH_ANY);
+        if (limited && me.signal.load(acquire) == 0 && steady_now_ns() >= first) {
+            if (me.claim(static_cast<std::uint32_t>(generation),
+                         me.deadline_ns <= until_ns ? wake::deadline : wake::timed_out))
+                break;
+            limited = false;                      // somebody has claimed us and will signal
+        }
+    }
+    me.kind.store(wait_kind::none, relaxed);
+    return waiter::outcome_of(me.word.load(acquire));
+}
+
+// Leaves without a wait: the tasklet goes straight to the tail of the run queue.
+struct requeue : rondo::detail::departure {
+    task* me;
+};
+void publish_ready(rondo::detail::departure& d, void* left) noexcept {
+    auto& r = static_cast<requeue&>(d);
+    task& me = *r.me;
+    worker& w = *r.by;
+    me.context = left;
+    if (w.home.options.force_migration && w.home.workers.size() > 1)
+        w.home.inject_to((w.index + 1) % static_cast<unsigned>(w.home.workers.size()), me);
+    else
+        w.push_ready(me);
+}
+void requeue_current(worker& w, task& me, task* into) noexcept {
+    requeue d;
+    d.after = &publish_ready;
+    d.me = &me;
+    worker::leave(w, d, into);
+}
+
+void yield_tasklet(worker& w, task& me) noexcept {
+    w.budget = worker::slice_operations;
+    if (!w.has_spare_stack()) return;             // cannot leave; later, then
+    if (!w.others_are_ready() && !(w.home.options.force_migration && !w.home.alone)) return;
+    me.kind.store(wait_kind::yield, relaxed);
+    requeue_current(w, me, nullptr);
+    me.kind.store(wait_kind::none, relaxed);
+}
+
+void look_at_deadline(const waiter& me) {
+    if (me.deadline_ns != timer_wheel::never) [[unlikely]] {
+        worker* w = worker::current();
+        if ((w ? w->home.now_ns() : steady_now_ns()) >= me.deadline_ns) throw rondo::detail::deadline_passed();
+    }
+}
+
+}  // namespace
+
+waiter& enter() {
+    worker* w;
+    task* t = running_tasklet(w);
+    if (!t) {
+        plain_thread& me = this_thread_record();
+        look_at_deadline(me);
+        return me;
+    }
+    if (t->stop_requested() && !t->shield) [[unlikely]] throw stopped();
+    look_at_deadline(*t);
+    if (--w->budget < 0) [[unlikely]] {
+        yield_tasklet(*w, *t);
+        w = worker::current();
+    }
+    if (!w->has_spare_stack()) [[unlikely]]
+        throw out_of_memory("no memory for a stack to go on with while this tasklet waits; fewer suspended tasklets, "
+                            "a smaller spawn_options::stack_bytes or a larger limit would help");
+    return *t;
+}
+
+void ensure_stack() noexcept {
+    for (unsigned round = 0;; ++round) {
+        worker* w = worker::current();
+        if (!w || !w->running || w->has_spare_stack()) return;
+        detail::spin_wait(round);
+    }
+}
+
+time_point now() noexcept {
+    worker* w = worker::current();
+    return w ? time_point(std::chrono::nanoseconds(w->home.now_ns())) : std::chrono::steady_clock::now();
+}
+
+waiter& self() noexcept {
+    worker* w;
+    if (task* t = running_tasklet(w)) return *t;
+    return this_thread_record();
+}
+
+wake suspend(waiter& me, const wait_site& site, spin_lock* lock, time_point until) noexcept {
+    if (!me.is_tasklet) return block_thread(static_cast<plain_thread&>(me), site, lock, until);
+    return suspend_tasklet(*worker::current(), static_cast<task&>(me), nullptr, site, lock, until);
+}
+
+wake suspend_into(waiter& me, waiter& other, const wait_site& site, spin_lock* lock, time_point until) noexcept {
+    worker* w = worker::current();
+    if (!me.is_tasklet || !other.is_tasklet || static_cast<task&>(other).home != &w->home || w->budget <= 0 ||
+        w->home.options.force_migration) {
+        resume(other, placement::tail);
+        return suspend(me, site, lock, until);
+    }
+    return suspend_tasklet(*w, static_cast<task&>(me), &static_cast<task&>(other), site, lock, until);
+}
+
+void raise(wake outcome) {
+    if (outcome == wake::stopped) throw stopped();
+    if (outcome == wake::deadline) throw rondo::detail::deadline_passed();
+}
+
+void resume(waiter& who, placement where) noexcept {
+    if (!who.is_tasklet) {
+        auto& thread = static_cast<plain_thread&>(who);
+        // release: pairs with the acquire in block_thread(). After this store `who` may be gone.
+        rondo::detail::atomic<std::uint32_t>* signal = &thread.signal;
+        if (thread.counted) rondo::detail::blocked_foreign_threads().fetch_sub(1, seq_cst);
+        signal->store(1, release);
+        ::syscall(SYS_futex, signal, FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0);
+        return;
+    }
+    auto& t = static_cast<task&>(who);
+    worker* w = worker::current();
+    if (!w || &w->home != t.home) {
+        t.home->inject(t);
+    } else if (w->home.options.force_migration && !w->home.alone) {
+        w->home.inject_to((w->index + 1) % static_cast<unsigned>(w->home.workers.size()), t);
+    } else if (where == placement::next) {
+        w->push_next(t);
+    } else {
+        w->push_ready(t);
+    }
+}
+
+void resume_now(waiter& who) noexcept {
+    worker* w;
+    task* me = running_tasklet(w);
+    if (!me || !who.is_tasklet || static_cast<task&>(who).home != &w->home || w->budget <= 0 ||
+        w->home.options.force_migration || !w->has_spare_stack())
+        return resume(who, placement::tail);
+    requeue_current(*w, *me, &static_cast<task&>(who));
+}
+
+void request_stop(waiter& who) noexcept {
+    auto w = who.word.load(relaxed);
+    for (;;) {
+        const bool ends_wait = (w & waiter::open_flag) && !(w & waiter::shield_flag);
+        auto next = w | waiter::stop_flag;
+        if (ends_wait)
+            next = (next & ~(waiter::open_flag | std::uint64_t{0xff00})) |
+                   (static_cast<std::uint64_t>(wake::stopped) << 8);
+        if (who.word.compare_exchange_weak(w, next, seq_cst, relaxed)) {
+            if (ends_wait) return resume(who, placement::tail);
+            break;
+        }
+    }
+    if (who.is_tasklet) pass_stop_on(static_cast<task&>(who));
+}
+
+void pass_stop_on(task& t) noexcept {
+    // It runs a child as a plain call: the child is what waits, so its wait ends (the child's own flag stays clear).
+    for (task* above = t.above.load(seq_cst); above;) {
+        auto seen = above->word.load(seq_cst);
+        if (t.above.load(seq_cst) != above) return;       // it is over: `seen` may be another tasklet's
+        if (task* higher = above->above.load(seq_cst)) {
+            above = higher;
+            continue;
+        }
+        if ((seen & waiter::open_flag) && !(seen & waiter::shield_flag) &&
+            above->claim(waiter::generation_of(seen), wake::stopped))
+            resume(*above, placement::tail);
+        return;
+    }
+}
+
+}  // namespace rondo::lowlevel
+
+namespace rondo {
+
+using detail::task;
+using detail::worker;
+
+void yield() {
+    worker* w = worker::current();
+    task* t = w ? w->running : nullptr;
+    if (!t) return std::this_thread::yield();
+    if (t->stop_requested() && !t->shield) [[unlikely]] throw stopped();
+    lowlevel::look_at_deadline(*t);
+    lowlevel::yield_tasklet(*w, *t);
+}
+
+void checkpoint() {
+    worker* w = worker::current();
+    task* t = w ? w->running : nullptr;
+    if (!t) return lowlevel::look_at_deadline(lowlevel::this_thread_record());
+    if (t->stop_requested() && !t->shield) [[unlikely]] throw stopped();
+    lowlevel::look_at_deadline(*t);
+    if (--w->budget < 0) [[unlikely]] lowlevel::yield_tasklet(*w, *t);
+}
+
+void sleep_until(lowlevel::time_point tp) {
+    lowlevel::waiter& me = lowlevel::enter();
+    const auto outcome = lowlevel::suspend(me, {lowlevel::wait_kind::sleep, nullptr, nullptr}, nullptr, tp);
+    lowlevel::raise(outcome);
+}
+
+namespace detail {
+
+void worker::yield_for_backlog() noexcept {
+    worker* w = current();
+    if (w->running && w->has_spare_stack()) lowlevel::requeue_current(*w, *w->running, nullptr);
+}
+
+deadline_scope::deadline_scope(lowlevel::time_point until) noexcept
+    : me_(lowlevel::self()), outer_(me_.deadline_ns), mine_(std::min(outer_, lowlevel::to_ns(until))) {
+    me_.deadline_ns = mine_;
+}
+deadline_scope::~deadline_scope() { me_.deadline_ns = outer_; }
+bool deadline_scope::is_mine() const noexcept { return mine_ < outer_; }
+
+lowlevel::time_point deadline_after(std::chrono::steady_clock::duration d) noexcept {
+    worker* w = worker::current();
+    const auto now = w ? lowlevel::time_point(std::chrono::nanoseconds(w->home.now_ns()))
+                       : std::chrono::steady_clock::now();
+    if (d > lowlevel::time_point::max() - now) return lowlevel::no_deadline;
+    return now + std::max(d, std::chrono::steady_clock::duration::zero());
+}
+
+}  // namespace detail
+}  // namespace rondo

@@ -1,0 +1,635 @@
+#include "worker.hpp"
+
+#include <linux/futex.h>
+#include <pthread.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cxxabi.h>
+
+#include <algorithm>
+#include <climits>
+#include <ctime>
+#include <mutex>
+#include <new>
+
+#include "scheduler.hpp"
+
+#if defined(__x86_64__)
+#include <x86intrin.h>
+#endif
+
+namespace rondo::detail {
+namespace {
+
+thread_local worker* this_worker = nullptr;
+
+constexpr std::size_t cached_stacks = 32, stack_batch = 16;
+constexpr std::size_t cached_tasks = 512, task_batch = 128;
+constexpr unsigned search_rounds = 160;              // about 20 us
+constexpr std::uint64_t wake_cost_stamps = 100'000;  // a wake-up costs some 25 us all in all
+
+// A cheap clock for averages; no unit.
+std::uint64_t stamp() noexcept {
+#if defined(__x86_64__)
+    return __rdtsc();
+#else
+    timespec t;
+    ::clock_gettime(CLOCK_MONOTONIC, &t);
+    return static_cast<std::uint64_t>(t.tv_sec) * 2'600'000'000ull + static_cast<std::uint64_t>(t.tv_nsec) * 26 / 10;
+#endif
+}
+
+[[gnu::noinline]] thread_state state_of_this_thread() noexcept {
+    return {reinterpret_cast<exception_globals*>(abi::__cxa_get_globals()), &errno};
+}
+
+void futex_wait_until(atomic<std::uint32_t>& word, std::uint32_t value, std::int64_t until_ns) noexcept {
+    timespec t{};
+    const bool limited = until_ns != timer_wheel::never;
+    if (limited) {
+        t.tv_sec = static_cast<time_t>(until_ns / 1'000'000'000);
+        t.tv_nsec = static_cast<long>(until_ns % 1'000'000'000);
+    }
+    ::syscall(SYS_futex, &word, FUTEX_WAIT_BITSET_PRIVATE, value, limited ? &t : nullptr, nullptr,
+              FUTEX_BITSET_MATCH_ANY);
+}
+void futex_wake(atomic<std::uint32_t>& word) noexcept {
+    ::syscall(SYS_futex, &word, FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0);
+}
+
+}  // namespace
+
+worker* worker::current() noexcept {
+    worker* w = this_worker;
+    asm volatile("" : "+r"(w));        // so that it is neither inlined as a constant nor deduced to be pure
+    return w;
+}
+
+worker::worker(scheduler& s, unsigned i)
+    : home(s), index(i), wheel(s.now_ns()), random_state_(0x9e3779b97f4a7c15ull * (i + 1)), now_ns_(s.now_ns()) {
+    cached_ = home.stacks.get_batch(2);
+    if (!cached_) throw out_of_memory("no memory for a worker's first stack");
+    cached_count_ = cached_->next ? 2 : 1;
+}
+
+worker::~worker() = default;           // its stacks and descriptors belong to the arena and the pool
+
+// ---------------------------------------------------------------------------------------------- the OS thread
+
+void worker::thread_main() {
+    this_worker = this;
+    here_ = state_of_this_thread();
+    pthread_attr_t attributes;
+    void* base = nullptr;
+    std::size_t size = 0;
+    if (::pthread_getattr_np(::pthread_self(), &attributes) == 0) {
+        ::pthread_attr_getstack(&attributes, &base, &size);
+        ::pthread_attr_destroy(&attributes);
+    }
+    native_.base = static_cast<char*>(base);
+    native_.size = size;
+    native_.native = true;
+#ifdef RONDO_TSAN
+    native_.tsan_fiber = __tsan_get_current_fiber();
+#endif
+    void* signal_stack = alternate_signal_stack_begin();
+
+    stack* s = cached_;
+    cached_ = s->next;
+    --cached_count_;
+    on_ = s;
+    departure d{[](departure& self, void* left) noexcept { self.by->native_context_ = left; }, this};
+    switch_stacks(here_, boost::context::detail::make_fcontext(s->top, static_cast<std::size_t>(s->top - s->base),
+                                                               &worker::loop_entry),
+                  *s, d, false, &worker::state_of);
+
+    alternate_signal_stack_end(signal_stack);
+    this_worker = nullptr;
+}
+
+void worker::leave_for_good(worker& w) noexcept {
+    struct : departure {
+        stack* old;
+    } d;
+    d.old = w.on_;
+    d.by = &w;
+    d.after = [](departure& self, void*) noexcept {
+        auto& mine = static_cast<decltype(d)&>(self);
+        self.by->keep_stack(*mine.old);
+    };
+    w.on_ = &w.native_;
+    switch_stacks(w.here_, w.native_context_, w.native_, d, true, &worker::state_of);
+    __builtin_unreachable();
+}
+
+// ---------------------------------------------------------------------------------------------- the loop
+
+void worker::loop_entry(transfer_t from) noexcept {
+#ifdef RONDO_ASAN
+    __sanitizer_finish_switch_fiber(nullptr, nullptr, nullptr);
+#endif
+    worker* w = static_cast<departure*>(from.data)->by;
+    arrive(from);
+    *w->here_.exceptions = {nullptr, 0};
+    loop(w);
+}
+
+void worker::loop(worker* w) noexcept {
+    for (;;) {
+        task* t = w->handoff_;
+        if (t) w->handoff_ = nullptr;
+        else t = w->find_work();
+        if (!t) leave_for_good(*w);
+        if (t->state.load(relaxed) == task::phase::started) {
+            w = enter_started(*w, *t);
+        } else if (t->on && t->on != w->on_) {
+            w = move_loop(*w, *t);
+        } else {
+            run_fresh(*w, *t);
+            w = current();
+        }
+    }
+}
+
+// From a loop to a suspended tasklet. The loop stays as this worker's spare if it has none; else its stack is free.
+worker* worker::enter_started(worker& w, task& t) noexcept {
+    struct : departure {
+        stack* old;
+    } d;
+    d.old = w.on_;
+    d.by = &w;
+    const bool for_good = w.spare_context_ != nullptr;
+    if (for_good)
+        d.after = [](departure& self, void*) noexcept {
+            self.by->keep_stack(*static_cast<decltype(d)&>(self).old);
+        };
+    else
+        d.after = [](departure& self, void* left) noexcept {
+            self.by->spare_context_ = left;
+            self.by->spare_stack_ = static_cast<decltype(d)&>(self).old;
+        };
+    w.on_ = t.on;
+    w.running = &t;
+    ++w.counters.dispatched;
+    ++w.counters.switches;
+    return switch_stacks(w.here_, t.context, *t.on, d, for_good, &worker::state_of);
+}
+
+// A tasklet that wants a larger stack: the loop goes on there, with that tasklet to run first.
+worker* worker::move_loop(worker& w, task& t) noexcept {
+    struct : departure {
+        stack* old;
+    } d;
+    d.old = w.on_;
+    d.by = &w;
+    const bool for_good = w.spare_context_ != nullptr;
+    if (for_good)
+        d.after = [](departure& self, void*) noexcept {
+            self.by->keep_stack(*static_cast<decltype(d)&>(self).old);
+        };
+    else
+        d.after = [](departure& self, void* left) noexcept {
+            self.by->spare_context_ = left;
+            self.by->spare_stack_ = static_cast<decltype(d)&>(self).old;
+        };
+    stack& s = *t.on;
+    w.handoff_ = &t;
+    w.on_ = &s;
+    ++w.counters.switches;
+#ifdef RONDO_ASAN
+    __asan_unpoison_memory_region(s.limit(), static_cast<std::size_t>(s.base + s.size - s.limit()));
+#endif
+    const auto to = boost::context::detail::make_fcontext(s.top, static_cast<std::size_t>(s.top - s.base),
+                                                          &worker::loop_entry);
+    return switch_stacks(w.here_, to, s, d, for_good, &worker::state_of);
+}
+
+namespace {
+
+[[gnu::noinline]] void run_body(task& t) noexcept {
+    try {
+        if (t.stop_requested()) [[unlikely]] {        // stopped before it began
+            t.invoke(t, task::op::discard);
+            throw stopped();
+        }
+        t.invoke(t, task::op::run);
+    } catch (const stopped&) {
+        t.was_stopped = true;
+        t.error = std::current_exception();
+    } catch (...) {
+        t.error = std::current_exception();
+    }
+}
+
+}  // namespace
+
+void worker::run_fresh(worker& w, task& t) noexcept {
+    task* const under = w.running;
+    t.below = under;
+    t.state.store(task::phase::started, relaxed);
+    w.running = &t;
+    ++w.counters.dispatched;
+    run_body(t);
+
+    worker& now = *current();                         // may be another one
+    ++now.counters.finished;
+    if (under) {                                      // a join runs it: the joiner takes it from here
+        ++now.counters.inline_joins;
+        now.running = under;
+        // release: pairs with the acquire in task_done().
+        t.state.store(task::phase::finished, release);
+        return;
+    }
+    t.guard.lock();
+    lowlevel::wait_node* joiner = std::exchange(t.joiner, nullptr);
+    lowlevel::waiter* wakee = joiner && joiner->claim(lowlevel::wake::ready) ? joiner->who : nullptr;
+    const bool held = joiner || (!t.detached && (t.keep || t.error));
+    // release: pairs with the acquire in join_task() and task_done().
+    if (held) t.state.store(task::phase::finished, release);
+    else t.id.store(0, release);
+    t.guard.unlock();
+    if (!held) {
+        if (t.error && !t.was_stopped && !t.joined_error) now.home.report_unhandled(t);
+        now.running = nullptr;
+        if (t.has_result || t.heap_body) t.invoke(t, task::op::destroy);
+        now.recycle(t);
+    }
+    now.running = nullptr;
+    if (wakee) lowlevel::resume(*wakee, lowlevel::placement::next);
+}
+
+void worker::leave(worker& w, departure& d, task* into) noexcept {
+    task* const me = w.running;
+    task* next = into ? into : w.pick();
+    me->on = w.on_;
+    d.by = &w;
+    ++w.counters.switches;
+    fcontext to;
+    if (next && next->state.load(relaxed) == task::phase::started) {
+        to = next->context;
+        w.on_ = next->on;
+        w.running = next;
+        ++w.counters.dispatched;
+    } else {
+        w.handoff_ = next;
+        w.running = nullptr;
+        if (w.spare_context_) {
+            to = std::exchange(w.spare_context_, nullptr);
+            w.on_ = w.spare_stack_;
+        } else {
+            stack* s = w.cached_;                     // has_spare_stack() has seen to it
+            w.cached_ = s->next;
+            --w.cached_count_;
+#ifdef RONDO_ASAN
+            __asan_unpoison_memory_region(s->limit(), static_cast<std::size_t>(s->base + s->size - s->limit()));
+#endif
+            to = boost::context::detail::make_fcontext(s->top, static_cast<std::size_t>(s->top - s->base),
+                                                       &worker::loop_entry);
+            w.on_ = s;
+        }
+    }
+    switch_stacks(w.here_, to, *w.on_, d, false, &worker::state_of);
+}
+
+// ---------------------------------------------------------------------------------------------- stacks, descriptors
+
+bool worker::has_spare_stack() noexcept {
+    if (spare_context_ || cached_) [[likely]] return true;
+    cached_ = home.stacks.get_batch(stack_batch);
+    for (stack* s = cached_; s; s = s->next) ++cached_count_;
+    return cached_ != nullptr;
+}
+
+void worker::keep_stack(stack& s) noexcept {
+    if (s.size != home.stacks.default_bytes() || s.canary) return home.stacks.put(&s);
+    if (cached_count_ >= cached_stacks) {             // give the older half back
+        stack* last = cached_;
+        for (std::size_t i = 1; i < stack_batch; ++i) last = last->next;
+        stack* rest = std::exchange(last->next, nullptr);
+        home.stacks.put_batch(cached_, last, stack_batch);
+        cached_ = rest;
+        cached_count_ -= stack_batch;
+    }
+    s.next = cached_;
+    cached_ = &s;
+    ++cached_count_;
+}
+
+task* worker::allocate() noexcept {
+    if (!free_) {
+        free_ = home.tasks.take(task_batch);
+        for (task* t = free_; t; t = t->next) ++free_count_;
+        if (!free_) return nullptr;
+    }
+    task* t = free_;
+    free_ = t->next;
+    --free_count_;
+    return t;
+}
+
+void worker::recycle(task& t) noexcept {
+    if (t.error) t.error = nullptr;
+    if (t.extra.load(relaxed)) {
+        std::lock_guard hold(t.guard);
+        delete t.extra.exchange(nullptr, relaxed);
+    }
+    // release: whoever reads the word or the id of the next one here sees that this one is gone.
+    t.id.store(0, release);
+    t.state.store(task::phase::free, release);
+    if (free_count_ >= cached_tasks) {
+        task* last = free_;
+        for (std::size_t i = 1; i < task_batch; ++i) last = last->next;
+        task* rest = std::exchange(last->next, nullptr);
+        home.tasks.give(free_, last);
+        free_ = rest;
+        free_count_ -= task_batch;
+    }
+    t.next = free_;
+    free_ = &t;
+    ++free_count_;
+}
+
+std::uint64_t new_ids(std::uint64_t n) noexcept {
+    static std::atomic<std::uint64_t> last{1};
+    return last.fetch_add(n, relaxed);
+}
+
+std::uint64_t worker::next_id() noexcept {
+    if (id_ == id_end_) {
+        id_ = new_ids(64);
+        id_end_ = id_ + 64;
+    }
+    return id_++;
+}
+
+// ---------------------------------------------------------------------------------------------- queues
+
+void worker::push_fresh(task& t) {
+    fresh_.push(&t);
+    ++counters.spawned;
+    if (!home.alone) {
+        const int w = home.idle.to_wake();
+        if (w >= 0) [[unlikely]] home.workers[static_cast<std::size_t>(w)]->unpark();
+    }
+}
+
+void worker::push_ready(task& t) noexcept {
+    t.order.store(fresh_.pushed(), relaxed);
+    try {
+        ready_.push(&t);
+    } catch (const std::bad_alloc&) {
+        inbox.push(&t);                               // links need no memory
+        return;
+    }
+    if (!home.alone) wake_one_if_worth_it();
+}
+
+void worker::push_next(task& t) noexcept {
+    if (next_slot_) push_ready(*next_slot_);
+    next_slot_ = &t;
+}
+
+// A wake-up costs some 25 us: worth it only if our queue will keep us busy for longer than that.
+void worker::wake_one_if_worth_it() noexcept {
+    if (!home.idle.somebody_parked() || home.idle.somebody_searches()) return;
+    if ((ready_.size() + fresh_.size()) * slice_cost_ < wake_cost_stamps) return;
+    home.wake_for_work();
+}
+
+bool worker::others_are_ready() const noexcept {
+    return next_slot_ || !ready_.empty() || !fresh_.empty() || !inbox.empty() || wheel.next_hint() <= now_ns_;
+}
+
+bool worker::take_own(task& t) {
+    return fresh_.take_bottom_if(&t, home.alone) || fresh_.take_top_if(&t, home.alone);
+}
+
+task* worker::pick() noexcept {
+    if (++tick_ % poll_interval == 0) [[unlikely]] {
+        const auto now = stamp();
+        slice_cost_ = (now - slice_stamp_) / poll_interval + 1;
+        slice_stamp_ = now;
+        if (!inbox.empty()) accept_inbox(*this);
+        if (wheel.size()) poll_timers();
+    }
+    if (next_slot_) {
+        task* t = std::exchange(next_slot_, nullptr);
+        if (budget > 0) return t;                     // it inherits what is left of the slice, so it starves nobody
+        push_ready(*t);
+    }
+    budget = slice_operations;
+    return pick_local();
+}
+
+// First in, first out over both queues: a ready tasklet remembers how many fresh ones were before it.
+task* worker::pick_local() noexcept {
+    if (home.options.world && ready_.size() > 1) [[unlikely]] {
+        for (auto n = home.options.world->choose(ready_.size()); n > 0; --n)
+            if (task* t = ready_.take_top(home.alone)) {
+                t->order.store(fresh_.pushed(), relaxed);
+                ready_.push(t);                       // there is room: one was just taken
+            }
+    }
+    if (!fresh_.empty()) {
+        task* ready = ready_.empty() ? nullptr : ready_.peek_top();     // nullptr too if a thief was faster
+        if (!ready || fresh_.taken() < ready->order.load(relaxed))
+            if (task* t = fresh_.take_top(home.alone)) return t;
+    }
+    if (task* t = ready_.take_top(home.alone)) return t;
+    return fresh_.take_top(home.alone);
+}
+
+void worker::accept_inbox(worker& from) noexcept {
+    std::size_t n = 0;
+    for (task* t = from.inbox.take_all(); t;) {
+        task* after = t->next;
+        if (t->state.load(relaxed) == task::phase::started) {
+            push_ready(*t);
+        } else {
+            try {
+                fresh_.push(t);
+            } catch (const std::bad_alloc&) {
+                inbox.push(t);                        // later, then
+            }
+        }
+        t = after;
+        ++n;
+    }
+    if (&from != this) counters.steals.add(n);
+    if (n > 1 && !home.alone) home.wake_for_work();
+}
+
+bool worker::maybe_has_work() const noexcept { return !fresh_.empty() || !ready_.empty() || !inbox.empty(); }
+
+task* worker::steal_from(worker& victim) noexcept {
+    // Fresh ones first: nothing of them is in a cache, and no stack moves. The oldest is the largest part of a
+    // divide-and-conquer; of a long flat list take more at once.
+    if (const auto n = victim.fresh_.size()) {
+        if (task* first = victim.fresh_.steal()) {
+            ++counters.steals;
+            for (auto more = std::min<std::size_t>(n / 8, 31); more > 0; --more) {
+                task* t = victim.fresh_.steal();
+                if (!t) break;
+                ++counters.steals;
+                try {
+                    fresh_.push(t);
+                } catch (const std::bad_alloc&) {
+                    inbox.push(t);
+                    break;
+                }
+            }
+            return first;
+        }
+    }
+    if (const auto n = victim.ready_.size()) {
+        if (task* first = victim.ready_.steal()) {
+            ++counters.steals;
+            for (auto more = std::min<std::size_t>(n / 2, 16); more > 1; --more) {
+                task* t = victim.ready_.steal();
+                if (!t) break;
+                ++counters.steals;
+                t->order.store(fresh_.pushed(), relaxed);
+                try {
+                    ready_.push(t);
+                } catch (const std::bad_alloc&) {
+                    inbox.push(t);
+                    break;
+                }
+            }
+            return first;
+        }
+    }
+    if (!victim.inbox.empty()) {
+        accept_inbox(victim);
+        return pick_local();
+    }
+    return nullptr;
+}
+
+// ---------------------------------------------------------------------------------------------- search and park
+
+std::uint32_t worker::random() noexcept {
+    if (home.options.world) return static_cast<std::uint32_t>(home.options.world->random());
+    random_state_ ^= random_state_ << 13;
+    random_state_ ^= random_state_ >> 7;
+    random_state_ ^= random_state_ << 17;
+    return static_cast<std::uint32_t>(random_state_ >> 16);
+}
+
+task* worker::find_work() noexcept {
+    bool searching = false;
+    for (;;) {
+        task* t = pick();
+        if (!t) {
+            if (!inbox.empty()) accept_inbox(*this);
+            if (wheel.size()) poll_timers();
+            t = pick();
+        }
+        if (!t) {
+            if (!searching) searching = home.idle.begin_search();
+            if (searching) t = search();
+        }
+        if (t) {
+            if (searching) found_while_searching();
+            budget = slice_operations;
+            return t;
+        }
+        if (home.terminating.load(acquire)) {
+            if (searching) home.idle.end_search();
+            return nullptr;
+        }
+        searching = park(searching);
+        now_ns_ = home.now_ns();
+        slice_stamp_ = stamp();
+        tick_ = 0;
+    }
+}
+
+task* worker::search() noexcept {
+    const auto n = static_cast<std::uint32_t>(home.workers.size());
+    for (unsigned round = 0; round < search_rounds; ++round) {
+        for (std::uint32_t i = 0, at = random() % n; i < n; ++i, at = at + 1 == n ? 0 : at + 1) {
+            worker& victim = *home.workers[at];
+            if (&victim == this) continue;
+            if (task* t = steal_from(victim)) return t;
+            if (victim.wheel.next_hint() <= now_ns_ && victim.wheel.size()) {
+                resume_expired(victim.wheel.expire(home.now_ns()));       // it is busy: its timers are ours
+                if (task* t = pick()) return t;
+            }
+        }
+        if (!inbox.empty()) {
+            accept_inbox(*this);
+            if (task* t = pick()) return t;
+        }
+        if (home.terminating.load(relaxed)) return nullptr;
+        for (unsigned i = 0; i < 1 + std::min(round, 6u); ++i) cpu_relax();
+        if (round % 16 == 15) now_ns_ = home.now_ns();
+    }
+    return nullptr;
+}
+
+void worker::found_while_searching() noexcept {
+    if (!home.idle.end_search() || home.alone) return;
+    for (auto& w : home.workers)                      // the last searcher wakes the next one, if there is more
+        if (!w->fresh_.empty() || w->ready_.size() > 1) return home.wake_for_work();
+}
+
+bool worker::park(bool searching) noexcept {
+    ++counters.parks;
+    home.idle.park(index, searching);
+    bool work = home.terminating.load(relaxed) || wheel.next_hint() <= home.now_ns();
+    for (auto& w : home.workers) work = work || w->maybe_has_work();
+    if (work) {
+        if (!home.idle.take_back(index)) wait_for_token(timer_wheel::never);
+        return true;
+    }
+    if (idle_workers::all_parked(home.idle.snapshot())) home.all_parked();
+    // Nothing to do: give back the depth of idle stacks, a few at a time.
+    while (token_.load(relaxed) == static_cast<std::uint32_t>(token::empty) && home.stacks.trim(4)) {}
+    wait_for_token(home.options.world ? timer_wheel::never : wheel.next_deadline());
+    return true;
+}
+
+// Returns when the token has come, or when `until` has and nobody else had begun to wake us.
+void worker::wait_for_token(std::int64_t until_ns) noexcept {
+    constexpr auto empty = static_cast<std::uint32_t>(token::empty), parked = static_cast<std::uint32_t>(token::parked),
+                   notified = static_cast<std::uint32_t>(token::notified);
+    auto expected = empty;
+    // acquire: pairs with the release in unpark().
+    if (token_.compare_exchange_strong(expected, parked, acq_rel, acquire)) {
+        while (token_.load(acquire) == parked) {
+            futex_wait_until(token_, parked, until_ns);
+            if (until_ns != timer_wheel::never && token_.load(acquire) == parked && home.now_ns() >= until_ns) {
+                if (home.idle.take_back(index)) break;
+                until_ns = timer_wheel::never;        // somebody is waking us
+            }
+        }
+    }
+    (void)notified;
+    token_.store(empty, relaxed);
+}
+
+void worker::unpark() noexcept {
+    // release: what the waker published before is seen by the one woken.
+    if (token_.exchange(static_cast<std::uint32_t>(token::notified), acq_rel) ==
+        static_cast<std::uint32_t>(token::parked))
+        futex_wake(token_);
+}
+
+// ---------------------------------------------------------------------------------------------- timers
+
+void worker::poll_timers() noexcept {
+    now_ns_ = home.now_ns();
+    if (wheel.next_hint() <= now_ns_) resume_expired(wheel.expire(now_ns_));
+}
+
+void worker::resume_expired(timer_entry* due) noexcept {
+    while (due) {
+        timer_entry* after = due->next;               // once resumed, its frame may be gone
+        lowlevel::resume(*due->who, lowlevel::placement::tail);
+        due = after;
+    }
+}
+
+}  // namespace rondo::detail

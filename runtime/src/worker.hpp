@@ -1,0 +1,140 @@
+// One worker: an OS thread that runs tasklets, with its queues, its caches and its timers.
+//
+// Stacks on demand. The loop below keeps nothing in its frame that outlives a call, so any stack can host it. A fresh
+// tasklet is a plain call from the loop. If it suspends, the stack that it stands on goes with it, loop frame and all,
+// and the worker goes on with a started tasklet, or with a loop on another stack from its cache. When that tasklet is
+// resumed, on whichever worker, and ends, it returns into the old loop frame, which then is the loop of the worker that
+// it is on. So nothing in the loop may be kept over a call: not the worker, not a counter.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include <rondo/run.hpp>
+
+#include "context.hpp"
+#include "injection_queue.hpp"
+#include "task_pool.hpp"
+#include "timer_wheel.hpp"
+#include "work_deque.hpp"
+
+namespace rondo::detail {
+
+class scheduler;
+
+/// A counter that one thread writes and others read.
+class owned_counter {
+public:
+    void operator++() noexcept { n_.store(n_.load(relaxed) + 1, relaxed); }
+    void add(std::uint64_t n) noexcept { n_.store(n_.load(relaxed) + n, relaxed); }
+    [[nodiscard]] std::uint64_t get() const noexcept { return n_.load(relaxed); }
+
+private:
+    atomic<std::uint64_t> n_{0};
+};
+
+class alignas(64) worker {
+public:
+    static constexpr int slice_operations = 128;          // fairness: runtime operations before a tasklet must yield
+    static constexpr std::uint64_t poll_interval = 64;    // dispatches between looks at timers and the inbox
+    static constexpr std::size_t inline_stack_bytes = 24 * 1024;   // left for a child that join runs as a plain call
+
+    worker(scheduler& home, unsigned index);
+    ~worker();
+
+    /// The worker of this thread; nullptr on a plain thread. Out of line, with a barrier, so that no compiler keeps the
+    /// address of the thread-local over a switch.
+    static worker* current() noexcept;
+    static thread_state state_of(worker* w) noexcept { return w->here_; }
+
+    void thread_main();                                   // the body of the OS thread
+
+    // ---- for the tasklet that runs on this worker
+    task* running = nullptr;
+    int budget = slice_operations;
+
+    void push_fresh(task& t);                             // throws std::bad_alloc
+    void push_ready(task& t) noexcept;                    // to the tail
+    void push_next(task& t) noexcept;                     // to the next slot
+    /// Leaves the running tasklet's stack; d.after publishes it. Goes on with `into`, or with whoever is next.
+    /// Returns when it is resumed.
+    static void leave(worker& w, departure& d, task* into = nullptr) noexcept;
+    [[nodiscard]] bool has_spare_stack() noexcept;        // false: no memory for one
+    [[nodiscard]] bool others_are_ready() const noexcept;
+    [[nodiscard]] std::size_t stack_left(const void* frame) const noexcept {
+        return static_cast<std::size_t>(static_cast<const char*>(frame) - on_->limit());
+    }
+    [[nodiscard]] stack& standing_on() noexcept { return *on_; }
+    /// Runs a fresh tasklet as a plain call. The caller may be on another worker afterwards.
+    static void run_fresh(worker& w, task& t) noexcept;
+    [[nodiscard]] bool take_own(task& t);                 // an unstarted child, if it lies at an end of our deque
+
+    [[nodiscard]] std::size_t backlog() const noexcept { return fresh_.size(); }
+    void yield_for_backlog() noexcept;                    // lets the unstarted ones run first
+
+    task* allocate() noexcept;
+    void recycle(task& t) noexcept;
+    [[nodiscard]] std::uint64_t next_id() noexcept;
+
+    // ---- for others
+    void unpark() noexcept;
+    [[nodiscard]] bool maybe_has_work() const noexcept;
+    task* steal_from(worker& victim) noexcept;
+    void poll_timers() noexcept;
+    void resume_expired(timer_entry* due) noexcept;
+    [[nodiscard]] std::int64_t coarse_now_ns() const noexcept { return now_ns_; }
+
+    scheduler& home;
+    const unsigned index;
+    injection_queue<task> inbox;
+    timer_wheel wheel;
+    struct {
+        owned_counter spawned, finished, dispatched, steals, switches, parks, inline_joins;
+    } counters;
+
+private:
+    friend class scheduler;
+    enum class token : std::uint32_t { empty, parked, notified };
+
+    [[noreturn]] static void loop_entry(transfer_t from) noexcept;
+    [[noreturn]] static void loop(worker* w) noexcept;
+    static worker* enter_started(worker& w, task& t) noexcept;
+    static worker* move_loop(worker& w, task& t) noexcept;
+    [[noreturn]] static void leave_for_good(worker& w) noexcept;
+    void go(fcontext to, stack& dest, departure& d, bool for_good, task* next_running) noexcept;
+
+    task* pick() noexcept;                                // from our own queues
+    task* pick_local() noexcept;
+    task* find_work() noexcept;                           // searches, parks; nullptr: the runtime ends
+    task* search() noexcept;
+    void found_while_searching() noexcept;
+    bool park(bool searching) noexcept;                   // true: now counted as searching
+    void wait_for_token(std::int64_t until_ns) noexcept;
+    void accept_inbox(worker& from) noexcept;
+    void wake_one_if_worth_it() noexcept;
+    void keep_stack(stack& s) noexcept;
+    std::uint32_t random() noexcept;
+
+    thread_state here_{};
+    stack* on_ = nullptr;
+    task* next_slot_ = nullptr;
+    task* handoff_ = nullptr;                             // what the loop that is being entered shall run
+    fcontext spare_context_ = nullptr;                    // a suspended loop of this worker
+    stack* spare_stack_ = nullptr;
+    stack* cached_ = nullptr;
+    std::size_t cached_count_ = 0;
+    task* free_ = nullptr;
+    std::size_t free_count_ = 0;
+    std::uint64_t tick_ = 0, id_ = 0, id_end_ = 0;
+    std::uint64_t random_state_;
+    std::int64_t now_ns_ = 0;
+    std::uint64_t slice_stamp_ = 0;                       // for the average length of a slice
+    std::uint64_t slice_cost_ = 1'000'000;                // in stamp units; nothing known: assume long ones
+    stack native_;
+    fcontext native_context_ = nullptr;
+    atomic<std::uint32_t> token_{0};
+    alignas(64) work_deque<task> fresh_;
+    work_deque<task> ready_;
+};
+
+}  // namespace rondo::detail
