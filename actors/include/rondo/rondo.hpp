@@ -1,0 +1,16 @@
+// Everything: tasklets, channels, scopes, synchronisation. The one header that names all three layers.
+#pragma once
+
+#include <rondo/channel.hpp>
+#include <rondo/condition_variable.hpp>
+#include <rondo/error.hpp>
+#include <rondo/event.hpp>
+#include <rondo/mutex.hpp>
+#include <rondo/run.hpp>
+#include <rondo/scope.hpp>
+#include <rondo/semaphore.hpp>
+#include <rondo/tasklet.hpp>
+#include <rondo/time.hpp>
+#include <rondo/wait_group.hpp>
+
+#include <fmt/format.h>

@@ -1,0 +1,63 @@
+// What crosses a channel: a value, or an exception in its place; or nothing yet.
+#pragma once
+
+#include <exception>
+#include <memory>
+#include <new>
+#include <utility>
+
+namespace rondo::detail {
+
+struct as_error {
+    std::exception_ptr error;
+};
+
+/// T need not be default constructible; every move is noexcept.
+template <class T>
+class packet {
+public:
+    packet() noexcept {}
+    explicit packet(T&& value) noexcept : holds_(what::value) { std::construct_at(&value_, std::move(value)); }
+    explicit packet(as_error e) noexcept : holds_(what::error) { std::construct_at(&error_, std::move(e.error)); }
+    packet(packet&& other) noexcept { move_from(other); }
+    packet& operator=(packet&& other) noexcept {
+        if (this != &other) {
+            reset();
+            move_from(other);
+        }
+        return *this;
+    }
+    ~packet() { reset(); }
+
+    [[nodiscard]] bool empty() const noexcept { return holds_ == what::nothing; }
+    /// The value, or throws the exception. Once.
+    T take() {
+        if (holds_ == what::error) {
+            auto e = std::move(error_);
+            reset();
+            std::rethrow_exception(std::move(e));
+        }
+        return std::move(value_);
+    }
+
+private:
+    enum class what : unsigned char { nothing, value, error };
+    void reset() noexcept {
+        if (holds_ == what::value) std::destroy_at(&value_);
+        else if (holds_ == what::error) std::destroy_at(&error_);
+        holds_ = what::nothing;
+    }
+    void move_from(packet& other) noexcept {
+        if (other.holds_ == what::value) std::construct_at(&value_, std::move(other.value_));
+        else if (other.holds_ == what::error) std::construct_at(&error_, std::move(other.error_));
+        holds_ = other.holds_;
+        other.reset();
+    }
+    union {
+        T value_;
+        std::exception_ptr error_;
+    };
+    what holds_ = what::nothing;
+};
+
+}  // namespace rondo::detail
