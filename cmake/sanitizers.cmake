@@ -1,0 +1,35 @@
+# RONDO_SANITIZE: "" | address (with undefined) | thread. rondo_sanitize(<target> <scope>) puts the flags on a target;
+# rondo_runtime carries them PUBLIC, so whatever links Rondo is built with the same sanitizer.
+#
+# The options that a sanitized program starts with are compiled in (sanitizer_defaults.cpp): a test run by hand, under
+# gdb or by ctest behaves the same. ASAN_OPTIONS, TSAN_OPTIONS and so on still come on top.
+
+set(RONDO_SANITIZE "" CACHE STRING "Sanitizer: empty, address (with undefined) or thread")
+set_property(CACHE RONDO_SANITIZE PROPERTY STRINGS "" address thread)
+
+if(RONDO_SANITIZE STREQUAL "address")
+    set(rondo_sanitize_flags -fsanitize=address,undefined -fno-sanitize-recover=undefined)
+elseif(RONDO_SANITIZE STREQUAL "thread")
+    set(rondo_sanitize_flags -fsanitize=thread)
+elseif(NOT RONDO_SANITIZE STREQUAL "")
+    message(FATAL_ERROR "RONDO_SANITIZE is '${RONDO_SANITIZE}': it must be empty, address or thread")
+endif()
+
+function(rondo_sanitize target scope)
+    target_compile_options(${target} ${scope} ${rondo_sanitize_flags})
+    target_link_options(${target} ${scope} ${rondo_sanitize_flags})
+endfunction()
+
+if(RONDO_SANITIZE)
+    add_library(rondo_sanitizer_defaults OBJECT ${CMAKE_CURRENT_LIST_DIR}/sanitizer_defaults.cpp)
+    target_compile_features(rondo_sanitizer_defaults PRIVATE cxx_std_20)
+    target_compile_definitions(rondo_sanitizer_defaults PRIVATE
+        RONDO_SUPPRESSIONS="${CMAKE_CURRENT_LIST_DIR}/tsan.supp")
+
+    # Reports need a symbolizer. Debian's is called llvm-symbolizer-19, a name that the run-time library does not look for.
+    find_program(RONDO_SYMBOLIZER NAMES llvm-symbolizer-19 llvm-symbolizer)
+    mark_as_advanced(RONDO_SYMBOLIZER)
+    if(RONDO_SYMBOLIZER)
+        target_compile_definitions(rondo_sanitizer_defaults PRIVATE RONDO_SYMBOLIZER="${RONDO_SYMBOLIZER}")
+    endif()
+endif()
