@@ -1,0 +1,29 @@
+// Parallel hackysack. The tutorial's circle of players, on every core: each player is a tasklet with a channel; whoever
+// gets the bag kicks it to somebody else. One bag keeps one core busy, so many circles play at the same time.
+//
+//     hackysack                                        the whole show, and a plot: hackysack.svg
+//     hackysack --circles 1 --players 1000000          one circle of a million
+//     hackysack --bags 8 --slots 8 --workers 4         eight bags in each circle, players with inboxes
+//     hackysack --engine threads --circles 10          the same game with a thread for each player
+//
+// The player's whole life is tasklet_game::be_player in hackysack_game/engine_tasklets.hpp. Every run checks itself:
+// each bag's kicks are counted, and each bag's way must be the one that a serial computation finds.
+#include <exception>
+
+#include <fmt/format.h>
+
+#include "hackysack_game/evening.hpp"
+#include "hackysack_game/options.hpp"
+
+int main(int argc, char** argv) {
+    try {
+        const auto wanted = hackysack::parse(argc, argv);
+        return wanted ? hackysack::evening(*wanted).spend() : 0;
+    } catch (const hackysack::bad_option& e) {
+        fmt::print(stderr, "hackysack: {}\n", e.what());
+        return 2;
+    } catch (const std::exception& e) {
+        fmt::print(stderr, "hackysack: {}\n", e.what());
+        return 1;
+    }
+}

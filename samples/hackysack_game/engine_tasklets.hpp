@@ -1,0 +1,97 @@
+// Hackysack on tasklets: every player is a tasklet, every inbox a channel.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <vector>
+
+#include <rondo/rondo.hpp>
+
+#include "game.hpp"
+#include "interrupt.hpp"
+#include "live_line.hpp"
+#include "machine.hpp"
+#include "outcome.hpp"
+
+namespace hackysack {
+
+class tasklet_game {
+public:
+    tasklet_game(const game& g, live_line& live, const interrupt& stop) : game_(g), live_(live), stop_(stop) {}
+
+    outcome play() {
+        outcome result{.played = game_};
+        rondo::runtime rt{{.workers = game_.workers}};
+        const double memory_before = resident_bytes();
+        rt.run([&] {
+            stopwatch watch;
+            seat_players();
+            result.set_up_s = watch.lap_s();
+            result.bags = play_bags();
+            result.play_s = watch.lap_s();
+            result.bytes_per_player =
+                (resident_bytes() - memory_before) / static_cast<double>(std::max<std::size_t>(1, inboxes_.size()));
+            going_home_ = stopwatch();
+            for (auto& each : inboxes_) each.close();
+        });
+        result.end_s = going_home_.lap_s();
+        result.interrupted = stop_.requested();
+        take_stats(rt.stats(), result);
+        return result;
+    }
+
+private:
+    using inbox = rondo::channel<bag>;
+
+    void seat_players() {
+        inboxes_.reserve(game_.all_players());
+        for (std::size_t circle = 0; circle < game_.circles; ++circle)
+            for (std::size_t me = 0; me < game_.players && !stop_.requested(); ++me) {
+                inboxes_.push_back(game_.slots ? inbox(game_.slots) : inbox());
+                rondo::spawn([this, circle, me] { be_player(inboxes_.data() + circle * game_.players, me); });
+            }
+    }
+
+    /// The whole life of a player. It ends when his inbox is closed.
+    void be_player(inbox* circle, std::size_t me) {
+        for (bag b : circle[me]) {
+            if (b.kicks_left == 0 || stop_.requested()) {
+                dropped_.send(b);
+            } else {
+                live_.note(b);
+                const std::size_t next = b.kick(me, game_.players);
+                circle[next].send(b);
+            }
+        }
+    }
+
+    std::vector<bag> play_bags() {
+        std::size_t in_play = 0;
+        for (; in_play < game_.all_bags() && !stop_.requested(); ++in_play) {
+            const std::size_t circle = in_play / game_.bags;
+            inboxes_[circle * game_.players + first_player(game_, in_play)].send(new_bag(game_, in_play));
+        }
+        std::vector<bag> back;
+        back.reserve(in_play);
+        while (back.size() < in_play) back.push_back(dropped_.receive());
+        return back;
+    }
+
+    static void take_stats(const rondo::runtime_stats& stats, outcome& result) {
+        result.steals = stats.steals;
+        result.left_over = stats.live;
+        double dispatched = 0;
+        for (const auto& worker : stats.per_worker) dispatched += static_cast<double>(worker.dispatched);
+        for (const auto& worker : stats.per_worker)
+            result.shares.push_back(static_cast<double>(worker.dispatched) / std::max(1.0, dispatched));
+    }
+
+    const game game_;
+    live_line& live_;
+    const interrupt& stop_;
+    std::vector<inbox> inboxes_;             // of all circles, one after the other; never moved once players sit
+    rondo::channel<bag> dropped_;            // where a bag goes after its last kick
+    stopwatch going_home_;
+};
+
+}  // namespace hackysack

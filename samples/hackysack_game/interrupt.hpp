@@ -1,0 +1,50 @@
+// Ctrl-C ends the game in order: a thread of its own waits for the signal, and players look at a flag.
+#pragma once
+
+#include <atomic>
+#include <csignal>
+#include <cstdlib>
+#include <thread>
+
+#include <pthread.h>
+
+namespace hackysack {
+
+/// Make it before any other thread: they inherit its signal mask, so no other thread ever sees SIGINT or SIGTERM and
+/// nothing runs in a signal handler. A second Ctrl-C ends the program at once.
+class interrupt {
+public:
+    interrupt() {
+        sigemptyset(&signals_);
+        sigaddset(&signals_, SIGINT);
+        sigaddset(&signals_, SIGTERM);
+        pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
+        waiting_ = std::thread([this] { wait_for_signals(); });
+    }
+    ~interrupt() {
+        ended_.store(true);
+        pthread_kill(waiting_.native_handle(), SIGTERM);
+        waiting_.join();
+    }
+    interrupt(const interrupt&) = delete;
+    interrupt& operator=(const interrupt&) = delete;
+
+    /// Should the game end? Costs one load: players ask before every kick.
+    [[nodiscard]] bool requested() const noexcept { return requested_.load(std::memory_order_relaxed); }
+
+private:
+    void wait_for_signals() {
+        for (int signal = 0;;) {
+            if (sigwait(&signals_, &signal) != 0) continue;
+            if (ended_.load()) return;
+            if (requested_.exchange(true)) std::_Exit(128 + signal);
+        }
+    }
+
+    sigset_t signals_{};
+    alignas(64) std::atomic<bool> requested_ = false;
+    std::atomic<bool> ended_ = false;
+    std::thread waiting_;
+};
+
+}  // namespace hackysack

@@ -1,0 +1,158 @@
+// The command line: what to play and where to write it. Refuses in one line what cannot be played.
+#pragma once
+
+#include <algorithm>
+#include <charconv>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "game.hpp"
+#include "machine.hpp"
+#include "numbers.hpp"
+
+namespace hackysack {
+
+/// What the user asked for cannot be done. what() is one line that says why.
+class bad_option : public std::runtime_error {
+public:
+    using std::runtime_error::runtime_error;
+};
+
+struct options {
+    game wanted;
+    bool sweep = false;                      ///< play it once with every number of workers up to wanted.workers
+    std::vector<std::size_t> table;          ///< player counts for the tutorial's table; empty: no table
+    std::string json_file, plot_file;
+};
+
+namespace detail {
+
+inline constexpr std::size_t players_max = 50'000'000, workers_max = 1024;
+inline constexpr std::uint64_t kicks_max = 1'000'000'000'000;
+
+inline void check_game(const game& g) {
+    if (g.workers < 1 || g.workers > workers_max)
+        throw bad_option(fmt::format("--workers must be from 1 to {}, not {}", workers_max, g.workers));
+    if (g.circles < 1) throw bad_option("--circles must be at least 1");
+    if (g.players < 1) throw bad_option("--players must be at least 2: nobody is there to play");
+    if (g.players < 2) throw bad_option("--players must be at least 2: one player has nobody to kick the bag to");
+    if (g.players > players_max / g.circles)
+        throw bad_option(fmt::format("{} circles of {} players are more than the {} players that this program seats",
+                                     grouped(g.circles), grouped(g.players), grouped(players_max)));
+    if (g.bags < 1) throw bad_option("--bags must be at least 1: without a bag there is nothing to kick");
+    if (g.bags > players_max / g.circles)
+        throw bad_option(fmt::format("{} circles with {} bags each are more than the {} bags that this program has",
+                                     grouped(g.circles), grouped(g.bags), grouped(players_max)));
+    if (g.kicks < 1) throw bad_option("--kicks must be at least 1");
+    if (g.kicks > kicks_max / g.circles)
+        throw bad_option(fmt::format("{} circles with {} kicks each are more than the {} kicks that this program plays",
+                                     grouped(g.circles), grouped(g.kicks), grouped(kicks_max)));
+}
+
+/// Two players who kick at each other over rendezvous channels both wait in send, and neither ever receives.
+inline void check_slots(const game& g) {
+    if (g.played_by == engine::threads && g.slots)
+        throw bad_option("--slots is for --engine tasklets: the threads' queues have no limit");
+    if (g.played_by == engine::threads || g.bags < 2) return;
+    if (g.slots == 0)
+        throw bad_option(fmt::format("{0} bags in a circle of rendezvous channels deadlock as soon as two players kick "
+                                     "at each other; give every player an inbox with --slots {0}, or play more "
+                                     "--circles with one bag each", g.bags));
+    if (g.slots < g.bags)
+        throw bad_option(fmt::format("{} slots are too few for {} bags: full inboxes can wait for each other in a "
+                                     "circle; --slots must be at least {}", g.slots, g.bags, g.bags));
+}
+
+/// Finds out now, not after the game, that a file cannot be written. Leaves what is in it.
+inline void check_writable(const std::string& file) {
+    if (file.empty()) return;
+    const bool is_new = !std::filesystem::exists(file);
+    if (!std::ofstream(file, std::ios::app)) throw bad_option(fmt::format("cannot write {}", file));
+    if (is_new) std::filesystem::remove(file);
+}
+
+/// For CLI11, which would take -3 for a very large number. Gives what is wrong; empty if nothing is.
+inline std::string must_be_whole_number(const std::string& text) {
+    std::uint64_t n = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), n);
+    if (error == std::errc::result_out_of_range) return text + " is too large";
+    return error == std::errc() && end == text.data() + text.size() ? "" : text + " is not a whole number";
+}
+
+inline std::string in_one_line(std::string text) {
+    std::replace(text.begin(), text.end(), '\n', ' ');
+    return text;
+}
+
+}  // namespace detail
+
+/// Nothing if the user only asked for help, which has been given. Throws: bad_option.
+[[nodiscard]] inline std::optional<options> parse(int argc, char** argv) {
+    options o;
+    o.wanted.workers = usable_cores();
+    const std::vector<std::size_t> tutorial_table = {10, 100, 1'000, 10'000, 100'000};
+    if (argc == 1) {
+        o.sweep = true;
+        o.plot_file = "hackysack.svg";
+    }
+
+    CLI::App app{"Hackysack: players stand in circles and kick bags at each other, every player a tasklet.\n"
+                 "Without any option: many circles on every number of cores, the tutorial's table, hackysack.svg."};
+    const CLI::Validator whole(detail::must_be_whole_number, "");
+    const std::map<std::string, engine> engines = {{"tasklets", engine::tasklets}, {"threads", engine::threads}};
+    std::string engine_name = "tasklets";
+    const auto number = [&](const char* name, auto& value, const char* meaning) {
+        app.add_option(name, value, meaning)->type_name("N")->capture_default_str()->check(whole);
+    };
+    number("--players", o.wanted.players, "players in each circle");
+    number("--circles", o.wanted.circles, "circles that play at the same time");
+    number("--bags", o.wanted.bags, "bags in each circle");
+    number("--kicks", o.wanted.kicks, "kicks in each circle");
+    number("--slots", o.wanted.slots, "slots of each player's inbox; 0: rendezvous");
+    number("--workers", o.wanted.workers, "cores to play on");
+    number("--seed", o.wanted.seed, "another seed, other kicks");
+    app.add_option("--engine", engine_name, "tasklets, or threads: one of the operating system's per player")
+        ->type_name("NAME")->capture_default_str();
+    app.add_flag("--sweep", o.sweep, "play on 1, 2, ... up to --workers cores");
+    app.add_option("--table", o.table, "play the tutorial's table: tasklets against threads, so many players")
+        ->delimiter(',')->allow_extra_args(false)->check(whole)->type_name("N,N,...");
+    app.add_option("--json", o.json_file, "write all results there")->type_name("FILE");
+    app.add_option("--plot", o.plot_file, "play the table too and draw everything there")->type_name("FILE.svg");
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::CallForHelp& help) {
+        app.exit(help);
+        return {};
+    } catch (const CLI::ParseError& e) {
+        throw bad_option(fmt::format("{} (--help shows the options)", detail::in_one_line(e.what())));
+    }
+
+    const auto found = engines.find(engine_name);
+    if (found == engines.end())
+        throw bad_option(fmt::format("--engine must be tasklets or threads, not \"{}\"", engine_name));
+    o.wanted.played_by = found->second;
+    if (o.table.empty() && !o.plot_file.empty()) o.table = tutorial_table;
+    detail::check_game(o.wanted);
+    detail::check_slots(o.wanted);
+    for (std::size_t players : o.table)
+        if (players < 2 || players > detail::players_max)
+            throw bad_option(fmt::format("--table must name numbers of players from 2 to {}, not {}",
+                                         grouped(detail::players_max), players));
+    if (!o.json_file.empty() && o.json_file == o.plot_file)
+        throw bad_option("--json and --plot name the same file");
+    detail::check_writable(o.json_file);
+    detail::check_writable(o.plot_file);
+    return o;
+}
+
+}  // namespace hackysack
