@@ -61,6 +61,7 @@ public:
     idle_workers idle;
     std::vector<std::unique_ptr<worker>> workers;
     atomic<bool> terminating{false};
+    atomic<bool> somebody_looks{false};                   // worker::park(): the one who looks after stalled workers
     atomic<bool> closing{false};                          // no more spawns from outside
     atomic<bool> stopping{false};                         // every wait ends with a stop
     atomic<std::uint64_t> injected{0};                    // spawned from outside

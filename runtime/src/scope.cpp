@@ -36,7 +36,7 @@ void group::leave(child* c) noexcept {
 void group::child_failed() {
     fail(std::current_exception());
     // The group has it: it need not be reported again if nobody joins this child.
-    if (auto* w = detail::worker::current(); w && w->running) w->running->joined_error = true;
+    if (auto* w = detail::worker::current(); w && w->running) w->running->flags.joined_error = true;
 }
 
 void group::fail(std::exception_ptr error) {

@@ -11,7 +11,7 @@ namespace rondo::detail {
 std::uint64_t new_ids(std::uint64_t n) noexcept;
 
 task& allocate_task(scheduler* home, std::source_location where) {
-    worker* w = worker::current();
+    worker* w = worker::here();
     const bool here = w && w->running && (!home || home == &w->home);
     task* t;
     if (here) {
@@ -30,11 +30,7 @@ task& allocate_task(scheduler* home, std::source_location where) {
     t->word.store(generation << 32, release);
     t->parent = w && w->running ? w->running->id.load(relaxed) : 0;
     t->where = where;
-    t->detached = false;
-    t->has_result = false;
-    t->was_stopped = false;
-    t->joined_error = false;
-    t->keep = false;
+    t->flags = {};
     t->shield = 0;
     t->joiner = nullptr;
     t->below = nullptr;
@@ -46,9 +42,9 @@ task& allocate_task(scheduler* home, std::source_location where) {
 }
 
 void abandon_task(task& t) noexcept {
-    worker* w = worker::current();
-    if (t.on) t.home->stacks.put(std::exchange(t.on, nullptr));
-    if (w && &w->home == t.home) return w->recycle(t);
+    worker* w = worker::here();
+    if (t.on) [[unlikely]] t.home->stacks.put(std::exchange(t.on, nullptr));
+    if (w && w->is_home_of(t)) [[likely]] return w->recycle(t);
     std::lock_guard hold(t.guard);
     delete t.extra.exchange(nullptr, relaxed);
     t.error = nullptr;
@@ -78,7 +74,7 @@ void name_task(task& t, std::string_view name, std::size_t stack_bytes) {
 }
 
 void submit_task(task& t, scheduler* home) noexcept {
-    worker* w = worker::current();
+    worker* w = worker::here();
     if (w && w->running && (!home || home == &w->home)) {
         try {
             w->push_fresh(t);
@@ -86,14 +82,17 @@ void submit_task(task& t, scheduler* home) noexcept {
             w->inbox.push(&t);                    // links need no memory
             ++w->counters.spawned;
         }
-        if (w->backlog() > w->home.options.spawn_backlog) w->yield_for_backlog();
+        if (w->backlog_is_full()) [[unlikely]] w->yield_for_backlog();
         return;
     }
     home->injected.fetch_add(1, relaxed);
     home->inject(t);
 }
 
-join_result join_task(task_ref r, lowlevel::time_point until) {
+namespace {
+
+// The tasklet has begun, or lies somewhere else, or the caller is a plain thread.
+[[gnu::noinline]] join_result wait_for_task(task_ref r, lowlevel::time_point until) {
     if (!r.t)
         throw usage_error("tasklet::join: there is nothing to join (already joined, or the handle was moved from); "
                           "join once, and keep the result");
@@ -103,22 +102,8 @@ join_result join_task(task_ref r, lowlevel::time_point until) {
     if (t.state.load(acquire) == task::phase::finished && t.id.load(acquire) == r.id) return join_result::finished;
     if (until == lowlevel::time_point::min()) return join_result::timed_out;
 
-    worker* w = worker::current();
-    task* me = w ? w->running : nullptr;
-    if (me == &t) throw usage_error("tasklet::join: a tasklet cannot join itself");
-    if (me && t.state.load(relaxed) == task::phase::fresh && until == lowlevel::no_deadline &&
-        me->deadline_ns == INT64_MAX && t.home == &w->home && !t.on &&
-        w->stack_left(__builtin_frame_address(0)) > worker::inline_stack_bytes) {
-        if (me->stop_requested() && !me->shield) throw stopped();
-        if (w->take_own(t)) {
-            me->above.store(&t, seq_cst);
-            worker::run_fresh(*w, t);
-            me->above.store(nullptr, relaxed);
-            return join_result::finished;
-        }
-    }
-
     lowlevel::waiter& self = lowlevel::enter();
+    if (&self == &t) throw usage_error("tasklet::join: a tasklet cannot join itself");
     lowlevel::wait_node node(self);
     t.guard.lock();
     if (t.id.load(relaxed) != r.id || t.state.load(relaxed) == task::phase::finished) {
@@ -138,6 +123,27 @@ join_result join_task(task_ref r, lowlevel::time_point until) {
     t.guard.unlock();
     lowlevel::raise(outcome);
     return join_result::timed_out;
+}
+
+}  // namespace
+
+join_result join_task(task_ref r, lowlevel::time_point until) {
+    // An unstarted child that lies in our own deque is run here and now. (If it has ended and somebody else lives in
+    // its descriptor now, then that one is not at either end of our deque under the same address and unstarted, or the
+    // id differs.)
+    worker* w = worker::here();
+    task* me = w ? w->running : nullptr;
+    task* t = r.t;
+    if (me && t && t->state.load(relaxed) == task::phase::fresh && t->id.load(relaxed) == r.id &&
+        until == lowlevel::no_deadline && me->deadline_ns == INT64_MAX && !t->on && !me->stop_requested() &&
+        w->stack_left(__builtin_frame_address(0)) > worker::inline_stack_bytes && w->take_own(*t)) {
+        // release suffices: our next suspension up there opens its wait with a full barrier before it looks for a stop.
+        me->above.store(t, release);
+        worker::run_fresh(*w, *t);
+        me->above.store(nullptr, relaxed);
+        return join_result::finished;
+    }
+    return wait_for_task(r, until);
 }
 
 bool task_done(task_ref r) noexcept {
@@ -181,17 +187,17 @@ void detach_task(task_ref r) noexcept {
     t.guard.lock();
     if (t.id.load(relaxed) != r.id) return t.guard.unlock();
     const bool finished = t.state.load(acquire) == task::phase::finished;
-    if (!finished) t.detached = true;
+    if (!finished) t.flags.detached = true;
     t.guard.unlock();
     if (!finished) return;
-    if (t.error && !t.was_stopped && !t.joined_error && t.home) t.home->report_unhandled(t);
+    if (t.error && !t.flags.was_stopped && !t.flags.joined_error && t.home) t.home->report_unhandled(t);
     release_task(t);
 }
 
 void release_task(task& t) noexcept {
-    if (t.has_result || t.heap_body) t.invoke(t, task::op::destroy);
-    t.has_result = false;
+    if (t.flags.has_result || t.heap_body) [[unlikely]] t.invoke(t, task::op::destroy);
     t.on = nullptr;
+    if (worker* w = worker::here(); w && w->is_home_of(t)) [[likely]] return w->recycle(t);
     abandon_task(t);
 }
 

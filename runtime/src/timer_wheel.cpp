@@ -2,8 +2,34 @@
 
 #include <algorithm>
 #include <bit>
+#include <utility>
 
 namespace rondo::detail {
+namespace {
+
+// Merge sort of a list linked by `next`: the earliest deadline first, equal ones in the order in which they were armed.
+timer_entry* sorted(timer_entry* list) noexcept {
+    if (!list || !list->next) return list;
+    timer_entry *slow = list, *fast = list->next;
+    while (fast && fast->next) slow = slow->next, fast = fast->next->next;
+    timer_entry* right = sorted(std::exchange(slow->next, nullptr));
+    timer_entry* left = sorted(list);
+    timer_entry* result = nullptr;
+    timer_entry** end = &result;
+    while (left && right) {
+        const bool right_first = right->deadline_ns < left->deadline_ns ||
+                                 (right->deadline_ns == left->deadline_ns && right->number < left->number);
+        timer_entry*& from = right_first ? right : left;
+        timer_entry* const e = from;
+        from = e->next;
+        *end = e;
+        end = &e->next;
+    }
+    *end = left ? left : right;
+    return result;
+}
+
+}  // namespace
 
 void timer_wheel::link(timer_entry& e) noexcept {
     const auto tick = std::max(tick_of(e.deadline_ns), elapsed_);
@@ -30,6 +56,7 @@ void timer_wheel::remove(timer_entry& e) noexcept {
 
 void timer_wheel::insert_locked(timer_entry& e) noexcept {
     e.home = this;
+    e.number = ++armed_;
     link(e);
     size_.store(size_.load(relaxed) + 1, relaxed);
     if (e.deadline_ns < hint_.load(relaxed)) hint_.store(e.deadline_ns, relaxed);
@@ -125,7 +152,7 @@ timer_entry* timer_wheel::expire(std::int64_t now_ns) noexcept {
     elapsed_ = std::max(elapsed_, std::min(now, first_slot(level, slot, tick) ? tick : now));
     hint_.store(first_deadline(), relaxed);
     unlock();
-    return due;
+    return sorted(due);                              // its depth is the logarithm of their number
 }
 
 }  // namespace rondo::detail

@@ -25,6 +25,7 @@ struct timer_entry {
     timer_entry* prev = nullptr;
     timer_entry* next = nullptr;
     timer_wheel* home = nullptr;
+    std::uint64_t number = 0;                                // of those armed here: equal deadlines fire in this order
     std::uint16_t place = 0;                                 // level * 64 + slot
     void (*fire)(timer_entry&) noexcept = nullptr;           // instead of claiming `who`; runs under the wheel's lock
 };
@@ -44,7 +45,8 @@ public:
     /// Afterwards the entry has fired or never will. From any thread.
     static void cancel(timer_entry& e) noexcept;
 
-    /// Ends the waits whose deadline has come; gives the claimed ones, linked by `next`, to be resumed.
+    /// Ends the waits whose deadline has come; gives the claimed ones, linked by `next` in order of
+    /// their deadlines, to be resumed.
     timer_entry* expire(std::int64_t now_ns) noexcept;
 
     /// Exact if it lies within the next 8 ms, else no later than the first deadline; `never` if there is none.
@@ -63,6 +65,7 @@ private:
 
     lowlevel::spin_lock lock_;
     std::uint64_t elapsed_;
+    std::uint64_t armed_ = 0;
     std::array<std::uint64_t, levels> occupied_{};
     std::array<timer_entry*, levels * slots> head_{};
     atomic<std::int64_t> hint_{never};

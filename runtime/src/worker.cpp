@@ -20,12 +20,12 @@
 #endif
 
 namespace rondo::detail {
+thread_local constinit worker* this_worker = nullptr;
+
 namespace {
 
-thread_local worker* this_worker = nullptr;
-
 constexpr std::size_t cached_stacks = 32, stack_batch = 16;
-constexpr std::size_t cached_tasks = 512, task_batch = 128;
+constexpr std::size_t task_batch = 128;
 constexpr unsigned search_rounds = 160;              // about 20 us
 constexpr std::uint64_t wake_cost_stamps = 100'000;  // a wake-up costs some 25 us all in all
 
@@ -67,7 +67,7 @@ worker* worker::current() noexcept {
 }
 
 worker::worker(scheduler& s, unsigned i)
-    : home(s), index(i), wheel(s.now_ns()), random_state_(0x9e3779b97f4a7c15ull * (i + 1)), now_ns_(s.now_ns()) {
+    : home(s), index(i), wheel(s.now_ns()), backlog_(s.options.spawn_backlog), alone_(s.alone), random_state_(0x9e3779b97f4a7c15ull * (i + 1)), now_ns_(s.now_ns()) {
     cached_ = home.stacks.get_batch(2);
     if (!cached_) throw out_of_memory("no memory for a worker's first stack");
     cached_count_ = cached_->next ? 2 : 1;
@@ -215,7 +215,7 @@ namespace {
         }
         t.invoke(t, task::op::run);
     } catch (const stopped&) {
-        t.was_stopped = true;
+        t.flags.was_stopped = true;
         t.error = std::current_exception();
     } catch (...) {
         t.error = std::current_exception();
@@ -244,15 +244,15 @@ void worker::run_fresh(worker& w, task& t) noexcept {
     t.guard.lock();
     lowlevel::wait_node* joiner = std::exchange(t.joiner, nullptr);
     lowlevel::waiter* wakee = joiner && joiner->claim(lowlevel::wake::ready) ? joiner->who : nullptr;
-    const bool held = joiner || (!t.detached && (t.keep || t.error));
+    const bool held = joiner || (!t.flags.detached && (t.flags.keep || t.error));
     // release: pairs with the acquire in join_task() and task_done().
     if (held) t.state.store(task::phase::finished, release);
     else t.id.store(0, release);
     t.guard.unlock();
     if (!held) {
-        if (t.error && !t.was_stopped && !t.joined_error) now.home.report_unhandled(t);
+        if (t.error && !t.flags.was_stopped && !t.flags.joined_error) now.home.report_unhandled(t);
         now.running = nullptr;
-        if (t.has_result || t.heap_body) t.invoke(t, task::op::destroy);
+        if (t.flags.has_result || t.heap_body) t.invoke(t, task::op::destroy);
         now.recycle(t);
     }
     now.running = nullptr;
@@ -294,8 +294,7 @@ void worker::leave(worker& w, departure& d, task* into) noexcept {
 
 // ---------------------------------------------------------------------------------------------- stacks, descriptors
 
-bool worker::has_spare_stack() noexcept {
-    if (spare_context_ || cached_) [[likely]] return true;
+bool worker::fetch_stacks() noexcept {
     cached_ = home.stacks.get_batch(stack_batch);
     for (stack* s = cached_; s; s = s->next) ++cached_count_;
     return cached_ != nullptr;
@@ -316,38 +315,25 @@ void worker::keep_stack(stack& s) noexcept {
     ++cached_count_;
 }
 
-task* worker::allocate() noexcept {
-    if (!free_) {
-        free_ = home.tasks.take(task_batch);
-        for (task* t = free_; t; t = t->next) ++free_count_;
-        if (!free_) return nullptr;
-    }
-    task* t = free_;
-    free_ = t->next;
-    --free_count_;
-    return t;
+bool worker::fetch_tasks() noexcept {
+    free_ = home.tasks.take(task_batch);
+    for (task* t = free_; t; t = t->next) ++free_count_;
+    return free_ != nullptr;
 }
 
-void worker::recycle(task& t) noexcept {
-    if (t.error) t.error = nullptr;
-    if (t.extra.load(relaxed)) {
-        std::lock_guard hold(t.guard);
-        delete t.extra.exchange(nullptr, relaxed);
-    }
-    // release: whoever reads the word or the id of the next one here sees that this one is gone.
-    t.id.store(0, release);
-    t.state.store(task::phase::free, release);
-    if (free_count_ >= cached_tasks) {
-        task* last = free_;
-        for (std::size_t i = 1; i < task_batch; ++i) last = last->next;
-        task* rest = std::exchange(last->next, nullptr);
-        home.tasks.give(free_, last);
-        free_ = rest;
-        free_count_ -= task_batch;
-    }
-    t.next = free_;
-    free_ = &t;
-    ++free_count_;
+void worker::give_tasks_back() noexcept {
+    task* last = free_;
+    for (std::size_t i = 1; i < task_batch; ++i) last = last->next;
+    task* rest = std::exchange(last->next, nullptr);
+    home.tasks.give(free_, last);
+    free_ = rest;
+    free_count_ -= task_batch;
+}
+
+void worker::drop_extras(task& t) noexcept {
+    t.error = nullptr;
+    std::lock_guard hold(t.guard);
+    delete t.extra.exchange(nullptr, relaxed);
 }
 
 std::uint64_t new_ids(std::uint64_t n) noexcept {
@@ -355,22 +341,18 @@ std::uint64_t new_ids(std::uint64_t n) noexcept {
     return last.fetch_add(n, relaxed);
 }
 
-std::uint64_t worker::next_id() noexcept {
-    if (id_ == id_end_) {
-        id_ = new_ids(64);
-        id_end_ = id_ + 64;
-    }
-    return id_++;
+void worker::fetch_ids() noexcept {
+    id_ = new_ids(64);
+    id_end_ = id_ + 64;
 }
 
 // ---------------------------------------------------------------------------------------------- queues
 
-void worker::push_fresh(task& t) {
-    fresh_.push(&t);
-    ++counters.spawned;
-    if (!home.alone) {
-        const int w = home.idle.to_wake();
-        if (w >= 0) [[unlikely]] home.workers[static_cast<std::size_t>(w)]->unpark();
+void worker::wake_for_fresh() noexcept {
+    const int w = home.idle.to_wake();
+    if (w >= 0) [[unlikely]] {
+        home.wakes.fetch_add(1, relaxed);
+        home.workers[static_cast<std::size_t>(w)]->unpark();
     }
 }
 
@@ -382,7 +364,7 @@ void worker::push_ready(task& t) noexcept {
         inbox.push(&t);                               // links need no memory
         return;
     }
-    if (!home.alone) wake_one_if_worth_it();
+    if (!alone_) wake_one_if_worth_it();
 }
 
 void worker::push_next(task& t) noexcept {
@@ -399,10 +381,6 @@ void worker::wake_one_if_worth_it() noexcept {
 
 bool worker::others_are_ready() const noexcept {
     return next_slot_ || !ready_.empty() || !fresh_.empty() || !inbox.empty() || wheel.next_hint() <= now_ns_;
-}
-
-bool worker::take_own(task& t) {
-    return fresh_.take_bottom_if(&t, home.alone) || fresh_.take_top_if(&t, home.alone);
 }
 
 task* worker::pick() noexcept {
@@ -426,7 +404,7 @@ task* worker::pick() noexcept {
 task* worker::pick_local() noexcept {
     if (home.options.world && ready_.size() > 1) [[unlikely]] {
         for (auto n = home.options.world->choose(ready_.size()); n > 0; --n)
-            if (task* t = ready_.take_top(home.alone)) {
+            if (task* t = ready_.take_top(alone_)) {
                 t->order.store(fresh_.pushed(), relaxed);
                 ready_.push(t);                       // there is room: one was just taken
             }
@@ -434,10 +412,10 @@ task* worker::pick_local() noexcept {
     if (!fresh_.empty()) {
         task* ready = ready_.empty() ? nullptr : ready_.peek_top();     // nullptr too if a thief was faster
         if (!ready || fresh_.taken() < ready->order.load(relaxed))
-            if (task* t = fresh_.take_top(home.alone)) return t;
+            if (task* t = fresh_.take_top(alone_)) return t;
     }
-    if (task* t = ready_.take_top(home.alone)) return t;
-    return fresh_.take_top(home.alone);
+    if (task* t = ready_.take_top(alone_)) return t;
+    return fresh_.take_top(alone_);
 }
 
 void worker::accept_inbox(worker& from) noexcept {
@@ -457,7 +435,7 @@ void worker::accept_inbox(worker& from) noexcept {
         ++n;
     }
     if (&from != this) counters.steals.add(n);
-    if (n > 1 && !home.alone) home.wake_for_work();
+    if (n > 1 && !alone_) home.wake_for_work();
 }
 
 bool worker::maybe_has_work() const noexcept { return !fresh_.empty() || !ready_.empty() || !inbox.empty(); }
@@ -532,6 +510,7 @@ task* worker::find_work() noexcept {
         }
         if (t) {
             if (searching) found_while_searching();
+            look_pause_ns_ = 2'000'000;
             budget = slice_operations;
             return t;
         }
@@ -570,7 +549,7 @@ task* worker::search() noexcept {
 }
 
 void worker::found_while_searching() noexcept {
-    if (!home.idle.end_search() || home.alone) return;
+    if (!home.idle.end_search() || alone_) return;
     for (auto& w : home.workers)                      // the last searcher wakes the next one, if there is more
         if (!w->fresh_.empty() || w->ready_.size() > 1) return home.wake_for_work();
 }
@@ -587,7 +566,17 @@ bool worker::park(bool searching) noexcept {
     if (idle_workers::all_parked(home.idle.snapshot())) home.all_parked();
     // Nothing to do: give back the depth of idle stacks, a few at a time.
     while (token_.load(relaxed) == static_cast<std::uint32_t>(token::empty) && home.stacks.trim(4)) {}
-    wait_for_token(home.options.world ? timer_wheel::never : wheel.next_deadline());
+    auto until = home.options.world ? timer_wheel::never : wheel.next_deadline();
+    // While others run, one of the parked looks now and then whether somebody keeps its worker busy for so long that
+    // what waits behind it, or its timers, had better move. Once all are parked nobody looks: an idle runtime is idle.
+    const bool looks = !home.options.world && !idle_workers::all_parked(home.idle.snapshot()) &&
+                       !home.somebody_looks.exchange(true, acq_rel);
+    if (looks) {
+        until = std::min(until, home.now_ns() + look_pause_ns_);
+        look_pause_ns_ = std::min<std::int64_t>(look_pause_ns_ * 2, 64'000'000);
+    }
+    wait_for_token(until);
+    if (looks) home.somebody_looks.store(false, release);
     return true;
 }
 

@@ -21,6 +21,10 @@
 namespace rondo::detail {
 
 class scheduler;
+class worker;
+
+/// The worker of this OS thread. Read it through worker::current(), or worker::here() (see there).
+extern thread_local constinit worker* this_worker;
 
 /// A counter that one thread writes and others read.
 class owned_counter {
@@ -45,6 +49,12 @@ public:
     /// The worker of this thread; nullptr on a plain thread. Out of line, with a barrier, so that no compiler keeps the
     /// address of the thread-local over a switch.
     static worker* current() noexcept;
+    /// The same, inline: only for functions that are called out of line and use the result before anything can switch.
+    static worker* here() noexcept {
+        worker* w = this_worker;
+        asm volatile("" : "+r"(w));
+        return w;
+    }
     static thread_state state_of(worker* w) noexcept { return w->here_; }
 
     void thread_main();                                   // the body of the OS thread
@@ -53,13 +63,19 @@ public:
     task* running = nullptr;
     int budget = slice_operations;
 
-    void push_fresh(task& t);                             // throws std::bad_alloc
+    void push_fresh(task& t) {                            // throws std::bad_alloc
+        fresh_.push(&t);
+        ++counters.spawned;
+        if (!alone_) wake_for_fresh();
+    }
     void push_ready(task& t) noexcept;                    // to the tail
     void push_next(task& t) noexcept;                     // to the next slot
     /// Leaves the running tasklet's stack; d.after publishes it. Goes on with `into`, or with whoever is next.
     /// Returns when it is resumed.
     static void leave(worker& w, departure& d, task* into = nullptr) noexcept;
-    [[nodiscard]] bool has_spare_stack() noexcept;        // false: no memory for one
+    [[nodiscard]] bool has_spare_stack() noexcept {       // false: no memory for one
+        return spare_context_ || cached_ || fetch_stacks();
+    }
     [[nodiscard]] bool others_are_ready() const noexcept;
     [[nodiscard]] std::size_t stack_left(const void* frame) const noexcept {
         return static_cast<std::size_t>(static_cast<const char*>(frame) - on_->limit());
@@ -67,14 +83,35 @@ public:
     [[nodiscard]] stack& standing_on() noexcept { return *on_; }
     /// Runs a fresh tasklet as a plain call. The caller may be on another worker afterwards.
     static void run_fresh(worker& w, task& t) noexcept;
-    [[nodiscard]] bool take_own(task& t);                 // an unstarted child, if it lies at an end of our deque
+    [[nodiscard]] bool take_own(task& t) {                // an unstarted child, if it lies at an end of our deque
+        return fresh_.take_bottom_if(&t, alone_) || fresh_.take_top_if(&t, alone_);
+    }
 
-    [[nodiscard]] std::size_t backlog() const noexcept { return fresh_.size(); }
+    [[nodiscard]] bool backlog_is_full() const noexcept { return fresh_.size() > backlog_; }
     void yield_for_backlog() noexcept;                    // lets the unstarted ones run first
 
-    task* allocate() noexcept;
-    void recycle(task& t) noexcept;
-    [[nodiscard]] std::uint64_t next_id() noexcept;
+    task* allocate() noexcept {
+        if (!free_ && !fetch_tasks()) [[unlikely]] return nullptr;
+        task* t = free_;
+        free_ = t->next;
+        --free_count_;
+        return t;
+    }
+    void recycle(task& t) noexcept {
+        if (t.error || t.extra.load(relaxed)) [[unlikely]] drop_extras(t);
+        // release: whoever reads the word or the id of the next one here sees that this one is gone.
+        t.id.store(0, release);
+        t.state.store(task::phase::free, release);
+        if (free_count_ >= most_free) [[unlikely]] give_tasks_back();
+        t.next = free_;
+        free_ = &t;
+        ++free_count_;
+    }
+    [[nodiscard]] std::uint64_t next_id() noexcept {
+        if (id_ == id_end_) [[unlikely]] fetch_ids();
+        return id_++;
+    }
+    [[nodiscard]] bool is_home_of(const task& t) const noexcept { return t.home == &home; }
 
     // ---- for others
     void unpark() noexcept;
@@ -113,8 +150,18 @@ private:
     void accept_inbox(worker& from) noexcept;
     void wake_one_if_worth_it() noexcept;
     void keep_stack(stack& s) noexcept;
+    bool fetch_stacks() noexcept;
+    bool fetch_tasks() noexcept;
+    void give_tasks_back() noexcept;
+    void drop_extras(task& t) noexcept;
+    void fetch_ids() noexcept;
+    void wake_for_fresh() noexcept;
     std::uint32_t random() noexcept;
 
+    static constexpr std::size_t most_free = 512;
+
+    const std::size_t backlog_;
+    const bool alone_;                                    // the only worker: no thieves, so no fences
     thread_state here_{};
     stack* on_ = nullptr;
     task* next_slot_ = nullptr;
@@ -130,6 +177,7 @@ private:
     std::int64_t now_ns_ = 0;
     std::uint64_t slice_stamp_ = 0;                       // for the average length of a slice
     std::uint64_t slice_cost_ = 1'000'000;                // in stamp units; nothing known: assume long ones
+    std::int64_t look_pause_ns_ = 2'000'000;              // park(): how long until the next look at the others
     stack native_;
     fcontext native_context_ = nullptr;
     atomic<std::uint32_t> token_{0};

@@ -1,14 +1,18 @@
 // Everything: tasklets, channels, scopes, synchronisation. The one header that names all three layers.
 #pragma once
 
+#include <rondo/barrier.hpp>
 #include <rondo/channel.hpp>
 #include <rondo/condition_variable.hpp>
 #include <rondo/error.hpp>
 #include <rondo/event.hpp>
+#include <rondo/latch.hpp>
 #include <rondo/mutex.hpp>
+#include <rondo/once.hpp>
 #include <rondo/run.hpp>
 #include <rondo/scope.hpp>
 #include <rondo/semaphore.hpp>
+#include <rondo/shared_mutex.hpp>
 #include <rondo/tasklet.hpp>
 #include <rondo/time.hpp>
 #include <rondo/wait_group.hpp>

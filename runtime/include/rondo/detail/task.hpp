@@ -49,11 +49,13 @@ struct alignas(64) task : lowlevel::waiter {
 
     atomic<phase> state{phase::free};
     lowlevel::spin_lock guard;
-    bool detached = false;                        // nobody has a handle any more
-    bool has_result = false;                      // the body holds a result to be destroyed
-    bool was_stopped = false;                     // ended by `stopped`
-    bool joined_error = false;                    // the error has been reported to somebody
-    bool keep = false;                            // returns a value: the descriptor stays until the handle lets go
+    struct marks {
+        bool detached = false;                    // nobody has a handle any more
+        bool has_result = false;                  // the body holds a result whose destructor must run
+        bool was_stopped = false;                 // ended by `stopped`
+        bool joined_error = false;                // the error has been reported to somebody
+        bool keep = false;                        // returns a value: the descriptor stays until the handle lets go
+    } flags;
 
     lowlevel::wait_node* joiner = nullptr;
     task* below = nullptr;                        // the joiner on whose stack this one runs (inline join)
@@ -108,7 +110,7 @@ union body {
         }
         if (what == task::op::destroy) {
             if constexpr (!std::is_trivially_destructible_v<stored_t<R>>)
-                if (t.has_result) std::destroy_at(&self.result);
+                if (t.flags.has_result) std::destroy_at(&self.result);
             if (t.heap_body) release(t);
             return;
         }
@@ -131,7 +133,7 @@ union body {
             guard.call = nullptr;
             std::construct_at(&self.result, std::move(result));
         }
-        t.has_result = !std::is_void_v<R>;
+        t.flags.has_result = !std::is_trivially_destructible_v<stored_t<R>>;
     }
     static void release(task& t) noexcept {
         ::operator delete(t.heap_body, std::align_val_t{alignof(body)});
@@ -199,7 +201,7 @@ task& make_task(scheduler* home, std::source_location where, F&& f, Args&&... ar
         }
     }
     t.invoke = &contents::invoke;
-    t.keep = !std::is_void_v<result_of_call<F, Args...>>;
+    t.flags.keep = !std::is_void_v<result_of_call<F, Args...>>;
     return t;
 }
 

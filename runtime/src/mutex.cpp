@@ -1,0 +1,79 @@
+// The word decides who holds the mutex; the spin lock guards the list of those who wait.
+//
+//   word              who may change it                    how                       next
+//   0                 anybody                              CAS acquire               holder
+//   holder            the holder                           CAS release               0
+//                     a waiter, under the spin lock        CAS relaxed               holder|contended
+//   holder|contended  the holder, under the spin lock      store release             the heir, or 0 if nobody waits
+//
+// I1  While somebody waits the word is never 0: nobody can slip in before the heir.
+// I2  The holder is the heir from the moment its wait is claimed; a stop that comes later finds the mutex locked.
+#include <rondo/mutex.hpp>
+
+#include "holders.hpp"
+#include "woken_waiters.hpp"
+
+namespace rondo {
+
+using detail::acquire;
+using detail::relaxed;
+using detail::release;
+using lowlevel::waiter;
+
+mutex::~mutex() {
+    detail::expect_nobody_waits(lock_, waiters_, "a mutex must not be destroyed while somebody waits for it");
+    expect(word_.load(relaxed) == 0, "a mutex must not be destroyed while somebody holds it");
+}
+
+bool mutex::lock_slowly(waiter& me, lowlevel::time_point until) {
+    lowlevel::wait_node node(me);
+    lock_.lock();
+    auto now = word_.load(relaxed);
+    for (;;) {
+        if (now == 0) {
+            // acquire: as in take().
+            if (!word_.compare_exchange_weak(now, word_of(me), acquire, relaxed)) continue;
+            lock_.unlock();
+            return true;
+        }
+        if ((now & ~contended) == word_of(me)) {
+            lock_.unlock();
+            throw usage_error("mutex::lock: the caller holds this mutex already and would wait for itself for ever; "
+                              "lock it once, or split the function into a part that locks and a part that does not");
+        }
+        if (until == detail::at_once) {
+            lock_.unlock();
+            return false;
+        }
+        // relaxed: the spin lock orders what the holder will find when it sees this bit.
+        if ((now & contended) || word_.compare_exchange_weak(now, now | contended, relaxed, relaxed)) break;
+    }
+    const waiter* holder = detail::holder_to_report(waiters_, holder_in(now));
+    waiters_.push_back(node);
+    const auto outcome = lowlevel::suspend(me, {lowlevel::wait_kind::mutex, this, holder}, &lock_, until);
+    if (outcome == lowlevel::wake::ready) return true;
+    lowlevel::unlink(lock_, waiters_, node);
+    lowlevel::raise(outcome);
+    return false;
+}
+
+void mutex::lock_again(waiter& me) noexcept {
+    // No enter(): it would throw a stop. We have just been resumed, so there is a stack to go on with.
+    if (take(me)) return;
+    lowlevel::shield to_the_end;
+    lock_slowly(me, lowlevel::no_deadline);
+}
+
+void mutex::unlock_slowly(waiter& me) noexcept {
+    lock_.lock();
+    expect(held_by(me), "a mutex must be unlocked by the tasklet (or plain thread) that holds it");
+    lowlevel::wait_node* next = waiters_.claim_front(lowlevel::wake::ready);
+    waiter* heir = next ? next->who : nullptr;
+    const auto word = heir ? word_of(*heir) | (waiters_.empty() ? 0 : contended) : 0;
+    word_.store(word, release);                         // pairs with the acquire in take()
+    detail::tell_waiters(waiters_, heir);
+    lock_.unlock();
+    if (heir) lowlevel::resume(*heir, lowlevel::placement::tail);
+}
+
+}  // namespace rondo

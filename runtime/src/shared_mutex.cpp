@@ -1,0 +1,90 @@
+#include <rondo/shared_mutex.hpp>
+
+#include "holders.hpp"
+#include "woken_waiters.hpp"
+
+namespace rondo {
+
+using lowlevel::waiter;
+
+shared_mutex::~shared_mutex() {
+    detail::expect_nobody_waits(lock_, waiters_, "a shared_mutex must not be destroyed while somebody waits for it");
+    expect(!writer_ && readers_ == 0, "a shared_mutex must not be destroyed while somebody holds it");
+}
+
+bool shared_mutex::is_free_for(as what) const noexcept { return !writer_ && (what == as::reader || readers_ == 0); }
+
+void shared_mutex::give_to(as what, waiter& who) noexcept {
+    if (what == as::writer) writer_ = &who;
+    else ++readers_;
+}
+
+bool shared_mutex::try_acquire(as what) noexcept {
+    waiter& me = lowlevel::self();
+    lock_.lock();
+    const bool yes = waiters_.empty() && is_free_for(what);
+    if (yes) give_to(what, me);
+    lock_.unlock();
+    return yes;
+}
+
+bool shared_mutex::acquire(as what, lowlevel::time_point until) {
+    waiter& me = lowlevel::enter();
+    lowlevel::wait_node node(me);
+    lock_.lock();
+    if (writer_ == &me) {
+        lock_.unlock();
+        throw usage_error("shared_mutex: the caller holds it alone already and would wait for itself for ever");
+    }
+    if (waiters_.empty() && is_free_for(what)) {
+        give_to(what, me);
+        lock_.unlock();
+        return true;
+    }
+    if (until == detail::at_once) {
+        lock_.unlock();
+        return false;
+    }
+    node.tag = static_cast<std::uint8_t>(what);
+    const waiter* holder = detail::holder_to_report(waiters_, writer_);
+    waiters_.push_back(node);
+    const auto outcome = lowlevel::suspend(me, {lowlevel::wait_kind::shared_mutex, this, holder}, &lock_, until);
+    if (outcome == lowlevel::wake::ready) return true;
+    lock_.lock();
+    if (node.linked) waiters_.erase(node);
+    admit_and_unlock();                                 // readers may have waited behind a writer that gives up
+    lowlevel::raise(outcome);
+    return false;
+}
+
+void shared_mutex::unlock() noexcept {
+    const waiter& me = lowlevel::self();
+    lock_.lock();
+    expect(writer_ == &me, "a shared_mutex must be unlocked by the tasklet (or plain thread) that holds it alone");
+    writer_ = nullptr;
+    admit_and_unlock();
+}
+
+void shared_mutex::unlock_shared() noexcept {
+    lock_.lock();
+    expect(readers_ > 0, "a shared_mutex that is unlocked by a reader must be held by a reader");
+    --readers_;
+    admit_and_unlock();
+}
+
+void shared_mutex::admit_and_unlock() noexcept {
+    detail::woken_waiters woken;
+    while (lowlevel::wait_node* n = waiters_.front()) {
+        const auto what = static_cast<as>(n->tag);
+        if (!is_free_for(what)) break;
+        waiters_.erase(*n);
+        if (!n->claim(lowlevel::wake::ready)) continue;    // a timer or a stop came first
+        give_to(what, *n->who);
+        woken.add(*n);
+    }
+    detail::tell_waiters(waiters_, writer_);
+    lock_.unlock();
+    woken.resume_all();
+}
+
+}  // namespace rondo
