@@ -16,26 +16,25 @@ check_include_file_cxx(valgrind/valgrind.h RONDO_HAVE_VALGRIND)
 
 # libbacktrace comes with g++, in its private directories: clang finds the library there but not the header. The
 # directory holds g++'s intrinsics too and must not be on clang's path, so the two headers are copied out.
-find_path(RONDO_BACKTRACE_DIR backtrace.h)
-if(NOT RONDO_BACKTRACE_DIR)
-    file(GLOB rondo_gcc_headers /usr/lib/gcc/*/*/include/backtrace.h)
-    list(SORT rondo_gcc_headers COMPARE NATURAL ORDER DESCENDING)
-    if(rondo_gcc_headers)
-        list(GET rondo_gcc_headers 0 rondo_backtrace_header)
-        cmake_path(GET rondo_backtrace_header PARENT_PATH rondo_gcc_dir)
-        file(COPY ${rondo_backtrace_header} ${rondo_gcc_dir}/backtrace-supported.h
-             DESTINATION ${CMAKE_CURRENT_BINARY_DIR}/backtrace)
-        set(RONDO_BACKTRACE_DIR ${CMAKE_CURRENT_BINARY_DIR}/backtrace CACHE PATH "Where backtrace.h is" FORCE)
+set(backtrace_test "
+    #include <backtrace.h>
+    int main() { return backtrace_create_state(nullptr, 1, nullptr, nullptr) == nullptr; }")
+set(CMAKE_REQUIRED_LIBRARIES backtrace)
+check_cxx_source_compiles("${backtrace_test}" RONDO_HAVE_OWN_LIBBACKTRACE)
+set(RONDO_HAVE_LIBBACKTRACE ${RONDO_HAVE_OWN_LIBBACKTRACE})
+set(RONDO_BACKTRACE_DIR "")
+if(NOT RONDO_HAVE_OWN_LIBBACKTRACE)
+    file(GLOB gcc_headers /usr/lib/gcc/*/*/include/backtrace.h)
+    if(gcc_headers)
+        list(SORT gcc_headers COMPARE NATURAL ORDER DESCENDING)
+        list(GET gcc_headers 0 gcc_header)
+        cmake_path(GET gcc_header PARENT_PATH gcc_dir)
+        set(RONDO_BACKTRACE_DIR ${CMAKE_CURRENT_BINARY_DIR}/backtrace)
+        file(COPY ${gcc_header} ${gcc_dir}/backtrace-supported.h DESTINATION ${RONDO_BACKTRACE_DIR})
+        set(CMAKE_REQUIRED_INCLUDES ${RONDO_BACKTRACE_DIR})
+        check_cxx_source_compiles("${backtrace_test}" RONDO_HAVE_GCC_LIBBACKTRACE)
+        set(RONDO_HAVE_LIBBACKTRACE ${RONDO_HAVE_GCC_LIBBACKTRACE})
+        unset(CMAKE_REQUIRED_INCLUDES)
     endif()
 endif()
-mark_as_advanced(RONDO_BACKTRACE_DIR)
-if(RONDO_BACKTRACE_DIR)
-    set(CMAKE_REQUIRED_INCLUDES ${RONDO_BACKTRACE_DIR})
-    set(CMAKE_REQUIRED_LIBRARIES backtrace)
-    check_cxx_source_compiles("
-        #include <backtrace.h>
-        int main() { return backtrace_create_state(nullptr, 1, nullptr, nullptr) == nullptr; }"
-        RONDO_HAVE_LIBBACKTRACE)
-    unset(CMAKE_REQUIRED_INCLUDES)
-    unset(CMAKE_REQUIRED_LIBRARIES)
-endif()
+unset(CMAKE_REQUIRED_LIBRARIES)

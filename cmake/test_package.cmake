@@ -11,6 +11,7 @@ function(step)
     endif()
 endfunction()
 
+set(ENV{CCACHE_NOHASHDIR} 1)    # same flags, another folder: what was compiled before is found
 file(REMOVE_RECURSE "${WORK_DIR}")
 set(prefix "${WORK_DIR}/prefix")
 if(NOT WAY STREQUAL "add_subdirectory")
@@ -19,7 +20,8 @@ endif()
 
 step(${CMAKE_COMMAND} -S "${SOURCE_DIR}/tests/support/consumer" -B "${WORK_DIR}/build" -G "${GENERATOR}"
      -D "RONDO_FROM=${WAY}" -D "RONDO_SOURCE_DIR=${SOURCE_DIR}" -D "CMAKE_PREFIX_PATH=${prefix}"
-     -D "CMAKE_CXX_COMPILER=${COMPILER}" -D "CMAKE_CXX_COMPILER_LAUNCHER=${LAUNCHER}" -D CMAKE_BUILD_TYPE=Release)
+     -D "CMAKE_CXX_COMPILER=${COMPILER}" -D "CMAKE_CXX_COMPILER_LAUNCHER=${LAUNCHER}"
+     "-D" "CMAKE_CXX_FLAGS=${FLAGS}" -D CMAKE_BUILD_TYPE=)
 step(${CMAKE_COMMAND} --build "${WORK_DIR}/build")
 step("${WORK_DIR}/build/consumer")
 file(REMOVE_RECURSE "${WORK_DIR}")

@@ -4,7 +4,7 @@
 //     hackysack                                        the whole show, and a plot: hackysack.svg
 //     hackysack --circles 1 --players 1000000          one circle of a million
 //     hackysack --bags 8 --slots 8 --workers 4         eight bags in each circle, players with inboxes
-//     hackysack --engine threads --circles 10          the same game with a thread for each player
+//     hackysack --engine threads --kicks 200           the same game with a thread for each player
 //
 // The player's whole life is tasklet_game::be_player in hackysack_game/engine_tasklets.hpp. Every run checks itself:
 // each bag's kicks are counted, and each bag's way must be the one that a serial computation finds.

@@ -78,7 +78,7 @@ private:
 
     /// As in the tutorial; but what takes long is played once.
     outcome best_of_three(game g, engine played_by) {
-        constexpr double long_s = 0.5;
+        constexpr double long_s = 1;
         g.played_by = played_by;
         outcome best = play(g);
         for (int i = 1; i < 3 && best.refused.empty() && best.total_s() < long_s && !stop_.requested(); ++i)

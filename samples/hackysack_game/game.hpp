@@ -17,10 +17,10 @@ enum class engine : std::uint8_t { tasklets, threads };
 struct game {
     engine played_by = engine::tasklets;
     unsigned workers = 1;                    ///< for threads: the cores that they may use
-    std::size_t circles = 1000;
-    std::size_t players = 100;
+    std::size_t circles = 200;
+    std::size_t players = 10;
     std::size_t bags = 1;
-    std::uint64_t kicks = 2'000;
+    std::uint64_t kicks = 40'000;
     std::size_t slots = 0;                   ///< of each player's inbox; 0: rendezvous
     std::uint64_t seed = 1;
 

@@ -191,7 +191,7 @@ private:
                         "middle", "#ffffff", 12);
             from = to_kicks;
         }
-        if (width > 20) {
+        if (width > 34 || i == 0 || i + 1 == games_.size()) {
             const std::string kicks = rounded(o.kicks_per_s());
             const bool has_speed_up = per_worker_ > 0 && i > 0 && width > 60;
             const double factor = per_worker_ > 0 ? o.kicks_per_s() / per_worker_ : 0;

@@ -1,0 +1,3 @@
+module rondo/perf
+
+go 1.19

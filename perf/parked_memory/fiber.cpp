@@ -1,0 +1,11 @@
+#include "../common/fiber_parked.hpp"
+
+static void parked_memory() {
+    const auto n = peer::size("n");
+    const double before = peer::resident_bytes();
+    fibers::parked parked(n);
+    const double after = peer::resident_bytes();
+    parked.release();
+    peer::report("rss", (after - before) / static_cast<double>(n), "bytes/task");
+}
+static peer::program<> entry{"parked_memory", parked_memory};

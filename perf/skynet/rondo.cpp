@@ -1,0 +1,35 @@
+// How fast do a million tasklets come to life and send a number each up a tree of rendezvous channels?
+#include <rondo/rondo.hpp>
+#include <tuple>
+
+#include "../common/peer.hpp"
+#include "../common/workloads.hpp"
+
+using peer::u64;
+
+static void node(rondo::channel<u64> out, u64 number, u64 size) {
+    if (size == 1) return out.send(number);
+    rondo::channel<u64> in;
+    const u64 part = size / 10;
+    for (u64 i = 0; i < 10; ++i) std::ignore = rondo::spawn(node, in, number + i * part, part);
+    u64 sum = 0;
+    for (int i = 0; i < 10; ++i) sum += in.receive();
+    out.send(sum);
+}
+
+static void skynet() {
+    const auto n = peer::size("n");
+    u64 result = 0;
+
+    const double ns = rondo::run({.workers = peer::workers}, [&] {
+        const peer::stopwatch watch;
+        rondo::channel<u64> out;
+        const auto root = rondo::spawn(node, out, 0, n);
+        result = out.receive();
+        return watch.ns();
+    });
+
+    peer::expect(result, peer::sum_below(n));
+    peer::report("time", ns / 1e6, "ms", result);
+}
+static peer::program<> entry{"skynet", skynet};

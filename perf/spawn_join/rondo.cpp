@@ -1,0 +1,22 @@
+// What does it cost to make a tasklet that does next to nothing, and to join it?
+#include <rondo/rondo.hpp>
+
+#include "../common/peer.hpp"
+
+static void spawn_join() {
+    const auto n = peer::size("n");
+    std::vector<char> done(n);
+
+    const double ns = rondo::run({.workers = peer::workers}, [&] {
+        const peer::stopwatch watch;
+        std::vector<rondo::tasklet<void>> tasklets;
+        tasklets.reserve(n);
+        for (peer::u64 i = 0; i < n; ++i) tasklets.push_back(rondo::spawn([&done, i] { done[i] = 1; }));
+        for (auto& t : tasklets) t.join();
+        return watch.ns();
+    });
+
+    peer::expect(static_cast<peer::u64>(std::count(done.begin(), done.end(), 1)), n);
+    peer::report("time", ns / static_cast<double>(n), "ns/task");
+}
+static peer::program<> entry{"spawn_join", spawn_join};
