@@ -100,9 +100,13 @@ std::int64_t timer_wheel::first_deadline() const noexcept {
     unsigned level, slot;
     std::uint64_t tick;
     if (!first_slot(level, slot, tick)) return never;
-    if (level > 0) return static_cast<std::int64_t>(tick << shift);
+    // The first slot holds the first deadline. In a crowded slot that is still far off its beginning will do.
     auto first = never;
-    for (auto* e = head_[slot]; e; e = e->next) first = std::min(first, e->deadline_ns);
+    unsigned seen = 0;
+    for (auto* e = head_[level * slots + slot]; e; e = e->next) {
+        if (level > 0 && ++seen > 64) return static_cast<std::int64_t>(tick << shift);
+        first = std::min(first, e->deadline_ns);
+    }
     return first;
 }
 

@@ -49,7 +49,7 @@ public:
     /// their deadlines, to be resumed.
     timer_entry* expire(std::int64_t now_ns) noexcept;
 
-    /// Exact if it lies within the next 8 ms, else no later than the first deadline; `never` if there is none.
+    /// No later than the first deadline, and nearly always exact; `never` if there is none.
     [[nodiscard]] std::int64_t next_deadline() noexcept;
     /// A cheap lower bound, from any thread.
     [[nodiscard]] std::int64_t next_hint() const noexcept { return hint_.load(relaxed); }

@@ -73,11 +73,11 @@ public:
     runtime& operator=(const runtime&) = delete;
 
     /// As rondo::spawn, from any thread. Throws usage_error after shutdown().
-    template <class F, class... Args>
-        requires detail::callable<F, Args...>
-    auto spawn(F&& f, Args&&... args) {
+    template <class F, class A, class... More>
+        requires detail::callable<F, A, More...>
+    auto spawn(F&& f, A&& a, More&&... more) {
         return detail::spawn_plain(&*scheduler_, std::source_location::current(), std::forward<F>(f),
-                                   std::forward<Args>(args)...);
+                                   std::forward<A>(a), std::forward<More>(more)...);
     }
     template <class F>
         requires detail::callable<F>
