@@ -99,11 +99,11 @@ void scheduler::wake_for_work() noexcept {
     workers[static_cast<std::size_t>(w)]->unpark();
 }
 
-void scheduler::report_unhandled(task& t) noexcept {
+void scheduler::report_unhandled(task& t, std::uint64_t id) noexcept {
     if (options.on_unhandled) {
         try {
             tasklet_info info;
-            info.id = t.id.load(relaxed);
+            info.id = id;
             info.parent = t.parent;
             if (auto* extra = t.extra.load(relaxed)) info.name = extra->name;
             info.state = tasklet_state::done;

@@ -34,7 +34,7 @@ public:
     void inject(task& t) noexcept;                        // a fresh or resumed tasklet from outside
     void inject_to(unsigned worker_index, task& t) noexcept;
     void wake_for_work() noexcept;                        // somebody parked, unless somebody searches
-    void report_unhandled(task& t) noexcept;
+    void report_unhandled(task& t, std::uint64_t id) noexcept;
     [[nodiscard]] std::int64_t now_ns() noexcept;
 
     void wait_for_end(task_ref main);

@@ -190,7 +190,7 @@ void detach_task(task_ref r) noexcept {
     if (!finished) t.flags.detached = true;
     t.guard.unlock();
     if (!finished) return;
-    if (t.error && !t.flags.was_stopped && !t.flags.joined_error && t.home) t.home->report_unhandled(t);
+    if (t.error && !t.flags.was_stopped && !t.flags.joined_error && t.home) t.home->report_unhandled(t, r.id);
     release_task(t);
 }
 

@@ -241,6 +241,7 @@ void worker::run_fresh(worker& w, task& t) noexcept {
         t.state.store(task::phase::finished, release);
         return;
     }
+    const auto id = t.id.load(relaxed);
     t.guard.lock();
     lowlevel::wait_node* joiner = std::exchange(t.joiner, nullptr);
     lowlevel::waiter* wakee = joiner && joiner->claim(lowlevel::wake::ready) ? joiner->who : nullptr;
@@ -250,7 +251,7 @@ void worker::run_fresh(worker& w, task& t) noexcept {
     else t.id.store(0, release);
     t.guard.unlock();
     if (!held) {
-        if (t.error && !t.flags.was_stopped && !t.flags.joined_error) now.home.report_unhandled(t);
+        if (t.error && !t.flags.was_stopped && !t.flags.joined_error) now.home.report_unhandled(t, id);
         now.running = nullptr;
         if (t.flags.has_result || t.heap_body) t.invoke(t, task::op::destroy);
         now.recycle(t);
@@ -379,7 +380,8 @@ void worker::wake_one_if_worth_it() noexcept {
     home.wake_for_work();
 }
 
-bool worker::others_are_ready() const noexcept {
+bool worker::others_are_ready() noexcept {
+    if (wheel.size() && ++looks_ % 16 == 0) now_ns_ = home.now_ns();     // else a loop of yields would starve sleepers
     return next_slot_ || !ready_.empty() || !fresh_.empty() || !inbox.empty() || wheel.next_hint() <= now_ns_;
 }
 

@@ -76,7 +76,7 @@ public:
     [[nodiscard]] bool has_spare_stack() noexcept {       // false: no memory for one
         return spare_context_ || cached_ || fetch_stacks();
     }
-    [[nodiscard]] bool others_are_ready() const noexcept;
+    [[nodiscard]] bool others_are_ready() noexcept;
     [[nodiscard]] std::size_t stack_left(const void* frame) const noexcept {
         return static_cast<std::size_t>(static_cast<const char*>(frame) - on_->limit());
     }
@@ -172,7 +172,7 @@ private:
     std::size_t cached_count_ = 0;
     task* free_ = nullptr;
     std::size_t free_count_ = 0;
-    std::uint64_t tick_ = 0, id_ = 0, id_end_ = 0;
+    std::uint64_t tick_ = 0, looks_ = 0, id_ = 0, id_end_ = 0;
     std::uint64_t random_state_;
     std::int64_t now_ns_ = 0;
     std::uint64_t slice_stamp_ = 0;                       // for the average length of a slice
