@@ -1,0 +1,101 @@
+#!/bin/sh
+# options_test.sh <hackysack>: every option that cannot be played is refused with one line and exit code 2; what can be
+# played ends with 0, and the files it writes are what they claim to be.
+set -u
+
+hackysack=$1
+folder=$(mktemp -d) || exit 1
+trap 'rm -rf "$folder"' EXIT
+failures=0
+
+fail() {
+    echo "FAILED: hackysack $arguments: $*"
+    sed 's/^/    /' "$folder/out" "$folder/err"
+    failures=$((failures + 1))
+}
+
+play() {
+    arguments=$*
+    "$hackysack" "$@" >"$folder/out" 2>"$folder/err"
+    code=$?
+}
+
+# refused <word that the message must have> <option>...
+refused() {
+    word=$1
+    shift
+    play "$@"
+    [ "$code" -eq 2 ] || fail "exit code $code, not 2"
+    [ "$(wc -l <"$folder/err")" -eq 1 ] || fail "not one line on stderr"
+    grep -q -e "$word" "$folder/err" || fail "the message does not say \"$word\""
+    [ ! -s "$folder/out" ] || fail "something on stdout"
+}
+
+# played <option>...
+played() {
+    play "$@"
+    [ "$code" -eq 0 ] || fail "exit code $code, not 0"
+    [ ! -s "$folder/err" ] || fail "something on stderr"
+    grep -q '^Checked: ' "$folder/out" || fail "nothing was checked"
+}
+
+refused --players --players 0
+refused "nobody to kick" --players 1
+refused --players --players=-3
+refused --players --players ten
+refused --players --players 99999999999999999999999
+refused "more than" --players 10000000 --circles 10000000
+refused --circles --circles 0
+refused --bags --bags 0
+refused --kicks --kicks 0
+refused --workers --workers 0
+refused --workers --workers 100000
+refused --engine --engine goroutines
+refused deadlock --bags 2
+refused "too few" --bags 3 --slots 2
+refused --slots --engine threads --slots 4
+refused --table --table 10,1
+refused --table --table ten
+refused --seed --seed red
+refused no-such-option --no-such-option
+refused unwanted unwanted
+refused "cannot write" --json "$folder/missing/out.json"
+refused "cannot write" --plot "$folder"
+refused "same file" --json "$folder/x" --plot "$folder/x"
+[ ! -e "$folder/x" ] || fail "a refused run left a file behind"
+
+played --players 10 --circles 3 --kicks 500 --workers 1
+played --players 2 --circles 1 --kicks 1
+played --players 5 --circles 2 --bags 3 --slots 3 --kicks 100 --seed 7
+played --players 3 --circles 2 --bags 5 --kicks 4 --slots 5
+played --players 4 --circles 2 --kicks 100 --engine threads
+played --players 4 --circles 2 --bags 3 --kicks 100 --engine threads --sweep --workers 2
+played --players 10 --circles 3 --kicks 500 --sweep --table 10,20 --workers 2 \
+    --json "$folder/all.json" --plot "$folder/all.svg"
+if command -v python3 >/dev/null; then
+    python3 - "$folder" <<'PYTHON' || fail "the files are not what they should be"
+import json, sys, xml.etree.ElementTree
+with open(sys.argv[1] + "/all.json") as file:
+    results = json.load(file)
+assert [game["workers"] for game in results["games"]] == [1, 2]
+for game in results["games"]:
+    assert game["kicks_made"] == 1500 and game["refused"] is None
+assert [row["players"] for row in results["table"]] == [10, 20]
+assert results["interrupted"] is False
+xml.etree.ElementTree.parse(sys.argv[1] + "/all.svg")
+PYTHON
+fi
+
+# Ctrl-C ends a long game in order.
+arguments="(interrupted)"
+"$hackysack" --players 10 --circles 10 --kicks 1000000000 >"$folder/out" 2>"$folder/err" &
+game=$!
+sleep 1
+kill -INT "$game"
+wait "$game"
+code=$?
+[ "$code" -eq 130 ] || fail "exit code $code, not 130"
+grep -q '^Stopped in order after ' "$folder/out" || fail "it does not say what was reached"
+
+[ "$failures" -eq 0 ] && echo "all options behave"
+exit "$failures"
