@@ -15,7 +15,7 @@ bool condition_variable::wait_by(std::unique_lock<mutex>& lock, lowlevel::time_p
     lowlevel::waiter& me = lowlevel::enter();
     mutex* const m = lock.mutex();
     if (!lock.owns_lock() || !m->held_by(me))
-        throw usage_error("condition_variable::wait: the caller must hold the mutex, through the unique_lock it passes");
+        throw usage_error("condition_variable::wait: the caller must hold the mutex through the lock it passes");
     lowlevel::wait_node node(me);
     lock_.lock();
     waiters_.push_back(node);

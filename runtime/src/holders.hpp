@@ -2,6 +2,9 @@
 // waiters at the front of a list are told.
 #pragma once
 
+#include <cstddef>
+
+#include <rondo/detail/atomic.hpp>
 #include <rondo/lowlevel/wait.hpp>
 
 namespace rondo::detail {
@@ -12,18 +15,13 @@ inline constexpr std::size_t informed_waiters = 4;
 /// descriptor stays readable, see detail/task.hpp.)
 inline constinit const lowlevel::waiter some_plain_thread;
 
+/// The holder as reports may see it. Call it where the holder's record is known to be there.
 inline const lowlevel::waiter* reportable(const lowlevel::waiter* holder) noexcept {
     return holder && !holder->is_tasklet ? &some_plain_thread : holder;
 }
 
-/// For a waiter that is about to join the list.
-inline const lowlevel::waiter* holder_to_report(const lowlevel::wait_list& list, const lowlevel::waiter* holder) noexcept {
-    return list.size() < informed_waiters ? reportable(holder) : nullptr;
-}
-
 /// For those who wait on when the lock changes hands. Under the lock of the list.
-inline void tell_waiters(const lowlevel::wait_list& list, const lowlevel::waiter* holder) noexcept {
-    const lowlevel::waiter* shown = reportable(holder);
+inline void tell_waiters(const lowlevel::wait_list& list, const lowlevel::waiter* shown) noexcept {
     std::size_t told = 0;
     for (auto* n = list.front(); n && told < informed_waiters; n = n->next, ++told)
         n->who->wait_holder.store(shown, relaxed);

@@ -64,7 +64,11 @@ public:
         return true;
     }
     /// True: the caller was the last searcher; if it found work it must wake another.
-    bool end_search() noexcept { return searching(counts_.fetch_sub(search_one, seq_cst)) == 1; }
+    bool end_search() noexcept {
+        if (searching(counts_.fetch_sub(search_one, seq_cst)) != 1) return false;
+        fence_seq_cst();                          // keeps leaving apart from the caller's look at the queues
+        return true;
+    }
 
     /// The caller must re-check every queue afterwards, and then wait for its token, or take itself back.
     void park(unsigned me, bool was_searching) noexcept {

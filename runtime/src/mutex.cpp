@@ -48,7 +48,9 @@ bool mutex::lock_slowly(waiter& me, lowlevel::time_point until) {
         // relaxed: the spin lock orders what the holder will find when it sees this bit.
         if ((now & contended) || word_.compare_exchange_weak(now, now | contended, relaxed, relaxed)) break;
     }
-    const waiter* holder = detail::holder_to_report(waiters_, holder_in(now));
+    const waiter* holder = now & plain_thread ? &detail::some_plain_thread
+                                              : reinterpret_cast<const waiter*>(now & ~contended);
+    if (waiters_.size() >= detail::informed_waiters) holder = nullptr;
     waiters_.push_back(node);
     const auto outcome = lowlevel::suspend(me, {lowlevel::wait_kind::mutex, this, holder}, &lock_, until);
     if (outcome == lowlevel::wake::ready) return true;
@@ -71,7 +73,7 @@ void mutex::unlock_slowly(waiter& me) noexcept {
     waiter* heir = next ? next->who : nullptr;
     const auto word = heir ? word_of(*heir) | (waiters_.empty() ? 0 : contended) : 0;
     word_.store(word, release);                         // pairs with the acquire in take()
-    detail::tell_waiters(waiters_, heir);
+    detail::tell_waiters(waiters_, detail::reportable(heir));
     lock_.unlock();
     if (heir) lowlevel::resume(*heir, lowlevel::placement::tail);
 }

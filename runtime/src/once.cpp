@@ -35,7 +35,7 @@ once::turn once::begin(lowlevel::time_point until) {
         return turn::timed_out;
     }
     node.tag = static_cast<std::uint8_t>(turn::done);
-    const waiter* holder = detail::holder_to_report(waiters_, runner_);
+    const waiter* holder = waiters_.size() < detail::informed_waiters ? detail::reportable(runner_) : nullptr;
     waiters_.push_back(node);
     const auto outcome = lowlevel::suspend(me, {lowlevel::wait_kind::once, this, holder}, &lock_, until);
     if (outcome == lowlevel::wake::ready) return static_cast<turn>(node.tag);
@@ -54,7 +54,7 @@ void once::end(bool is_done) noexcept {
     } else if (lowlevel::wait_node* heir = waiters_.claim_front(lowlevel::wake::ready)) {
         heir->tag = static_cast<std::uint8_t>(turn::run);
         runner_ = heir->who;
-        detail::tell_waiters(waiters_, runner_);
+        detail::tell_waiters(waiters_, detail::reportable(runner_));
         woken.add(*heir);
     } else {
         state_.store(state::idle, relaxed);

@@ -127,7 +127,7 @@ std::string symbol(const void* pc) {
 #endif
 std::size_t walk(const task& t, const void** frames, std::size_t most) noexcept {
 #if defined(__x86_64__)
-    const stack* on = t.on;
+    const stack* on = t.on.load(relaxed);
     const char* context = static_cast<const char*>(t.context);
     if (!on || !context) return 0;
     const char* low = on->limit();

@@ -84,12 +84,22 @@ std::int64_t scheduler::now_ns() noexcept {
 // ---------------------------------------------------------------------------------------------- work from outside
 
 void scheduler::inject(task& t) noexcept {
+    if (options.force_migration && t.state.load(relaxed) == task::phase::started) return migrate(t);
     inject_to(next_inbox_.fetch_add(1, relaxed) % static_cast<unsigned>(workers.size()), t);
 }
 
 void scheduler::inject_to(unsigned i, task& t) noexcept {
     workers[i]->inbox.push(&t);
+    if (options.force_migration) {                // nobody else may take it from there
+        fence_seq_cst();                          // keeps the push apart from the look at who is parked
+        if (idle.take_back(i)) workers[i]->unpark();
+        return;
+    }
     wake_for_work();
+}
+
+void scheduler::migrate(task& t) noexcept {
+    inject_to(static_cast<unsigned>((t.order.load(relaxed) + 1) % workers.size()), t);
 }
 
 void scheduler::wake_for_work() noexcept {

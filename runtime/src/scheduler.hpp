@@ -17,8 +17,8 @@
 #include "worker.hpp"
 
 namespace rondo::lowlevel {
-/// After a stop request on a tasklet that was not waiting: ends the wait of the child that it runs as a plain call.
-void pass_stop_on(rondo::detail::task& t) noexcept;
+/// After a stop request on the tasklet `id` that was not waiting: ends the wait of the child that it runs as a plain call.
+void pass_stop_on(rondo::detail::task& t, std::uint64_t id) noexcept;
 }  // namespace rondo::lowlevel
 
 namespace rondo::detail {
@@ -33,6 +33,7 @@ public:
     // ---- from any thread
     void inject(task& t) noexcept;                        // a fresh or resumed tasklet from outside
     void inject_to(unsigned worker_index, task& t) noexcept;
+    void migrate(task& t) noexcept;                       // force_migration: to another worker than it suspended on
     void wake_for_work() noexcept;                        // somebody parked, unless somebody searches
     void report_unhandled(task& t, std::uint64_t id) noexcept;
     [[nodiscard]] std::int64_t now_ns() noexcept;

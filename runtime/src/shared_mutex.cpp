@@ -46,7 +46,7 @@ bool shared_mutex::acquire(as what, lowlevel::time_point until) {
         return false;
     }
     node.tag = static_cast<std::uint8_t>(what);
-    const waiter* holder = detail::holder_to_report(waiters_, writer_);
+    const waiter* holder = waiters_.size() < detail::informed_waiters ? detail::reportable(writer_) : nullptr;
     waiters_.push_back(node);
     const auto outcome = lowlevel::suspend(me, {lowlevel::wait_kind::shared_mutex, this, holder}, &lock_, until);
     if (outcome == lowlevel::wake::ready) return true;
@@ -82,7 +82,7 @@ void shared_mutex::admit_and_unlock() noexcept {
         give_to(what, *n->who);
         woken.add(*n);
     }
-    detail::tell_waiters(waiters_, writer_);
+    detail::tell_waiters(waiters_, detail::reportable(writer_));
     lock_.unlock();
     woken.resume_all();
 }

@@ -33,8 +33,8 @@ task& allocate_task(scheduler* home, std::source_location where) {
     t->flags = {};
     t->shield = 0;
     t->joiner = nullptr;
-    t->below = nullptr;
-    t->on = nullptr;
+    t->below.store(nullptr, relaxed);
+    t->on.store(nullptr, relaxed);
     t->deadline_ns = INT64_MAX;
     t->state.store(task::phase::fresh, relaxed);
     t->id.store(here ? w->next_id() : new_ids(1), release);
@@ -43,7 +43,10 @@ task& allocate_task(scheduler* home, std::source_location where) {
 
 void abandon_task(task& t) noexcept {
     worker* w = worker::here();
-    if (t.on) [[unlikely]] t.home->stacks.put(std::exchange(t.on, nullptr));
+    if (stack* s = t.on.load(relaxed)) [[unlikely]] {
+        t.on.store(nullptr, relaxed);
+        t.home->stacks.put(s);
+    }
     if (w && w->is_home_of(t)) [[likely]] return w->recycle(t);
     std::lock_guard hold(t.guard);
     delete t.extra.exchange(nullptr, relaxed);
@@ -61,8 +64,9 @@ void name_task(task& t, std::string_view name, std::size_t stack_bytes) {
         if (stack_bytes > t.home->stacks.default_bytes()) {
             if (stack_bytes > (std::size_t{1} << 30))
                 throw usage_error("spawn_options::stack_bytes: at most 1 GiB");
-            t.on = t.home->stacks.get(stack_bytes);
-            if (!t.on) throw out_of_memory("no memory for a stack of spawn_options::stack_bytes");
+            stack* s = t.home->stacks.get(stack_bytes);
+            t.on.store(s, relaxed);
+            if (!s) throw out_of_memory("no memory for a stack of spawn_options::stack_bytes");
         }
         t.extra.store(extra.release(), relaxed);
     } catch (...) {
@@ -135,7 +139,7 @@ join_result join_task(task_ref r, lowlevel::time_point until) {
     task* me = w ? w->running : nullptr;
     task* t = r.t;
     if (me && t && t->state.load(relaxed) == task::phase::fresh && t->id.load(relaxed) == r.id &&
-        until == lowlevel::no_deadline && me->deadline_ns == INT64_MAX && !t->on && !me->stop_requested() &&
+        until == lowlevel::no_deadline && me->deadline_ns == INT64_MAX && !t->on.load(relaxed) && !me->stop_requested() &&
         w->stack_left(__builtin_frame_address(0)) > worker::inline_stack_bytes && w->take_own(*t)) {
         // release suffices: our next suspension up there opens its wait with a full barrier before it looks for a stop.
         me->above.store(t, release);
@@ -168,7 +172,7 @@ void stop_task(task_ref r) noexcept {
                    (static_cast<std::uint64_t>(lowlevel::wake::stopped) << 8);
         if (t.word.compare_exchange_weak(w, next, seq_cst, acquire)) {
             if (ends_wait) lowlevel::resume(t, lowlevel::placement::tail);
-            else lowlevel::pass_stop_on(t);
+            else lowlevel::pass_stop_on(t, r.id);
             break;
         }
     }
@@ -196,7 +200,7 @@ void detach_task(task_ref r) noexcept {
 
 void release_task(task& t) noexcept {
     if (t.flags.has_result || t.heap_body) [[unlikely]] t.invoke(t, task::op::destroy);
-    t.on = nullptr;
+    t.on.store(nullptr, relaxed);
     if (worker* w = worker::here(); w && w->is_home_of(t)) [[likely]] return w->recycle(t);
     abandon_task(t);
 }

@@ -76,7 +76,8 @@ void publish(rondo::detail::departure& d, void* left) noexcept {
     worker& w = *s.by;
     spin_lock* const lock = s.lock;               // once the word is open, `s` may be gone
     timer_entry* const timer = s.timer;
-    task* const below = me.below;
+    task* const below = me.below.load(relaxed);
+    const bool is_shielded = me.shield != 0;
     me.context = left;
     if (timer) {
         w.wheel.lock();
@@ -102,8 +103,8 @@ void publish(rondo::detail::departure& d, void* left) noexcept {
         return;
     }
     // Joiners that run us as a plain call cannot be resumed before us: their stop is ours. The claim finds our wait
-    // still open, or does nothing.
-    for (task* b = below; b; b = b->below)
+    // still open, or does nothing. A shield holds against theirs, too.
+    for (task* b = is_shielded ? nullptr : below; b; b = b->below.load(relaxed))
         if (b->word.load(seq_cst) & waiter::stop_flag) {
             if (me.claim(generation, wake::stopped)) w.push_ready(me);
             break;
@@ -170,8 +171,8 @@ void publish_ready(rondo::detail::departure& d, void* left) noexcept {
     task& me = *r.me;
     worker& w = *r.by;
     me.context = left;
-    if (w.home.options.force_migration && w.home.workers.size() > 1)
-        w.home.inject_to((w.index + 1) % static_cast<unsigned>(w.home.workers.size()), me);
+    if (w.home.options.force_migration && !w.home.alone)
+        w.home.migrate(me);
     else
         w.push_ready(me);
 }
@@ -274,7 +275,7 @@ void resume(waiter& who, placement where) noexcept {
     if (!w || &w->home != t.home) {
         t.home->inject(t);
     } else if (w->home.options.force_migration && !w->home.alone) {
-        w->home.inject_to((w->index + 1) % static_cast<unsigned>(w->home.workers.size()), t);
+        w->home.migrate(t);
     } else if (where == placement::next) {
         w->push_next(t);
     } else {
@@ -304,21 +305,33 @@ void request_stop(waiter& who) noexcept {
             break;
         }
     }
-    if (who.is_tasklet) pass_stop_on(static_cast<task&>(who));
+    if (who.is_tasklet) pass_stop_on(static_cast<task&>(who), static_cast<task&>(who).id.load(relaxed));
 }
 
-void pass_stop_on(task& t) noexcept {
-    // It runs a child as a plain call: the child is what waits, so its wait ends (the child's own flag stays clear).
-    for (task* above = t.above.load(seq_cst); above;) {
-        auto seen = above->word.load(seq_cst);
-        if (t.above.load(seq_cst) != above) return;       // it is over: `seen` may be another tasklet's
-        if (task* higher = above->above.load(seq_cst)) {
-            above = higher;
-            continue;
-        }
+namespace {
+
+task& top_of(task& t) noexcept {                  // who really runs or waits on t's stack
+    task* top = &t;
+    while (task* above = top->above.load(seq_cst)) top = above;
+    return *top;
+}
+
+}  // namespace
+
+void pass_stop_on(task& t, std::uint64_t id) noexcept {
+    // It runs a child as a plain call, and that one another: the topmost is what waits, so its wait ends (its own flag
+    // stays clear). Found again after its word was read, it is in that wait, or the claim fails; and while it waits,
+    // nobody below it ends.
+    for (;;) {
+        task& top = top_of(t);
+        if (&top == &t) return;
+        const auto seen = top.word.load(seq_cst);
+        const bool still = &top_of(t) == &top;
+        if (t.id.load(seq_cst) != id) return;
+        if (!still) continue;
         if ((seen & waiter::open_flag) && !(seen & waiter::shield_flag) &&
-            above->claim(waiter::generation_of(seen), wake::stopped))
-            resume(*above, placement::tail);
+            top.claim(waiter::generation_of(seen), wake::stopped))
+            resume(top, placement::tail);
         return;
     }
 }

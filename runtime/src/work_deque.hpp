@@ -53,7 +53,9 @@ public:
             bottom_.store(b, relaxed);
             return true;
         }
-        bottom_.store(b, relaxed);
+        // release: a thief that reads this value of bottom_ must see the elements below it as push() published them (a
+        // relaxed store does not continue push()'s release sequence). The model test found this.
+        bottom_.store(b, release);
         // seq_cst fence: keeps the store of bottom_ above apart from the load of top_ below (thief: the other way).
         fence_seq_cst();
         auto t = top_.load(relaxed);
@@ -62,7 +64,7 @@ public:
         if (t == b)                        // the last one: a thief may be after it
             // seq_cst: in one order with the fences of steal(). relaxed on failure: nothing is read.
             mine = top_.compare_exchange_strong(t, t + 1, seq_cst, relaxed);
-        bottom_.store(b + 1, relaxed);     // empty now, and the indices meet again
+        bottom_.store(b + 1, release);     // as above; empty now, and the indices meet again
         return mine;
     }
 

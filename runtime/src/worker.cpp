@@ -143,7 +143,7 @@ void worker::loop(worker* w) noexcept {
         if (!t) leave_for_good(*w);
         if (t->state.load(relaxed) == task::phase::started) {
             w = enter_started(*w, *t);
-        } else if (t->on && t->on != w->on_) {
+        } else if (stack* const wanted = t->on.load(relaxed); wanted && wanted != w->on_) {
             w = move_loop(*w, *t);
         } else {
             run_fresh(*w, *t);
@@ -169,11 +169,11 @@ worker* worker::enter_started(worker& w, task& t) noexcept {
             self.by->spare_context_ = left;
             self.by->spare_stack_ = static_cast<decltype(d)&>(self).old;
         };
-    w.on_ = t.on;
+    w.on_ = t.on.load(relaxed);
     w.running = &t;
     ++w.counters.dispatched;
     ++w.counters.switches;
-    return switch_stacks(w.here_, t.context, *t.on, d, for_good, &worker::state_of);
+    return switch_stacks(w.here_, t.context, *w.on_, d, for_good, &worker::state_of);
 }
 
 // A tasklet that wants a larger stack: the loop goes on there, with that tasklet to run first.
@@ -193,7 +193,7 @@ worker* worker::move_loop(worker& w, task& t) noexcept {
             self.by->spare_context_ = left;
             self.by->spare_stack_ = static_cast<decltype(d)&>(self).old;
         };
-    stack& s = *t.on;
+    stack& s = *t.on.load(relaxed);
     w.handoff_ = &t;
     w.on_ = &s;
     ++w.counters.switches;
@@ -226,7 +226,7 @@ namespace {
 
 void worker::run_fresh(worker& w, task& t) noexcept {
     task* const under = w.running;
-    t.below = under;
+    t.below.store(under, relaxed);
     t.state.store(task::phase::started, relaxed);
     w.running = &t;
     ++w.counters.dispatched;
@@ -263,13 +263,14 @@ void worker::run_fresh(worker& w, task& t) noexcept {
 void worker::leave(worker& w, departure& d, task* into) noexcept {
     task* const me = w.running;
     task* next = into ? into : w.pick();
-    me->on = w.on_;
+    me->on.store(w.on_, relaxed);
+    if (w.home.options.force_migration) [[unlikely]] me->order.store(w.index, relaxed);     // see scheduler::migrate()
     d.by = &w;
     ++w.counters.switches;
     fcontext to;
     if (next && next->state.load(relaxed) == task::phase::started) {
         to = next->context;
-        w.on_ = next->on;
+        w.on_ = next->on.load(relaxed);
         w.running = next;
         ++w.counters.dispatched;
     } else {
@@ -462,6 +463,7 @@ task* worker::steal_from(worker& victim) noexcept {
             return first;
         }
     }
+    if (home.options.force_migration) return nullptr;     // what has been sent elsewhere stays there
     if (const auto n = victim.ready_.size()) {
         if (task* first = victim.ready_.steal()) {
             ++counters.steals;

@@ -48,7 +48,7 @@ public:
 
     /// The worker of this thread; nullptr on a plain thread. Out of line, with a barrier, so that no compiler keeps the
     /// address of the thread-local over a switch.
-    static worker* current() noexcept;
+    [[gnu::noinline]] static worker* current() noexcept;
     /// The same, inline: only for functions that are called out of line and use the result before anything can switch.
     static worker* here() noexcept {
         worker* w = this_worker;

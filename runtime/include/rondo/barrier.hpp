@@ -10,7 +10,8 @@
 namespace rondo {
 
 /// Participants meet: when as many have arrived as take part, all go on and the next round begins. Safe from any
-/// tasklet and any thread; may be destroyed as soon as nobody waits any more, also by a waiter that has just been woken.
+/// tasklet and any thread; may be destroyed as soon as nobody waits any more, also by a waiter that has just been
+/// woken.
 class barrier {
 public:
     /// Throws: usage_error unless there is at least one participant.
@@ -39,7 +40,8 @@ public:
 
     /// Arrives without waiting. Suspends: never. Throws: as arrive_and_wait().
     void arrive();
-    /// Arrives for the last time: later rounds need one participant less. Suspends: never. Throws: as arrive_and_wait().
+    /// Arrives for the last time: later rounds need one participant less. Suspends: never. Throws: as
+    /// arrive_and_wait().
     void drop();
 
 private:

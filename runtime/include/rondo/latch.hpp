@@ -31,7 +31,7 @@ public:
     /// Cost:     one load if it is open; else O(1), no allocation.
     void wait() { wait_by(lowlevel::no_deadline); }
     /// Is it open? Suspends: never.
-    [[nodiscard]] bool try_wait() const noexcept { return left_.load(detail::acquire) == 0; }   // pairs with count_down()
+    [[nodiscard]] bool try_wait() const noexcept { return left_.load(detail::acquire) == 0; }   // count_down()
     /// As wait(), but gives up after a while: false.
     template <class Rep, class Period>
     [[nodiscard]] bool wait_for(std::chrono::duration<Rep, Period> d) {

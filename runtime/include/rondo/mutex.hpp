@@ -57,14 +57,12 @@ public:
 private:
     friend class condition_variable;
 
-    // The word: 0, or its holder's address, and this bit, which the address leaves free.
+    // The word: 0, or its holder's address, and these bits, which the address leaves free.
     static constexpr std::uintptr_t contended = 1;      // somebody waits: unlock() must look at the list
+    static constexpr std::uintptr_t plain_thread = 2;   // says what the holder is without a look at its record
 
     static std::uintptr_t word_of(const lowlevel::waiter& who) noexcept {
-        return reinterpret_cast<std::uintptr_t>(&who);
-    }
-    static const lowlevel::waiter* holder_in(std::uintptr_t word) noexcept {
-        return reinterpret_cast<const lowlevel::waiter*>(word & ~contended);
+        return reinterpret_cast<std::uintptr_t>(&who) | (who.is_tasklet ? 0 : plain_thread);
     }
     bool take(lowlevel::waiter& me) noexcept {
         std::uintptr_t nobody = 0;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <concepts>
 #include <cstdint>
 #include <functional>
 #include <utility>
@@ -50,7 +51,7 @@ public:
         return call_by(detail::limit_at(tp), std::forward<F>(f), std::forward<Args>(args)...);
     }
     /// Has it been done? Suspends: never. What the function did is then seen.
-    [[nodiscard]] bool done() const noexcept { return state_.load(detail::acquire) == state::done; }  // pairs with end()
+    [[nodiscard]] bool done() const noexcept { return state_.load(detail::acquire) == state::done; }  // end()
 
 private:
     enum class state : std::uint8_t { idle, running, done };

@@ -58,14 +58,15 @@ struct alignas(64) task : lowlevel::waiter {
     } flags;
 
     lowlevel::wait_node* joiner = nullptr;
-    task* below = nullptr;                        // the joiner on whose stack this one runs (inline join)
+    atomic<task*> below{nullptr};                 // the joiner on whose stack this one runs (inline join)
     atomic<task*> above{nullptr};                 // the child that this one runs on its own stack (inline join)
     task* next = nullptr;                         // free list, injection queue
 
     // Written when it suspends.
     void* context = nullptr;
-    stack* on = nullptr;
-    atomic<std::size_t> order{0};                      // position among the fresh ones at which it became ready
+    atomic<stack*> on{nullptr};                   // a fresh one has it if it wants a larger stack
+    atomic<std::size_t> order{0};                      // position among the fresh ones at which it became ready;
+                                                       // suspended under force_migration: the worker it was on
 
     alignas(16) std::byte body[inline_bytes];
 

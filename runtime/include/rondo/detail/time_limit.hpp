@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <type_traits>
 
 #include <rondo/lowlevel/wait.hpp>
 #include <rondo/time.hpp>
