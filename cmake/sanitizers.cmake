@@ -26,7 +26,7 @@ if(RONDO_SANITIZE)
     target_compile_definitions(rondo_sanitizer_defaults PRIVATE
         RONDO_SUPPRESSIONS="${CMAKE_CURRENT_LIST_DIR}/tsan.supp")
 
-    # Reports need a symbolizer. Debian's is called llvm-symbolizer-19, a name that the run-time library does not look for.
+    # Reports need a symbolizer. Debian names it llvm-symbolizer-19, and the run-time library does not look for that.
     find_program(RONDO_SYMBOLIZER NAMES llvm-symbolizer-19 llvm-symbolizer)
     mark_as_advanced(RONDO_SYMBOLIZER)
     if(RONDO_SYMBOLIZER)

@@ -11,7 +11,6 @@ function(step)
     endif()
 endfunction()
 
-set(ENV{CCACHE_NOHASHDIR} 1)    # same flags, another folder: what was compiled before is found
 file(REMOVE_RECURSE "${WORK_DIR}")
 set(prefix "${WORK_DIR}/prefix")
 if(NOT WAY STREQUAL "add_subdirectory")
@@ -20,8 +19,7 @@ endif()
 
 step(${CMAKE_COMMAND} -S "${SOURCE_DIR}/tests/support/consumer" -B "${WORK_DIR}/build" -G "${GENERATOR}"
      -D "RONDO_FROM=${WAY}" -D "RONDO_SOURCE_DIR=${SOURCE_DIR}" -D "CMAKE_PREFIX_PATH=${prefix}"
-     -D "CMAKE_CXX_COMPILER=${COMPILER}" -D "CMAKE_CXX_COMPILER_LAUNCHER=${LAUNCHER}"
-     "-D" "CMAKE_CXX_FLAGS=${FLAGS}" -D CMAKE_BUILD_TYPE=)
+     -D "CMAKE_CXX_COMPILER=${COMPILER}" -D "CMAKE_CXX_COMPILER_LAUNCHER=${LAUNCHER}")    # not optimized: it builds faster
 step(${CMAKE_COMMAND} --build "${WORK_DIR}/build")
 step("${WORK_DIR}/build/consumer")
 file(REMOVE_RECURSE "${WORK_DIR}")

@@ -1,0 +1,152 @@
+// The real idle_workers, with a real work_deque or injection_queue, under the model's atomics: no worker stays parked
+// while work is left that nobody else is going to look for. What a worker does around them is worker::find_work(),
+// park() and wait_for_token() of runtime/src/worker.cpp, line for line but without timers and with one search round.
+//
+// A worker here ends with the first thing that it finds, as if that took for ever. So a lost wake-up shows as a thread
+// that waits for its token for good, which explore() reports as stuck.
+#include "model_atomics.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <array>
+
+#include "runtime/src/idle_workers.hpp"
+#include "runtime/src/injection_queue.hpp"
+#include "runtime/src/work_deque.hpp"
+
+using namespace rondo::detail;
+namespace model = rondo::model;
+
+namespace {
+
+struct job {
+    model::plain<job*> next{nullptr};
+    model::plain<int> payload{0};
+    int taken = 0;
+};
+
+// Where the work comes from: a worker's own deque, or from outside through an inbox that one worker empties at a time.
+struct deque_source {
+    work_deque<job> jobs{2};
+    void push(job& x) { jobs.push(&x); }
+    job* take() { return jobs.steal(); }
+    [[nodiscard]] bool empty() const { return jobs.empty(); }
+};
+struct inbox_source {
+    injection_queue<job> jobs;
+    void push(job& x) { jobs.push(&x); }
+    job* take() { return jobs.take_all(); }               // with one job at a time in it
+    [[nodiscard]] bool empty() const { return jobs.empty(); }
+};
+
+template <class Source>
+struct scheduler {
+    explicit scheduler(unsigned workers) : idle(workers) {}
+
+    idle_workers idle;
+    Source source;
+    std::array<atomic<unsigned>, 3> tokens;
+    std::array<job, 2> jobs;
+
+    void produce(unsigned i) {
+        jobs[i].payload = 1;
+        source.push(jobs[i]);
+        wake_for_work();
+    }
+    void wake_for_work() {
+        if (const int w = idle.to_wake(); w >= 0) tokens[static_cast<unsigned>(w)].exchange(1, acq_rel);
+    }
+    void work(unsigned me) {                              // worker::find_work()
+        bool searching = false;
+        for (;;) {
+            if (!searching) searching = idle.begin_search();
+            if (searching)
+                if (job* x = source.take()) {
+                    found_while_searching();
+                    model::check(x->payload == 1, "a worker sees what was written before its job was published");
+                    model::check(++x->taken == 1, "no job is taken twice");
+                    return;
+                }
+            park(me, searching);
+            searching = true;
+        }
+    }
+    void found_while_searching() {
+        if (idle.end_search() && !source.empty()) wake_for_work();
+    }
+    void park(unsigned me, bool searching) {
+        idle.park(me, searching);
+        if (!source.empty() && idle.take_back(me)) return;
+        tokens[me].wait(0, acquire);
+        tokens[me].store(0, relaxed);
+    }
+    void check_all_done(unsigned n) {
+        for (unsigned i = 0; i < n; ++i) model::check(jobs[i].taken == 1, "each job is taken");
+    }
+};
+
+template <class Source>
+model::outcome one_job_one_worker(const model::bounds& b) {
+    return model::explore(b, [] {
+        scheduler<Source> s{2};
+        model::threads({[&] { s.produce(0); }, [&] { s.work(1); }});
+        s.check_all_done(1);
+        model::check(!s.idle.somebody_searches(), "who has found work does not search any more");
+    });
+}
+
+}  // namespace
+
+TEST_CASE("no worker parks for good while its producer's deque holds a job", "[idle_workers]") {
+    const auto seen = one_job_one_worker<deque_source>({.preemptions = 4, .stale_reads = 3});
+    CHECK(seen);
+}
+
+TEST_CASE("no worker parks for good while a job has come from outside", "[idle_workers]") {
+    const auto seen = one_job_one_worker<inbox_source>({.preemptions = 4, .stale_reads = 4});
+    CHECK(seen);
+}
+
+TEST_CASE("the last searcher wakes the next one, so that two jobs get two workers", "[idle_workers]") {
+    const auto seen = model::explore({.preemptions = 2 + model::deep, .stale_reads = 2}, [] {
+        scheduler<deque_source> s{3};
+        model::threads({[&] {
+                            s.produce(0);
+                            s.produce(1);
+                        },
+                        [&] { s.work(1); }, [&] { s.work(2); }});
+        s.check_all_done(2);
+    });
+    CHECK(seen);
+}
+
+TEST_CASE("two jobs get two workers in long random runs", "[idle_workers]") {
+    const auto seen = model::explore({.random = 200'000 + 2'000'000 * model::deep}, [] {
+        scheduler<deque_source> s{3};
+        model::threads({[&] {
+                            s.produce(0);
+                            s.produce(1);
+                        },
+                        [&] { s.work(1); }, [&] { s.work(2); }});
+        s.check_all_done(2);
+    });
+    CHECK(seen);
+}
+
+TEST_CASE("one parked worker is woken by one of two producers", "[idle_workers]") {
+    const auto seen = model::explore({.preemptions = 3, .stale_reads = 2 + model::deep}, [] {
+        idle_workers idle{3};
+        idle.park(2, false);
+        int wakes = 0;
+        const auto produce = [&] {
+            if (const int w = idle.to_wake(); w >= 0) {
+                model::check(w == 2, "who is woken was parked");
+                ++wakes;
+            }
+        };
+        model::threads({produce, produce, [&] { wakes += idle.take_back(2); }});
+        model::check(wakes == 1, "a worker is woken once");
+        model::check(idle.somebody_searches() && !idle.somebody_parked(), "and counts as searching then");
+    });
+    CHECK(seen);
+}

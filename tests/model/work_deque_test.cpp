@@ -1,0 +1,155 @@
+// The real work_deque under the model's atomics: whatever the owner and the thieves do, each element leaves it once.
+#include "model_atomics.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <array>
+
+#include "runtime/src/work_deque.hpp"
+
+using namespace rondo::detail;
+namespace model = rondo::model;
+
+namespace {
+
+struct element {
+    model::plain<int> payload{0};        // written before the push: a taker that is not ordered after it races
+    int taken = 0;
+};
+
+// A deque with two slots to start with, and a few elements.
+struct table {
+    work_deque<element> deque{2};
+    std::array<element, 6> elements;
+    unsigned pushed = 0;
+
+    // The owner's.
+    void push(unsigned n = 1) {
+        for (; n > 0; --n) {
+            elements[pushed].payload = 1;
+            deque.push(&elements[pushed++]);
+        }
+    }
+    bool take_newest(unsigned i) { return deque.take_bottom_if(&elements[i], false) && count(&elements[i]); }
+    bool take_oldest_if(unsigned i) { return deque.take_top_if(&elements[i], false) && count(&elements[i]); }
+    bool take_oldest() { return count(deque.take_top(false)); }
+    // A thief's.
+    void steal(unsigned n = 1) {
+        for (; n > 0; --n) count(deque.steal());
+    }
+    // At the end, on no model thread.
+    void check_each_taken_once() {
+        while (element* x = deque.take_top(true)) count(x);
+        for (unsigned i = 0; i < pushed; ++i) model::check(elements[i].taken == 1, "each element is taken");
+    }
+
+    bool count(element* x) {
+        if (!x) return false;
+        model::check(x >= elements.data() && x < elements.data() + pushed, "what is taken was pushed");
+        model::check(x->payload == 1, "a taker sees what was written before the push");
+        model::check(++x->taken == 1, "no element is taken twice");
+        return true;
+    }
+};
+
+// The owner's work, and what each thief does.
+model::outcome explore(const model::bounds& b, const std::function<void(table&)>& owner, std::vector<unsigned> steals) {
+    return model::explore(b, [&] {
+        table t;
+        std::vector<std::function<void()>> threads{[&] { owner(t); }};
+        for (unsigned n : steals) threads.push_back([&t, n] { t.steal(n); });
+        model::threads(threads);
+        t.check_each_taken_once();
+    });
+}
+
+}  // namespace
+
+TEST_CASE("an owner whom no thief disturbs gets from his deque what he asks for", "[work_deque]") {
+    const auto seen = explore({}, [](table& t) {
+        t.push(3);
+        model::check(!t.take_newest(1) && t.take_newest(2), "the newest, if it is the one");
+        model::check(!t.take_oldest_if(1) && t.take_oldest_if(0), "the oldest, if it is the one");
+        model::check(t.take_newest(1) && !t.take_oldest(), "the last one, and then nothing");
+        t.push();
+        model::check(t.take_oldest() && !t.take_newest(3), "the only one, once");
+    }, {});
+    CHECK(seen);
+}
+
+TEST_CASE("the owner and a thief share the last element of a deque: one of them gets it", "[work_deque]") {
+    const auto seen = explore({.preemptions = 4}, [](table& t) {
+        t.push();
+        t.take_newest(0);
+        t.push();
+    }, {2});
+    CHECK(seen);
+}
+
+TEST_CASE("the owner and two thieves share the last element of a deque: one of them gets it", "[work_deque]") {
+    const auto seen = explore({.preemptions = 2 + model::deep, .stale_reads = 2}, [](table& t) {
+        t.push();
+        t.take_newest(0);
+    }, {1, 1});
+    CHECK(seen);
+}
+
+TEST_CASE("the owner takes the newest of a deque while thieves take the oldest", "[work_deque]") {
+    const auto one = explore({.preemptions = 3, .stale_reads = 2 + model::deep}, [](table& t) {
+        t.push(2);
+        t.take_newest(1);
+        t.take_newest(0);
+    }, {2});
+    CHECK(one);
+    const auto two = explore({.preemptions = 2 + model::deep, .stale_reads = 2}, [](table& t) {
+        t.push(2);
+        t.take_newest(1);
+        t.take_newest(0);
+    }, {1, 1});
+    CHECK(two);
+}
+
+TEST_CASE("the owner takes the oldest of a deque while thieves do the same", "[work_deque]") {
+    const auto seen = explore({.preemptions = 2 + model::deep, .stale_reads = 2}, [](table& t) {
+        t.push(2);
+        t.take_oldest();
+        t.take_oldest_if(1);
+    }, {1, 1});
+    CHECK(seen);
+}
+
+TEST_CASE("a deque grows under the hands of its thieves", "[work_deque]") {
+    const auto one = explore({.preemptions = 3, .stale_reads = 2 + model::deep}, [](table& t) {
+        t.push(3);
+        t.take_newest(2);
+    }, {2});
+    CHECK(one);
+    const auto two = explore({.preemptions = 2, .stale_reads = 1 + model::deep}, [](table& t) { t.push(3); }, {1, 1});
+    CHECK(two);
+}
+
+TEST_CASE("a slot of a deque is used again only when its thief has read it", "[work_deque]") {
+    const auto seen = explore({.preemptions = 3, .stale_reads = 2 + model::deep}, [](table& t) {
+        t.push(2);
+        t.take_oldest();
+        t.push();
+        t.take_newest(2);
+        t.push();
+    }, {2});
+    CHECK(seen);
+}
+
+TEST_CASE("a deque loses nothing in long random runs", "[work_deque]") {
+    const auto seen = explore({.random = 100'000 + 2'000'000 * model::deep}, [](table& t) {
+        t.push(2);
+        t.take_newest(1);
+        t.push(2);
+        t.take_oldest();
+        t.take_newest(3);
+        t.push(2);
+        t.take_oldest_if(2);
+        t.take_newest(5);
+        t.take_newest(4);
+    }, {3, 3});
+    CHECK(seen);
+}

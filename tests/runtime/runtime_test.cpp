@@ -1,0 +1,717 @@
+// Runtimes: run, deadlock reports, idle reports, shutdown, statistics, dumps, options, stacks.
+#include <catch2/catch.hpp>
+
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdlib>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <source_location>
+#include <sstream>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include <rondo/channel.hpp>
+#include <rondo/event.hpp>
+#include <rondo/mutex.hpp>
+#include <rondo/run.hpp>
+#include <rondo/time.hpp>
+
+using namespace std::chrono_literals;
+
+namespace {
+
+using lines = std::vector<std::string>;
+
+// What calling f comes to.
+template <class F>
+std::string end_of(F&& f) {
+    try {
+        f();
+        return "returned";
+    } catch (const rondo::deadlock&) {
+        return "deadlock";
+    } catch (const rondo::usage_error&) {
+        return "usage_error";
+    } catch (const rondo::out_of_memory&) {
+        return "out_of_memory";
+    } catch (const rondo::stopped&) {
+        return "stopped";
+    } catch (const std::exception& e) {
+        return e.what();
+    }
+}
+
+bool has(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
+
+// The text of the deadlock that f ends with.
+template <class F>
+std::string report_of(unsigned workers, F&& f) {
+    try {
+        rondo::run({.workers = workers}, std::forward<F>(f));
+        return "no deadlock";
+    } catch (const rondo::deadlock& d) {
+        return d.what();
+    }
+}
+
+class environment_variable {
+public:
+    environment_variable(const char* name, const char* value) : name_(name) {
+        if (const char* before = std::getenv(name)) before_ = before;
+        ::setenv(name, value, 1);
+    }
+    ~environment_variable() {
+        if (before_) ::setenv(name_, before_->c_str(), 1);
+        else ::unsetenv(name_);
+    }
+
+private:
+    const char* name_;
+    std::optional<std::string> before_;
+};
+
+[[gnu::noinline]] int fill_stack(int frames) {    // 4 KiB and some a frame
+    volatile char frame[4096];
+    frame[0] = static_cast<char>(frames);
+    if (frames == 0) {
+        rondo::yield();
+        return 0;
+    }
+    const int below = fill_stack(frames - 1);
+    return below + (frame[0] == static_cast<char>(frames));
+}
+
+}  // namespace
+
+// ------------------------------------------------------------------------------------------------------------- run
+
+TEST_CASE("run returns what its function returned, once every tasklet has ended", "[runtime]") {
+    const auto workers = GENERATE(1u, 2u, 4u);
+    std::atomic<int> ended{0};
+    const auto result = rondo::run({.workers = workers}, [&] {
+        for (int i = 0; i < 10; ++i)
+            rondo::spawn([&] {
+                rondo::sleep_for(100us);
+                ++ended;
+            });
+        return std::make_unique<int>(3);
+    });
+    CHECK(*result == 3);
+    CHECK(ended == 10);
+    int in_frame = 1;
+    rondo::run({.workers = workers}, [&]() -> int& { return in_frame; }) = 2;
+    CHECK(in_frame == 2);
+    rondo::run([] {});
+}
+
+TEST_CASE("run rethrows what its function threw, once every tasklet has ended", "[runtime]") {
+    const auto workers = GENERATE(1u, 2u, 4u);
+    std::atomic<int> ended{0};
+    CHECK(end_of([&] {
+              rondo::run({.workers = workers}, [&]() -> int {
+                  rondo::spawn([&] {
+                      rondo::yield();
+                      ++ended;
+                  });
+                  throw std::runtime_error("from main");
+              });
+          }) == "from main");
+    CHECK(ended == 1);
+}
+
+TEST_CASE("run throws the first exception that nobody joined", "[runtime]") {
+    CHECK(end_of([] {
+              rondo::run({.workers = 1}, [] {
+                  rondo::spawn([] { throw std::runtime_error("first"); });
+                  rondo::spawn([] { throw std::runtime_error("second"); });
+              });
+          }) == "first");
+    CHECK(end_of([] {
+              rondo::run({.workers = GENERATE(2u, 4u)}, [] {
+                  auto t = rondo::spawn([] { throw std::runtime_error("ended before its handle was dropped"); });
+                  while (!t.done()) rondo::yield();
+              });
+          }) == "ended before its handle was dropped");
+}
+
+TEST_CASE("what the main function threw goes before what nobody joined", "[runtime]") {
+    CHECK(end_of([] {
+              rondo::run({.workers = GENERATE(1u, 2u)}, [] {
+                  auto t = rondo::spawn([] { throw std::runtime_error("unjoined"); });
+                  while (!t.done()) rondo::yield();
+                  { auto drop = std::move(t); }
+                  throw std::runtime_error("from main");
+              });
+          }) == "from main");
+}
+
+TEST_CASE("the handler for unhandled exceptions gets them instead of run", "[runtime]") {
+    lines seen;
+    std::vector<std::string> names;
+    CHECK(end_of([&] {
+              rondo::run({.workers = 1,
+                          .on_unhandled =
+                              [&](std::exception_ptr error, const rondo::tasklet_info& info) {
+                                  seen.push_back(end_of([&] { std::rethrow_exception(error); }));
+                                  names.push_back(info.name);
+                              }},
+                         [] {
+                             rondo::spawn({.name = "clumsy"}, [] { throw std::runtime_error("dropped it"); });
+                             rondo::spawn([] {
+                                 rondo::yield();
+                                 throw std::runtime_error("later");
+                             });
+                         });
+          }) == "returned");
+    CHECK(seen == lines{"dropped it", "later"});
+    CHECK(names == lines{"clumsy", ""});
+}
+
+TEST_CASE("an exception of the handler for unhandled exceptions comes out of run", "[runtime]") {
+    CHECK(end_of([] {
+              rondo::run({.workers = 1,
+                          .on_unhandled = [](std::exception_ptr,
+                                             const rondo::tasklet_info&) { throw std::runtime_error("handler"); }},
+                         [] { rondo::spawn([] { throw std::runtime_error("tasklet"); }); });
+          }) == "handler");
+}
+
+TEST_CASE("run inside a tasklet on the same runtime is a usage error, on another runtime too", "[runtime]") {
+    rondo::runtime rt({.workers = 1});
+    CHECK(rt.run([&] { return end_of([&] { rt.run([] {}); }); }) == "usage_error");
+    CHECK(rt.run([&] { return end_of([&] { static_cast<void>(rt.run_until_idle()); }); }) == "usage_error");
+}
+
+// ------------------------------------------------------------------------------------------------------------- deadlock
+
+TEST_CASE("a deadlock names each tasklet, where it was spawned, and what it waits for", "[runtime][deadlock]") {
+    const auto workers = GENERATE(1u, 2u, 4u);
+    unsigned line = 0;
+    const auto report = report_of(workers, [&] {
+        rondo::channel<int> taco;
+        line = std::source_location::current().line() + 1;
+        rondo::spawn({.name = "husband"}, [taco] { taco.receive(); });
+        rondo::spawn({.name = "wife"}, [taco] {});
+    });
+    CHECK(has(report, "deadlock: 1 tasklet"));
+    CHECK(has(report, "\"husband\""));
+    CHECK(has(report, "a sender on channel 0x"));
+    CHECK(has(report, "runtime_test.cpp:" + std::to_string(line)));
+    CHECK_FALSE(has(report, "wife"));
+}
+
+TEST_CASE("a deadlock of the main tasklet is one, too", "[runtime][deadlock]") {
+    const auto workers = GENERATE(1u, 2u, 4u);
+    const auto report = report_of(workers, [] {
+        rondo::channel<int> c;
+        c.send(1);
+    });
+    CHECK(has(report, "\"main\""));
+    CHECK(has(report, "a receiver on channel"));
+}
+
+TEST_CASE("two tasklets that send to each other both appear in the report", "[runtime][deadlock]") {
+    const auto workers = GENERATE(1u, 2u, 4u);
+    std::size_t stuck = 0;
+    try {
+        rondo::run({.workers = workers}, [] {
+            rondo::channel<int> a, b;
+            rondo::spawn({.name = "ann"}, [=] {
+                a.send(1);
+                b.receive();
+            });
+            rondo::spawn({.name = "bob"}, [=] {
+                b.send(1);
+                a.receive();
+            });
+        });
+    } catch (const rondo::deadlock& d) {
+        stuck = d.tasklets().size();
+        CHECK(has(d.what(), "\"ann\""));
+        CHECK(has(d.what(), "\"bob\""));
+        for (auto& info : d.tasklets()) CHECK(info.state == rondo::tasklet_state::suspended);
+    }
+    CHECK(stuck == 2);
+}
+
+TEST_CASE("the report says who holds what is waited for", "[runtime][deadlock]") {
+    const auto report = report_of(1, [] {
+        auto m = std::make_shared<rondo::mutex>();
+        auto never = std::make_shared<rondo::event>();
+        rondo::spawn({.name = "keeper"}, [=] {
+            std::lock_guard hold(*m);
+            never->wait();
+        });
+        rondo::spawn({.name = "seeker"}, [=] { std::lock_guard hold(*m); });
+        auto child = rondo::spawn({.name = "child"}, [=] { never->wait(); });
+        rondo::yield();
+        child.join();
+    });
+    CHECK(has(report, "waits for mutex"));
+    CHECK(has(report, "waits for event"));
+    CHECK(has(report, "held by"));
+    CHECK(has(report, "\"keeper\")"));
+    CHECK(has(report, "the end of tasklet"));
+}
+
+TEST_CASE("a runtime goes on after a deadlock was reported", "[runtime][deadlock]") {
+    rondo::channel<int> line;
+    rondo::runtime rt({.workers = GENERATE(1u, 2u)});
+    CHECK(end_of([&] { rt.run([&] { rondo::spawn([&] { line.receive(); }); }); }) == "deadlock");
+    line.send(1);
+    CHECK(rt.run([] { return 5; }) == 5);
+}
+
+TEST_CASE("somebody who sleeps is no deadlock", "[runtime][deadlock]") {
+    CHECK(rondo::run({.workers = GENERATE(1u, 2u)}, [] {
+              rondo::channel<int> c;
+              rondo::spawn([=] {
+                  rondo::sleep_for(3ms);
+                  c.send(4);
+              });
+              return c.receive();
+          }) == 4);
+}
+
+TEST_CASE("a thread outside that may yet send is no deadlock", "[runtime][deadlock]") {
+    rondo::channel<int> c;
+    std::atomic<bool> go{false};
+    std::thread sender([&] {
+        while (!go) std::this_thread::yield();
+        c.send(6);
+    });
+    const int got = rondo::run({.workers = GENERATE(1u, 2u)}, [&] {
+        go = true;
+        return c.receive();
+    });
+    sender.join();
+    CHECK(got == 6);
+}
+
+// ------------------------------------------------------------------------------------------------------------- idle
+
+TEST_CASE("run_until_idle says who finished, who waits, and what went wrong", "[runtime][idle]") {
+    const auto workers = GENERATE(1u, 2u, 4u);
+    rondo::channel<int> line;
+    rondo::runtime rt({.workers = workers});
+    rt.spawn({.name = "waits"}, [&] { line.receive(); });
+    for (int i = 0; i < 5; ++i) rt.spawn([] { rondo::sleep_for(1ms); });
+    rt.spawn([] { throw std::runtime_error("wrong"); });
+    const auto first = rt.run_until_idle();
+    CHECK(first.finished == 6);
+    REQUIRE(first.parked.size() == 1);
+    CHECK(first.parked[0].name == "waits");
+    CHECK(first.parked[0].state == rondo::tasklet_state::suspended);
+    CHECK(has(first.parked[0].waits_for, "a sender on channel"));
+    CHECK(has(first.parked[0].spawn_site, "runtime_test.cpp:"));
+    REQUIRE(first.errors.size() == 1);
+    CHECK(end_of([&] { std::rethrow_exception(first.errors[0]); }) == "wrong");
+
+    line.send(1);
+    const auto second = rt.run_until_idle();
+    CHECK(second.finished == 1);
+    CHECK(second.parked.empty());
+    CHECK(second.errors.empty());
+}
+
+TEST_CASE("run_until_idle returns at once when there is nothing to do", "[runtime][idle]") {
+    rondo::runtime rt({.workers = GENERATE(1u, 2u, 4u)});
+    for (int i = 0; i < 100; ++i) {
+        const auto report = rt.run_until_idle();
+        REQUIRE(report.finished == 0);
+        REQUIRE(report.parked.empty());
+    }
+}
+
+// ------------------------------------------------------------------------------------------------------------- shutdown
+
+TEST_CASE("shutdown stops those that wait and leaves no survivor", "[runtime][shutdown]") {
+    const auto workers = GENERATE(1u, 2u, 4u);
+    rondo::runtime rt({.workers = workers});
+    std::atomic<int> unwound{0};
+    for (int i = 0; i < 20; ++i)
+        rt.spawn([&] {
+            struct note {
+                std::atomic<int>& n;
+                ~note() { ++n; }
+            } const at_end{unwound};
+            rondo::event().wait();
+        });
+    CHECK(rt.shutdown(1ms).empty());
+    CHECK(unwound == 20);
+    CHECK(rt.stats().live == 0);
+    CHECK(end_of([&] { rt.spawn([] {}); }) == "usage_error");
+}
+
+TEST_CASE("shutdown lets those end that are about to", "[runtime][shutdown]") {
+    rondo::runtime rt({.workers = GENERATE(1u, 2u)});
+    auto t = rt.spawn([] {
+        rondo::sleep_for(2ms);
+        return 1;
+    });
+    CHECK(rt.shutdown(1min).empty());
+    CHECK(t.join() == 1);
+}
+
+TEST_CASE("shutdown names the tasklets that would not end", "[runtime][shutdown]") {
+    rondo::event never;
+    std::atomic<bool> give_up{false};
+    rondo::runtime rt({.workers = 2});            // one of them is kept busy by the stubborn one
+    rt.spawn({.name = "stubborn"}, [&] {
+        while (!give_up) try {
+                never.wait();
+            } catch (const rondo::stopped&) {
+                std::this_thread::yield();          // swallows every stop
+            }
+    });
+    rt.spawn({.name = "polite"}, [&] { never.wait(); });
+    const auto survivors = rt.shutdown(5ms);
+    give_up = true;
+    REQUIRE(survivors.size() == 1);
+    CHECK(survivors[0].name == "stubborn");
+    CHECK(has(survivors[0].spawn_site, "runtime_test.cpp:"));
+}
+
+TEST_CASE("a tasklet that swallows some stops still ends", "[runtime][shutdown]") {
+    int rounds = 0;
+    {
+        rondo::runtime rt({.workers = GENERATE(1u, 2u)});
+        rt.spawn([&] {
+            rondo::event never;
+            while (rounds < 1000) try {
+                    never.wait();
+                } catch (const rondo::stopped&) {
+                    ++rounds;
+                }
+        });
+        CHECK(rt.shutdown(50ms).empty());
+    }
+    CHECK(rounds == 1000);
+}
+
+TEST_CASE("tasklets spawned by those that are being stopped are stopped as well", "[runtime][shutdown]") {
+    std::atomic<int> spawned{0};
+    {
+        rondo::runtime rt({.workers = GENERATE(1u, 2u)});
+        rt.spawn([&] {
+            try {
+                rondo::event().wait();
+            } catch (const rondo::stopped&) {
+                for (int i = 0; i < 5; ++i)
+                    rondo::spawn([&] {
+                        ++spawned;
+                        rondo::event().wait();
+                    });
+            }
+        });
+        rt.run_until_idle();
+    }
+    CHECK(spawned <= 5);
+}
+
+// ------------------------------------------------------------------------------------------------------------- looking in
+
+TEST_CASE("statistics count what happened", "[runtime][stats]") {
+    const auto workers = GENERATE(1u, 2u, 4u);
+    rondo::event go;
+    rondo::runtime rt({.workers = workers});
+    for (int i = 0; i < 10; ++i) rt.spawn([&] { go.wait(); });
+    rt.run_until_idle();
+    const auto waiting = rt.stats();
+    CHECK(waiting.workers == workers);
+    CHECK(rt.workers() == workers);
+    CHECK(waiting.per_worker.size() == workers);
+    CHECK(waiting.spawned == 10);
+    CHECK(waiting.finished == 0);
+    CHECK(waiting.live == 10);
+    CHECK(waiting.switches >= 10);
+    CHECK(waiting.stacks >= 10);
+    go.set();
+    rt.run([] {
+        auto t = rondo::spawn([] {});
+        t.join();
+    });
+    const auto ended = rt.stats();
+    CHECK(ended.spawned == 12);
+    CHECK(ended.finished == 12);
+    CHECK(ended.live == 0);
+    if (workers == 1) CHECK(ended.inline_joins == 1);
+    if (workers == 1) CHECK(ended.steals == 0);
+}
+
+TEST_CASE("stacks are used again", "[runtime][stats]") {
+    rondo::runtime rt({.workers = GENERATE(1u, 2u)});
+    for (int round = 0; round < 50; ++round) {
+        for (int i = 0; i < 20; ++i) rt.spawn([] { rondo::yield(); });
+        rt.run_until_idle();
+    }
+    CHECK(rt.stats().stacks < 200);
+}
+
+TEST_CASE("a dump has a line for each tasklet and the backtrace of those that wait", "[runtime][dump]") {
+    rondo::event never;
+    rondo::runtime rt({.workers = GENERATE(1u, 2u)});
+    rt.spawn({.name = "dreamer"}, [&] { never.wait(); });
+    rt.run_until_idle();
+    std::ostringstream text;
+    rt.dump(text);
+    CHECK(has(text.str(), "1 tasklets on"));
+    CHECK(has(text.str(), "\"dreamer\", suspended, waits for event"));
+    CHECK(has(text.str(), "runtime_test.cpp:"));
+    CHECK(has(text.str(), "\n    at "));
+    const auto all = rt.tasklets();
+    REQUIRE(all.size() == 1);
+    CHECK(all[0].name == "dreamer");
+    CHECK_FALSE(all[0].backtrace.empty());
+}
+
+TEST_CASE("the parent of a tasklet is known", "[runtime][dump]") {
+    rondo::event never;
+    rondo::runtime rt({.workers = GENERATE(1u, 2u)});
+    auto parent = rt.spawn({.name = "parent"}, [&] {
+        rondo::spawn({.name = "child"}, [&] { never.wait(); });
+        never.wait();
+    });
+    rt.run_until_idle();
+    const auto all = rt.tasklets();
+    REQUIRE(all.size() == 2);
+    const auto& child = all[0].name == "child" ? all[0] : all[1];
+    CHECK(child.parent == parent.id());
+}
+
+TEST_CASE("a dump may be taken while everything runs", "[runtime][dump]") {
+    rondo::runtime rt({.workers = GENERATE(1u, 2u)});
+    std::atomic<bool> enough{false};
+    for (int i = 0; i < 20; ++i)
+        rt.spawn({.name = "busy"}, [&] {
+            while (!enough) {
+                rondo::spawn([] { rondo::yield(); }).join();
+                rondo::sleep_for(1us);
+            }
+        });
+    std::size_t lines_seen = 0;
+    for (int i = 0; i < 50; ++i) {
+        std::ostringstream text;
+        rt.dump(text);
+        lines_seen += text.str().size();
+    }
+    enough = true;
+    rt.run_until_idle();
+    CHECK(lines_seen > 0);
+    CHECK(rt.stats().live == 0);
+}
+
+// ------------------------------------------------------------------------------------------------------------- several
+
+TEST_CASE("several runtimes run at once and share nothing", "[runtime][several]") {
+    rondo::runtime a({.workers = 1}), b({.workers = 2}), c({.workers = 1});
+    std::vector<rondo::tasklet<int>> all;
+    for (int i = 0; i < 30; ++i) {
+        auto& rt = i % 3 == 0 ? a : i % 3 == 1 ? b : c;
+        all.push_back(rt.spawn([i] {
+            rondo::yield();
+            return i;
+        }));
+    }
+    int sum = 0;
+    for (auto& t : all) sum += t.join();
+    CHECK(sum == 29 * 30 / 2);
+    CHECK(a.stats().spawned == 10);
+    CHECK(b.stats().spawned == 10);
+    CHECK(c.stats().spawned == 10);
+}
+
+TEST_CASE("a channel joins tasklets of two runtimes", "[runtime][several]") {
+    const auto slots = GENERATE(std::size_t{0}, std::size_t{3});
+    rondo::runtime a({.workers = GENERATE(1u, 2u)}), b({.workers = GENERATE(1u, 2u)});
+    rondo::channel<int> line(slots), back(slots);
+    auto sum = a.spawn([=] {
+        long total = 0;
+        for (int v : line) {
+            total += v;
+            back.send(v);
+        }
+        back.close();
+        return total;
+    });
+    auto echoed = b.spawn([=] {
+        long total = 0;
+        for (int i = 0; i < 1000; ++i) {
+            line.send(i);
+            total += back.receive();
+        }
+        line.close();
+        return total;
+    });
+    CHECK(sum.join() == 499'500);
+    CHECK(echoed.join() == 499'500);
+}
+
+TEST_CASE("a tasklet of one runtime may spawn on another", "[runtime][several]") {
+    rondo::runtime other({.workers = 1});
+    CHECK(rondo::run({.workers = GENERATE(1u, 2u)}, [&] {
+              int sum = 0;
+              for (int i = 0; i < 100; ++i) sum += other.spawn([i] { return i; }).join();
+              return sum;
+          }) == 4950);
+}
+
+// ------------------------------------------------------------------------------------------------------------- options
+
+TEST_CASE("RONDO_WORKERS sets the number of workers where none is given", "[runtime][options]") {
+    const environment_variable three("RONDO_WORKERS", "3");
+    CHECK(rondo::runtime().workers() == 3);
+    CHECK(rondo::runtime({.workers = 2}).workers() == 2);
+}
+
+TEST_CASE("a RONDO_WORKERS that is no number from 1 to 1024 is a usage error that quotes it", "[runtime][options]") {
+    for (const char* text : {"many", "0", "-1", "3x", "100000", " 2"}) {
+        const environment_variable bad("RONDO_WORKERS", text);
+        std::string message;
+        try {
+            rondo::runtime rt;
+        } catch (const rondo::usage_error& e) {
+            message = e.what();
+        }
+        CHECK(has(message, "RONDO_WORKERS"));
+        CHECK(has(message, text));
+    }
+    const environment_variable empty("RONDO_WORKERS", "");
+    CHECK(end_of([] { rondo::runtime rt; }) == "returned");
+}
+
+TEST_CASE("options out of range are usage errors", "[runtime][options]") {
+    CHECK(end_of([] { rondo::runtime rt({.workers = 100'000}); }) == "usage_error");
+    CHECK(end_of([] { rondo::runtime rt({.workers = 1, .stack_bytes = std::size_t{2} << 30}); }) == "usage_error");
+    CHECK(end_of([] {
+              rondo::run({.workers = 1}, [] {
+                  rondo::spawn({.stack_bytes = std::size_t{2} << 30}, [] {});
+              });
+          }) == "usage_error");
+}
+
+TEST_CASE("workers may be pinned to cores", "[runtime][options]") {
+    CHECK(rondo::run({.workers = 2, .pin = true}, [] { return rondo::spawn([] { return 1; }).join(); }) == 1);
+}
+
+// ------------------------------------------------------------------------------------------------------------- stacks
+
+TEST_CASE("a runtime's default stack can be made large", "[runtime][stacks]") {
+    CHECK(rondo::run({.workers = GENERATE(1u, 2u), .stack_bytes = 4 << 20}, [] {
+              auto t = rondo::spawn([] { return fill_stack(200); });
+              rondo::yield();
+              return t.join() + fill_stack(200);
+          }) == 400);
+}
+
+TEST_CASE("one tasklet may have a larger stack than the others, again and again", "[runtime][stacks]") {
+    CHECK(rondo::run({.workers = GENERATE(1u, 2u)}, [] {
+              int sum = 0;
+              for (int i = 0; i < 50; ++i) {
+                  auto t = rondo::spawn({.stack_bytes = 2 << 20}, [] { return fill_stack(150); });
+                  auto small = rondo::spawn([] {
+                      rondo::yield();
+                      return 1;
+                  });
+                  sum += t.join() + small.join();
+              }
+              return sum;
+          }) == 50 * 151);
+}
+
+TEST_CASE("without memory for another stack a call that would wait fails, and nothing is lost", "[runtime][stacks]") {
+    const auto workers = GENERATE(1u, 2u);
+    std::atomic<int> waiting{0}, refused{0}, went_on{0};
+    rondo::run({.workers = workers, .stack_bytes = 64 * 1024, .stack_memory_bytes = 1 << 20}, [&] {
+        rondo::event go;
+        std::vector<rondo::tasklet<void>> all;
+        for (int i = 0; i < 40; ++i)
+            try {
+                all.push_back(rondo::spawn([&] {
+                    ++waiting;
+                    try {
+                        go.wait();
+                        ++went_on;
+                    } catch (const rondo::out_of_memory&) {
+                        ++refused;
+                    }
+                }));
+            } catch (const rondo::out_of_memory&) {
+                ++refused;
+            }
+        for (auto& t : all) {
+            while (refused == 0 && !t.done()) rondo::checkpoint();
+        }
+        go.set();
+        for (auto& t : all) t.join();
+    });
+    CHECK(refused > 0);
+    CHECK(went_on > 0);
+    CHECK(refused + went_on == 40);
+    CHECK(waiting <= 40);
+}
+
+TEST_CASE("no memory for a large stack is an out_of_memory of that spawn alone", "[runtime][stacks]") {
+    CHECK(rondo::run({.workers = 1, .stack_bytes = 64 * 1024, .stack_memory_bytes = 1 << 20}, [] {
+              const auto end = end_of([] { rondo::spawn({.stack_bytes = 8 << 20}, [] {}); });
+              auto next = rondo::spawn([] { return 1; });
+              return end + std::to_string(next.join());
+          }) == "out_of_memory1");
+}
+
+#if !defined(RONDO_ASAN) && !defined(RONDO_TSAN)
+namespace {
+
+[[gnu::noinline]] int for_ever(int n) {
+    volatile char frame[512];
+    frame[0] = static_cast<char>(n);
+    return n < 0 ? 0 : for_ever(n + 1) + frame[0];
+}
+
+}  // namespace
+
+TEST_CASE("a stack overflow names the tasklet, where it was spawned, and the option that helps", "[runtime][stacks]") {
+    const auto waits_first = GENERATE(false, true);
+    int ends[2];
+    REQUIRE(::pipe(ends) == 0);
+    const pid_t child = ::fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+        const rlimit no_core{0, 0};
+        ::setrlimit(RLIMIT_CORE, &no_core);
+        ::dup2(ends[1], STDERR_FILENO);
+        rondo::run({.workers = 1}, [waits_first] {
+            rondo::spawn({.name = "deep thinker"}, [waits_first] {
+                if (waits_first) rondo::yield();
+                return for_ever(0);
+            });
+        });
+        ::_exit(0);
+    }
+    ::close(ends[1]);
+    std::string said;
+    char part[512];
+    for (ssize_t n; (n = ::read(ends[0], part, sizeof part)) > 0;) said.append(part, static_cast<std::size_t>(n));
+    ::close(ends[0]);
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    CHECK(WIFSIGNALED(status));
+    CHECK(has(said, "stack overflow in tasklet"));
+    CHECK(has(said, "\"deep thinker\""));
+    CHECK(has(said, "runtime_test.cpp:"));
+    CHECK(has(said, "65536 bytes"));
+    CHECK(has(said, "stack_bytes"));
+}
+#endif

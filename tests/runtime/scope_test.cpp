@@ -1,0 +1,437 @@
+// scope, group, all, race: children end before the scope does.
+#include <catch2/catch.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <tuple>
+#include <vector>
+
+#include <rondo/event.hpp>
+#include <rondo/run.hpp>
+#include <rondo/scope.hpp>
+#include <rondo/time.hpp>
+
+using namespace std::chrono_literals;
+
+namespace {
+
+// What calling f comes to.
+template <class F>
+std::string end_of(F&& f) {
+    try {
+        f();
+        return "returned";
+    } catch (const rondo::deadline_exceeded&) {
+        return "deadline_exceeded";
+    } catch (const rondo::usage_error&) {
+        return "usage_error";
+    } catch (const rondo::stopped&) {
+        return "stopped";
+    } catch (const std::exception& e) {
+        return e.what();
+    }
+}
+
+struct count_while_alive {
+    std::atomic<int>& n;
+    explicit count_while_alive(std::atomic<int>& counter) : n(counter) { ++n; }
+    ~count_while_alive() { --n; }
+};
+
+}  // namespace
+
+TEST_CASE("a scope ends after its last child, and gives what its function returned", "[scope]") {
+    const auto workers = GENERATE(1u, 2u, 4u);
+    const auto [result, ended] = rondo::run({.workers = workers}, [] {
+        std::atomic<int> done{0};
+        const int value = rondo::scope([&](rondo::group& g) {
+            for (int i = 0; i < 20; ++i)
+                g.spawn([&] {
+                    rondo::sleep_for(50us);
+                    ++done;
+                });
+            return 7;
+        });
+        return std::tuple(value, done.load());
+    });
+    CHECK(result == 7);
+    CHECK(ended == 20);
+}
+
+TEST_CASE("children may refer to what lives around the scope", "[scope]") {
+    const auto workers = GENERATE(1u, 2u, 4u);
+    const auto sum = rondo::run({.workers = workers}, [] {
+        std::vector<int> squares(100);
+        rondo::scope([&](rondo::group& g) {
+            for (std::size_t i = 0; i < squares.size(); ++i)
+                g.spawn([&, i] {
+                    if (i % 3 == 0) rondo::yield();
+                    squares[i] = static_cast<int>(i * i);
+                });
+        });
+        int total = 0;
+        for (int s : squares) total += s;
+        return total;
+    });
+    CHECK(sum == 328'350);
+}
+
+TEST_CASE("a scope without children, and one in a scope, are fine", "[scope]") {
+    CHECK(rondo::run({.workers = GENERATE(1u, 2u)}, [] {
+              int in_frame = 4;
+              rondo::scope([](rondo::group&) {});
+              int& same = rondo::scope([&](rondo::group& g) -> int& {
+                  g.spawn([&] { rondo::scope([&](rondo::group& inner) { inner.spawn([&] { ++in_frame; }); }); });
+                  return in_frame;
+              });
+              return same;
+          }) == 5);
+}
+
+TEST_CASE("the first failure of a child stops the rest and comes out of the scope", "[scope]") {
+    const auto workers = GENERATE(1u, 2u, 4u);
+    const auto [end, alive] = rondo::run({.workers = workers}, [] {
+        std::atomic<int> living{0};
+        const auto text = end_of([&] {
+            rondo::scope([&](rondo::group& g) {
+                for (int i = 0; i < 10; ++i)
+                    g.spawn([&] {
+                        const count_while_alive here(living);
+                        rondo::event().wait();
+                    });
+                g.spawn([] {
+                    rondo::yield();
+                    throw std::runtime_error("first");
+                });
+            });
+        });
+        return std::tuple(text, living.load());
+    });
+    CHECK(end == "first");
+    CHECK(alive == 0);
+}
+
+TEST_CASE("a failure of the scope's own function stops the children and comes out of the scope", "[scope]") {
+    const auto workers = GENERATE(1u, 2u, 4u);
+    const auto [end, alive] = rondo::run({.workers = workers}, [] {
+        std::atomic<int> living{0};
+        const auto text = end_of([&] {
+            rondo::scope([&](rondo::group& g) {
+                for (int i = 0; i < 10; ++i)
+                    g.spawn([&] {
+                        const count_while_alive here(living);
+                        rondo::event().wait();
+                    });
+                rondo::yield();
+                throw std::runtime_error("own");
+            });
+        });
+        return std::tuple(text, living.load());
+    });
+    CHECK(end == "own");
+    CHECK(alive == 0);
+}
+
+TEST_CASE("a failure of a child reaches the scope's own function while that waits", "[scope]") {
+    CHECK(rondo::run({.workers = 1}, [] {
+              return end_of([&] {
+                  rondo::scope([&](rondo::group& g) {
+                      auto child = g.spawn([] { throw std::runtime_error("joined too"); });
+                      child.join();
+                  });
+              });
+          }) == "joined too");
+}
+
+TEST_CASE("of several failures the first comes out, and none is left for run", "[scope]") {
+    const auto workers = GENERATE(1u, 2u, 4u);
+    CHECK(end_of([&] {
+              rondo::run({.workers = workers}, [] {
+                  const auto end = end_of([] {
+                      rondo::scope([](rondo::group& g) {
+                          for (int i = 0; i < 10; ++i) g.spawn([] { throw std::runtime_error("one of them"); });
+                      });
+                  });
+                  if (end != "one of them") throw std::runtime_error("scope ended with " + end);
+              });
+          }) == "returned");
+}
+
+TEST_CASE("a failed child may be joined, and its scope fails all the same", "[scope]") {
+    const auto ends = rondo::run({.workers = GENERATE(1u, 2u)}, [] {
+        std::string joined;
+        const auto scope_end = end_of([&] {
+            rondo::scope([&](rondo::group& g) {
+                auto child = g.spawn([]() -> int { throw std::runtime_error("child"); });
+                joined = end_of([&] { child.join(); });
+            });
+        });
+        return std::tuple(joined, scope_end);
+    });
+    CHECK(ends == std::tuple(std::string("child"), std::string("child")));
+}
+
+TEST_CASE("children give results to whoever joins them", "[scope]") {
+    CHECK(rondo::run({.workers = GENERATE(1u, 2u, 4u)}, [] {
+              return rondo::scope([](rondo::group& g) {
+                  auto a = g.spawn([](int x) { return x; }, 1);
+                  auto b = g.spawn([](int x, int y) { return std::make_unique<int>(x + y); }, 2, 3);
+                  auto c = g.spawn({.name = "named"}, [] { return std::string(rondo::this_tasklet::name()); });
+                  return a.join() + *b.join() + static_cast<int>(c.join().size());
+              });
+          }) == 11);
+}
+
+TEST_CASE("group.stop ends all children, those to come too, without a failure", "[scope][stop]") {
+    const auto workers = GENERATE(1u, 2u, 4u);
+    const auto [end, stopped, late, asked] = rondo::run({.workers = workers}, [] {
+        std::atomic<int> ended{0};
+        std::atomic<bool> ran{false};
+        bool requested = false;
+        const auto text = end_of([&] {
+            rondo::scope([&](rondo::group& g) {
+                for (int i = 0; i < 5; ++i) g.spawn([&] { ended += end_of([] { rondo::event().wait(); }) == "stopped"; });
+                while (g.size() != 5) rondo::yield();
+                for (int i = 0; i < 20; ++i) rondo::yield();
+                g.stop();
+                requested = g.stop_requested();
+                g.spawn([&] { ran = true; });
+            });
+        });
+        return std::tuple(text, ended.load(), ran.load(), requested);
+    });
+    CHECK(end == "returned");
+    CHECK(stopped <= 5);
+    if (workers == 1) CHECK(stopped == 5);
+    CHECK_FALSE(late);
+    CHECK(asked);
+}
+
+TEST_CASE("a stop of the parent stops the children, and the parent ends after them", "[scope][stop]") {
+    const auto workers = GENERATE(1u, 2u, 4u);
+    const auto [end, alive] = rondo::run({.workers = workers}, [] {
+        std::atomic<int> living{0};
+        int left = -1;
+        auto parent = rondo::spawn([&] {
+            try {
+                rondo::scope([&](rondo::group& g) {
+                    for (int i = 0; i < 10; ++i)
+                        g.spawn([&] {
+                            const count_while_alive here(living);
+                            rondo::event().wait();
+                        });
+                });
+            } catch (const rondo::stopped&) {
+                left = living;
+                throw;
+            }
+        });
+        while (living != 10) rondo::yield();
+        parent.stop();
+        return std::tuple(end_of([&] { parent.join(); }), left);
+    });
+    CHECK(end == "stopped");
+    CHECK(alive == 0);
+}
+
+TEST_CASE("children that take their time to stop keep their scope open", "[scope][stop]") {
+    const auto workers = GENERATE(1u, 2u, 4u);
+    const int rounds = rondo::run({.workers = workers}, [] {
+        int swallowed = 0;
+        rondo::event begun;
+        auto parent = rondo::spawn([&] {
+            rondo::scope([&](rondo::group& g) {
+                g.spawn([&] {
+                    begun.set();
+                    while (swallowed < 100) try {
+                            rondo::event().wait();
+                        } catch (const rondo::stopped&) {
+                            ++swallowed;
+                            std::this_thread::yield();
+                        }
+                });
+            });
+        });
+        begun.wait();
+        parent.stop();
+        end_of([&] { parent.join(); });
+        return swallowed;
+    });
+    CHECK(rounds == 100);
+}
+
+TEST_CASE("a stop reaches down through nested scopes", "[scope][stop]") {
+    const auto workers = GENERATE(1u, 2u, 4u);
+    const auto [end, alive] = rondo::run({.workers = workers}, [] {
+        std::atomic<int> living{0};
+        struct nest {
+            static void down(int depth, std::atomic<int>& n) {
+                const count_while_alive here(n);
+                if (depth == 0) return rondo::event().wait();
+                rondo::scope([&](rondo::group& g) {
+                    g.spawn([depth, &n] { down(depth - 1, n); });
+                    g.spawn([depth, &n] { down(depth - 1, n); });
+                });
+            }
+        };
+        auto t = rondo::spawn([&] { nest::down(4, living); });
+        while (living != 31) rondo::yield();
+        t.stop();
+        const auto text = end_of([&] { t.join(); });
+        return std::tuple(text, living.load());
+    });
+    CHECK(end == "stopped");
+    CHECK(alive == 0);
+}
+
+TEST_CASE("a scope's deadline stops its children and comes out as deadline_exceeded", "[scope][deadline]") {
+    const auto workers = GENERATE(1u, 2u, 4u);
+    const auto [end, alive, early] = rondo::run({.workers = workers}, [] {
+        std::atomic<int> living{0};
+        const auto before = std::chrono::steady_clock::now();
+        const auto text = end_of([&] {
+            rondo::scope({.deadline = 3ms}, [&](rondo::group& g) {
+                for (int i = 0; i < 5; ++i)
+                    g.spawn([&] {
+                        const count_while_alive here(living);
+                        rondo::event().wait();
+                    });
+            });
+        });
+        return std::tuple(text, living.load(), std::chrono::steady_clock::now() - before < 3ms);
+    });
+    CHECK(end == "deadline_exceeded");
+    CHECK(alive == 0);
+    CHECK_FALSE(early);
+}
+
+TEST_CASE("a scope's deadline reaches the waits of its own function", "[scope][deadline]") {
+    CHECK(rondo::run({.workers = GENERATE(1u, 2u)}, [] {
+              return end_of([] {
+                  rondo::scope({.deadline = 2ms}, [](rondo::group&) { rondo::event().wait(); });
+              });
+          }) == "deadline_exceeded");
+}
+
+TEST_CASE("a scope that ends in time knows no deadline", "[scope][deadline]") {
+    CHECK(rondo::run({.workers = GENERATE(1u, 2u)}, [] {
+              const int value = rondo::scope({.deadline = 1h}, [](rondo::group& g) {
+                  return g.spawn([] {
+                      rondo::yield();
+                      return 3;
+                  }).join();
+              });
+              rondo::sleep_for(1us);
+              return value;
+          }) == 3);
+}
+
+TEST_CASE("a deadline around a scope stops its children and belongs to within", "[scope][deadline]") {
+    const auto workers = GENERATE(1u, 2u, 4u);
+    const auto [result, alive] = rondo::run({.workers = workers}, [] {
+        std::atomic<int> living{0};
+        const bool done = rondo::within(3ms, [&] {
+            rondo::scope({.deadline = 1h}, [&](rondo::group& g) {
+                g.spawn([&] {
+                    const count_while_alive here(living);
+                    rondo::event().wait();
+                });
+            });
+        });
+        return std::tuple(done, living.load());
+    });
+    CHECK_FALSE(result);
+    CHECK(alive == 0);
+}
+
+TEST_CASE("all gives every result, in the order of its functions", "[scope][all]") {
+    const auto workers = GENERATE(1u, 2u, 4u);
+    const auto [a, b, c] = rondo::run({.workers = workers}, [] {
+        bool ran = false;
+        auto [x, nothing, y] = rondo::all(
+            [] {
+                rondo::sleep_for(100us);
+                return 1;
+            },
+            [&] { ran = true; }, [] { return std::string("two"); });
+        static_cast<void>(nothing);
+        return std::tuple(x, ran, y);
+    });
+    CHECK(a == 1);
+    CHECK(b);
+    CHECK(c == "two");
+}
+
+TEST_CASE("all fails with its first failure after it has stopped the others", "[scope][all]") {
+    const auto workers = GENERATE(1u, 2u, 4u);
+    CHECK(rondo::run({.workers = workers}, [] {
+              std::atomic<int> living{0};
+              const auto end = end_of([&] {
+                  rondo::all(
+                      [&] {
+                          const count_while_alive here(living);
+                          rondo::event().wait();
+                      },
+                      [] {
+                          rondo::yield();
+                          throw std::runtime_error("failed");
+                      });
+              });
+              return end + std::to_string(living);
+          }) == "failed0");
+}
+
+TEST_CASE("race gives the result of the first to end and stops the others", "[scope][race]") {
+    const auto workers = GENERATE(1u, 2u, 4u);
+    const auto [winner, alive] = rondo::run({.workers = workers}, [] {
+        std::atomic<int> living{0};
+        const auto value = rondo::race(
+            [&] {
+                const count_while_alive here(living);
+                rondo::event().wait();
+                return std::string("never");
+            },
+            [] {
+                rondo::sleep_for(1ms);
+                return std::string("tortoise");
+            });
+        return std::tuple(value, living.load());
+    });
+    CHECK(winner == "tortoise");
+    CHECK(alive == 0);
+}
+
+TEST_CASE("race of functions that return nothing, and one that fails", "[scope][race]") {
+    const auto workers = GENERATE(1u, 2u);
+    CHECK(rondo::run({.workers = workers}, [] {
+              rondo::race([] { rondo::event().wait(); }, [] { rondo::yield(); });
+              return end_of([] {
+                  rondo::race([] { rondo::event().wait(); },
+                              [] {
+                                  rondo::yield();
+                                  throw std::runtime_error("lost");
+                              });
+              });
+          }) == "lost");
+}
+
+TEST_CASE("children of a scope may spawn further children into it", "[scope]") {
+    const auto workers = GENERATE(1u, 2u, 4u);
+    CHECK(rondo::run({.workers = workers}, [] {
+              std::atomic<int> ran{0};
+              struct tree {
+                  static void grow(rondo::group& g, int depth, std::atomic<int>& n) {
+                      ++n;
+                      if (depth == 0) return;
+                      for (int i = 0; i < 2; ++i) g.spawn([&g, depth, &n] { grow(g, depth - 1, n); });
+                  }
+              };
+              rondo::scope([&](rondo::group& g) { tree::grow(g, 7, ran); });
+              return ran.load();
+          }) == 255);
+}

@@ -1,0 +1,363 @@
+// What belongs to a tasklet and must travel with it: exceptions in flight, caught ones, errno; and what belongs to the
+// thread. Every tasklet here goes on on another worker each time it is resumed.
+#include <catch2/catch.hpp>
+
+#include <atomic>
+#include <cerrno>
+#include <cstddef>
+#include <exception>
+#include <optional>
+#include <set>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <rondo/channel.hpp>
+#include <rondo/event.hpp>
+#include <rondo/run.hpp>
+#include <rondo/tasklet.hpp>
+#include <rondo/time.hpp>
+
+using namespace std::chrono_literals;
+
+namespace {
+
+using lines = std::vector<std::string>;
+
+// Out of line, as a library's functions are: the compiler may not keep what they gave over a call that suspends.
+[[gnu::noinline]] std::thread::id this_thread() {
+    asm volatile("");
+    return std::this_thread::get_id();
+}
+thread_local int per_thread = 0;
+[[gnu::noinline]] int& per_thread_here() {
+    asm volatile("");
+    return per_thread;
+}
+[[gnu::noinline]] int get_errno() {
+    asm volatile("");
+    return errno;
+}
+[[gnu::noinline]] void set_errno(int n) {
+    asm volatile("");
+    errno = n;
+}
+
+std::string message_of(const std::exception_ptr& error) {
+    if (!error) return "nothing";
+    try {
+        std::rethrow_exception(error);
+    } catch (const std::exception& e) {
+        return e.what();
+    } catch (...) {
+        return "something";
+    }
+}
+std::string caught_now() { return message_of(std::current_exception()); }
+
+// Which threads the tasklet has been on.
+class journey {
+public:
+    journey() { note(); }
+    void note() { seen_.insert(this_thread()); }
+    [[nodiscard]] std::size_t threads() const { return seen_.size(); }
+
+private:
+    std::set<std::thread::id> seen_;
+};
+
+// Suspends in some way; the tasklet goes on on another worker.
+enum class way { yield, sleep, receive };
+void suspend(way how, journey& trip) {
+    switch (how) {
+        case way::yield: rondo::yield(); break;
+        case way::sleep: rondo::sleep_for(1us); break;
+        case way::receive: {
+            rondo::channel<int> line;
+            auto sender = rondo::spawn([line] {
+                rondo::yield();
+                line.send(1);
+            });
+            line.receive();
+            sender.join();
+            break;
+        }
+    }
+    trip.note();
+}
+
+// Many at once, so that every worker has its hands full of other tasklets' exceptions.
+template <class F>
+lines results_of_many(F f, std::size_t threads_wanted = 2) {
+    std::atomic<std::size_t> most{0};
+    auto all = rondo::run({.workers = 2, .force_migration = true}, [&] {
+        std::vector<rondo::tasklet<std::string>> tasklets;
+        for (int i = 0; i < 24; ++i)
+            tasklets.push_back(rondo::spawn([&, i] {
+                journey trip;
+                auto result = f(std::to_string(i), trip);
+                auto before = most.load();
+                while (before < trip.threads() && !most.compare_exchange_weak(before, trip.threads())) {}
+                return result == "" ? "" : std::to_string(i) + ": " + result;
+            }));
+        lines wrong;
+        for (auto& t : tasklets)
+            if (auto text = t.join(); !text.empty()) wrong.push_back(text);
+        return wrong;
+    });
+    if (most < threads_wanted) all.push_back("nobody moved to another worker");
+    return all;
+}
+
+}  // namespace
+
+TEST_CASE("a tasklet may suspend inside a try block and catch what is thrown afterwards", "[seams]") {
+    const auto how = GENERATE(way::yield, way::sleep, way::receive);
+    const auto wrong = results_of_many([how](const std::string& me, journey& trip) -> std::string {
+        std::string caught;
+        for (int round = 0; round < 20; ++round) try {
+                suspend(how, trip);
+                throw std::runtime_error(me);
+            } catch (const std::exception& e) {
+                caught = e.what();
+                if (caught != me) return "caught " + caught;
+            }
+        return "";
+    });
+    CHECK(wrong == lines{});
+}
+
+TEST_CASE("a tasklet may suspend inside a catch block and still has its own exception", "[seams]") {
+    const auto how = GENERATE(way::yield, way::sleep, way::receive);
+    const auto wrong = results_of_many([how](const std::string& me, journey& trip) -> std::string {
+        for (int round = 0; round < 20; ++round) try {
+                throw std::runtime_error(me);
+            } catch (const std::exception& e) {
+                suspend(how, trip);
+                if (me != e.what()) return std::string("holds ") + e.what();
+                if (caught_now() != me) return "current_exception is " + caught_now();
+            }
+        return caught_now() == "nothing" ? "" : "an exception is left";
+    });
+    CHECK(wrong == lines{});
+}
+
+TEST_CASE("a throw without operand right after a suspension rethrows the tasklet's own exception", "[seams]") {
+    const auto how = GENERATE(way::yield, way::sleep, way::receive);
+    const auto wrong = results_of_many([how](const std::string& me, journey& trip) -> std::string {
+        for (int round = 0; round < 20; ++round) try {
+                try {
+                    throw std::runtime_error(me);
+                } catch (...) {
+                    suspend(how, trip);
+                    throw;
+                }
+            } catch (const std::exception& e) {
+                if (me != e.what()) return std::string("rethrew ") + e.what();
+            }
+        return "";
+    });
+    CHECK(wrong == lines{});
+}
+
+TEST_CASE("a tasklet may suspend in a destructor while an exception passes through it", "[seams]") {
+    const auto how = GENERATE(way::yield, way::sleep, way::receive);
+    const auto wrong = results_of_many([how](const std::string& me, journey& trip) -> std::string {
+        struct at_end {
+            way how;
+            journey& trip;
+            int& uncaught;
+            ~at_end() {
+                const int before = std::uncaught_exceptions();
+                suspend(how, trip);
+                uncaught = before == std::uncaught_exceptions() ? before : -1;
+            }
+        };
+        for (int round = 0; round < 20; ++round) {
+            int uncaught = 0;
+            try {
+                const at_end waits{how, trip, uncaught};
+                throw std::runtime_error(me);
+            } catch (const std::exception& e) {
+                if (me != e.what()) return std::string("caught ") + e.what();
+                if (uncaught != 1) return "uncaught_exceptions was " + std::to_string(uncaught);
+            }
+            if (std::uncaught_exceptions() != 0) return "an exception is still in flight";
+            {
+                const at_end waits{how, trip, uncaught};
+            }
+            if (uncaught != 0) return "uncaught_exceptions without any was " + std::to_string(uncaught);
+        }
+        return "";
+    });
+    CHECK(wrong == lines{});
+}
+
+TEST_CASE("nested exceptions keep their nesting over suspensions at every level", "[seams]") {
+    const auto how = GENERATE(way::yield, way::sleep, way::receive);
+    const auto wrong = results_of_many([how](const std::string& me, journey& trip) -> std::string {
+        for (int round = 0; round < 10; ++round) try {
+                throw std::runtime_error("outer " + me);
+            } catch (const std::exception& outer) {
+                suspend(how, trip);
+                try {
+                    try {
+                        throw std::runtime_error("inner " + me);
+                    } catch (const std::exception& inner) {
+                        suspend(how, trip);
+                        if (caught_now() != "inner " + me) return "inside it is " + caught_now();
+                        std::throw_with_nested(std::runtime_error("around " + me));
+                    }
+                } catch (const std::exception& around) {
+                    suspend(how, trip);
+                    if ("around " + me != around.what()) return std::string("around is ") + around.what();
+                    try {
+                        std::rethrow_if_nested(around);
+                        return "nothing was nested";
+                    } catch (const std::exception& nested) {
+                        suspend(how, trip);
+                        if ("inner " + me != nested.what()) return std::string("nested is ") + nested.what();
+                    }
+                }
+                suspend(how, trip);
+                if (caught_now() != "outer " + me) return "outside it is " + caught_now();
+                if ("outer " + me != outer.what()) return std::string("outer is ") + outer.what();
+            }
+        return caught_now() == "nothing" ? "" : "an exception is left";
+    });
+    CHECK(wrong == lines{});
+}
+
+TEST_CASE("an exception passes through frames that were suspended on other workers", "[seams]") {
+    const auto wrong = results_of_many([](const std::string& me, journey& trip) -> std::string {
+        struct deep {
+            static int down(int n, const std::string& text, journey& t) {
+                suspend(way::yield, t);
+                if (n == 0) throw std::runtime_error(text);
+                return down(n - 1, text, t) + 1;
+            }
+        };
+        try {
+            deep::down(20, me, trip);
+        } catch (const std::exception& e) {
+            return me == e.what() ? "" : std::string("caught ") + e.what();
+        }
+        return "nothing was thrown";
+    });
+    CHECK(wrong == lines{});
+}
+
+TEST_CASE("a stop that arrives while an exception is handled leaves that exception alone", "[seams]") {
+    const auto ends = rondo::run({.workers = 2, .force_migration = true}, [] {
+        lines all;
+        for (int i = 0; i < 20; ++i) {
+            std::string text;
+            auto t = rondo::spawn([&text] {
+                try {
+                    throw std::runtime_error("mine");
+                } catch (const std::exception& e) {
+                    try {
+                        rondo::event().wait();
+                    } catch (const rondo::stopped&) {
+                        text = "stopped, ";
+                    }
+                    text += e.what();
+                    text += ", " + caught_now();
+                }
+            });
+            rondo::yield();
+            t.stop();
+            try {
+                t.join();
+            } catch (const rondo::stopped&) {
+                text = "stopped, mine, mine";       // before it began
+            }
+            all.push_back(text);
+        }
+        return all;
+    });
+    CHECK(ends == lines(20, "stopped, mine, mine"));
+}
+
+TEST_CASE("a child joined inside a catch block sees no exception of its joiner's once it runs elsewhere", "[seams]") {
+    const auto seen = rondo::run({.workers = 2, .force_migration = true}, [] {
+        lines all;
+        for (int i = 0; i < 20; ++i) try {
+                throw std::runtime_error("joiner's");
+            } catch (...) {
+                auto child = rondo::spawn([] {
+                    std::string mine;
+                    try {
+                        throw std::runtime_error("child's");
+                    } catch (...) {
+                        rondo::yield();
+                        mine = caught_now();
+                    }
+                    return mine;
+                });
+                all.push_back(child.join() + ", " + caught_now());
+            }
+        return all;
+    });
+    CHECK(seen == lines(20, "child's, joiner's"));
+}
+
+TEST_CASE("an exception travels from the worker that threw it to the one that joins", "[seams]") {
+    const auto ends = rondo::run({.workers = 2, .force_migration = true}, [] {
+        lines all;
+        for (int i = 0; i < 50; ++i) {
+            auto t = rondo::spawn([i] {
+                rondo::yield();
+                throw std::runtime_error(std::to_string(i));
+            });
+            rondo::yield();
+            try {
+                t.join();
+            } catch (const std::exception& e) {
+                all.push_back(e.what() == std::to_string(i) ? "right" : e.what());
+            }
+        }
+        return all;
+    });
+    CHECK(ends == lines(50, "right"));
+}
+
+TEST_CASE("errno travels with its tasklet", "[seams]") {
+    const auto how = GENERATE(way::yield, way::sleep, way::receive);
+    const auto wrong = results_of_many([how](const std::string& me, journey& trip) -> std::string {
+        const int mine = std::stoi(me) + 1;
+        for (int round = 0; round < 20; ++round) {
+            set_errno(mine);
+            suspend(how, trip);
+            if (get_errno() != mine) return "errno is " + std::to_string(get_errno());
+        }
+        return "";
+    });
+    CHECK(wrong == lines{});
+}
+
+TEST_CASE("thread-local variables belong to the worker: ask again after each call that suspends", "[seams]") {
+    const auto wrong = results_of_many([](const std::string&, journey& trip) -> std::string {
+        for (int round = 0; round < 20; ++round) {
+            int* const here = &per_thread_here();
+            const auto thread = this_thread();
+            suspend(way::yield, trip);
+            if ((this_thread() == thread) != (&per_thread_here() == here)) return "the accessor gave another thread's";
+        }
+        return "";
+    });
+    CHECK(wrong == lines{});
+}
+
+TEST_CASE("the id of a tasklet stays while its thread changes", "[seams]") {
+    const auto wrong = results_of_many([](const std::string&, journey& trip) -> std::string {
+        const auto id = rondo::this_tasklet::id();
+        for (int round = 0; round < 20; ++round) {
+            suspend(way::yield, trip);
+            if (rondo::this_tasklet::id() != id) return "another id";
+        }
+        return "";
+    });
+    CHECK(wrong == lines{});
+}

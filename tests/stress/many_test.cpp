@@ -1,0 +1,136 @@
+// Large numbers: suspended tasklets, runtimes, spawns and messages.
+#include <catch2/catch.hpp>
+
+#include <atomic>
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include <rondo/channel.hpp>
+#include <rondo/event.hpp>
+#include <rondo/run.hpp>
+
+namespace {
+
+#if defined(RONDO_TSAN) || defined(RONDO_ASAN)
+constexpr int fewer = 100;
+#else
+constexpr int fewer = 1;
+#endif
+
+long fib(int n) {
+    if (n < 2) return n;
+    auto left = rondo::spawn(&fib, n - 1);
+    const long right = fib(n - 2);
+    return left.join() + right;
+}
+
+}  // namespace
+
+TEST_CASE("a million suspended tasklets wait for one event and all go on", "[stress][many]") {
+    const auto workers = GENERATE(1u, 2u);
+    constexpr int many = 1'000'000 / fewer;
+    std::atomic<int> suspended{0}, resumed{0};
+    rondo::run({.workers = workers}, [&] {
+        rondo::event go;
+        for (int i = 0; i < many; ++i)
+            rondo::spawn([&] {
+                ++suspended;
+                go.wait();
+                ++resumed;
+            });
+        while (suspended != many) rondo::yield();
+        go.set();
+        while (resumed != many) rondo::yield();
+    });
+    CHECK(suspended == many);
+    CHECK(resumed == many);
+}
+
+TEST_CASE("a hundred thousand suspended tasklets can all be stopped", "[stress][many]") {
+    const auto workers = GENERATE(1u, 2u, 4u);
+    constexpr int many = 100'000 / fewer;
+    int stopped = 0;
+    rondo::run({.workers = workers}, [&] {
+        rondo::channel<int> never;
+        std::vector<rondo::tasklet<void>> all;
+        for (int i = 0; i < many; ++i) all.push_back(rondo::spawn([&] { never.receive(); }));
+        rondo::yield();
+        for (auto& t : all) t.stop();
+        for (auto& t : all) try {
+                t.join();
+            } catch (const rondo::stopped&) {
+                ++stopped;
+            }
+    });
+    CHECK(stopped == many);
+}
+
+TEST_CASE("a thousand runtimes come and go", "[stress][many]") {
+    constexpr int many = 1000 / (fewer > 1 ? 10 : 1);
+    int done = 0;
+    for (int i = 0; i < many; ++i)
+        done += rondo::run({.workers = 1 + static_cast<unsigned>(i % 3)}, [i] {
+            auto t = rondo::spawn([i] {
+                if (i % 2) rondo::yield();
+                return 1;
+            });
+            rondo::spawn([] { rondo::yield(); });
+            return t.join();
+        });
+    CHECK(done == many);
+}
+
+TEST_CASE("runtimes that come and go at once with tasklets that wait leave none behind", "[stress][many]") {
+    constexpr int many = 300 / (fewer > 1 ? 10 : 1);
+    std::atomic<int> alive{0};
+    for (int i = 0; i < many; ++i) {
+        rondo::runtime rt({.workers = 1 + static_cast<unsigned>(i % 3)});
+        for (int k = 0; k < 10; ++k)
+            rt.spawn([&] {
+                struct witness {
+                    std::atomic<int>& n;
+                    explicit witness(std::atomic<int>& a) : n(a) { ++n; }
+                    ~witness() { --n; }
+                } const here(alive);
+                rondo::event().wait();
+            });
+    }
+    CHECK(alive == 0);
+}
+
+TEST_CASE("fib(22) ten times, every call a tasklet, is right each time", "[stress][many]") {
+    const auto workers = GENERATE(1u, 2u, 4u);
+    const auto force_migration = GENERATE(false, true);
+    std::vector<long> results;
+    for (int i = 0; i < 10; ++i)
+        results.push_back(rondo::run({.workers = workers, .force_migration = force_migration},
+                                     [] { return fib(fewer > 1 ? 15 : 22); }));
+    CHECK(results == std::vector<long>(10, fewer > 1 ? 610 : 17711));
+}
+
+TEST_CASE("four senders and four receivers on an unbuffered channel lose nothing", "[stress][many]") {
+    const auto workers = GENERATE(1u, 2u, 4u);
+    const auto force_migration = GENERATE(false, true);
+    constexpr int each = 20'000 / fewer;
+    std::atomic<long> sum{0}, count{0};
+    rondo::run({.workers = workers, .force_migration = force_migration}, [&] {
+        rondo::channel<int> line;
+        std::vector<rondo::tasklet<void>> senders;
+        for (int s = 0; s < 4; ++s)
+            senders.push_back(rondo::spawn([line] {
+                for (int i = 1; i <= each; ++i) line.send(i);
+            }));
+        for (int r = 0; r < 4; ++r)
+            rondo::spawn([&, line] {
+                for (int v : line) {
+                    sum += v;
+                    ++count;
+                }
+            });
+        for (auto& t : senders) t.join();
+        line.close();
+    });
+    CHECK(count == 4L * each);
+    CHECK(sum == 4L * each * (each + 1) / 2);
+}
