@@ -555,7 +555,7 @@ task* worker::search() noexcept {
 void worker::found_while_searching() noexcept {
     if (!home.idle.end_search() || alone_) return;
     for (auto& w : home.workers)                      // the last searcher wakes the next one, if there is more
-        if (!w->fresh_.empty() || w->ready_.size() > 1) return home.wake_for_work();
+        if (!w->fresh_.empty() || w->ready_.size() > 1 || !w->inbox.empty()) return home.wake_for_work();
 }
 
 bool worker::park(bool searching) noexcept {

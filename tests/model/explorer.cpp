@@ -169,6 +169,7 @@ outcome explorer::explore_all() {
         is_tracing_ = true;
         run_once();
         out.executions = 1;
+        out.longest = steps_;
         out.failure = failure_;
         out.schedule = text;
         out.trace = trace_;

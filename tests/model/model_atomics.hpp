@@ -54,7 +54,7 @@ struct outcome {
 };
 std::ostream& operator<<(std::ostream&, const outcome&);
 
-/// Runs `body` once for each way in which it can go. It makes its objects afresh each time, calls threads(), and checks.
+/// Runs `body` once for each way in which it can go. It makes its objects afresh each time, calls threads(), checks.
 /// It must depend on nothing else that varies. With RONDO_MODEL_REPLAY in the environment it runs that schedule only.
 outcome explore(const bounds&, const std::function<void()>& body);
 

@@ -1,5 +1,5 @@
-// Tests of the tester: the algorithms that the other files here walk through, each in a few lines, each once as it should
-// be and once for each bug planted into it. The first must pass, every other one must be caught.
+// Tests of the tester: the algorithms that the other files here walk through, in a few lines each, once as they should
+// be and once for each bug planted into them. The first must pass, every other one must be caught.
 #include "model_atomics.hpp"
 
 #include <catch2/catch.hpp>
@@ -98,7 +98,8 @@ model::outcome walk_queue() {
             if (Bug == queue_bug::push_in_two_steps) head.exchange(x, acq_rel);
         };
         const auto take_all = [&] {
-            for (element* x = head.exchange(nullptr, Bug == queue_bug::relaxed_take ? relaxed : acquire); x; x = x->next)
+            constexpr auto order = Bug == queue_bug::relaxed_take ? relaxed : acquire;
+            for (element* x = head.exchange(nullptr, order); x; x = x->next)
                 model::check(++x->taken == 1, "no element is taken twice");
         };
         model::threads({[&] { push(&elements[0]); }, [&] { push(&elements[1]); }, take_all});
@@ -174,8 +175,8 @@ struct small_waiter {
         auto now = word.load(relaxed);
         while ((now & open) && (Bug == wait_bug::no_generation || now / one_generation == generation)) {
             if (Bug == wait_bug::double_claim) return word.exchange(now & ~open, acq_rel), true;
-            if (word.compare_exchange_weak(now, now & ~open, Bug == wait_bug::relaxed_claim ? relaxed : acq_rel, relaxed))
-                return true;
+            constexpr auto order = Bug == wait_bug::relaxed_claim ? relaxed : acq_rel;
+            if (word.compare_exchange_weak(now, now & ~open, order, relaxed)) return true;
         }
         return false;
     }

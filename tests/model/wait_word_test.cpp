@@ -1,4 +1,4 @@
-// The real waiter, wait_node, wait_list and spin_lock of lowlevel/wait.hpp under the model's atomics: a wait has exactly
+// The real waiter, wait_node, wait_list and spin_lock of rondo/lowlevel/ under the model's atomics: a wait has exactly
 // one end, no stop is lost, and nobody ends a wait that he does not mean.
 //
 // publish() and request_stop() live in runtime/src/wait.cpp between things that a model cannot have (stacks, futexes);
