@@ -17,9 +17,10 @@ if(NOT WAY STREQUAL "add_subdirectory")
     step(${CMAKE_COMMAND} --install "${BINARY_DIR}" --prefix "${prefix}")
 endif()
 
+# Not optimized: it builds faster.
 step(${CMAKE_COMMAND} -S "${SOURCE_DIR}/tests/support/consumer" -B "${WORK_DIR}/build" -G "${GENERATOR}"
      -D "RONDO_FROM=${WAY}" -D "RONDO_SOURCE_DIR=${SOURCE_DIR}" -D "CMAKE_PREFIX_PATH=${prefix}"
-     -D "CMAKE_CXX_COMPILER=${COMPILER}" -D "CMAKE_CXX_COMPILER_LAUNCHER=${LAUNCHER}")    # not optimized: it builds faster
+     -D "CMAKE_CXX_COMPILER=${COMPILER}" -D "CMAKE_CXX_COMPILER_LAUNCHER=${LAUNCHER}")
 step(${CMAKE_COMMAND} --build "${WORK_DIR}/build")
 step("${WORK_DIR}/build/consumer")
 file(REMOVE_RECURSE "${WORK_DIR}")

@@ -82,7 +82,7 @@ std::string name_of(const lowlevel::waiter* who) {
     std::lock_guard hold(t.guard);
     const auto id = t.id.load(relaxed);
     if (!id) return {};
-    auto* extra = t.extra.load(relaxed);
+    auto* extra = t.extra.load(acquire);          // pairs with the release in name_task()
     return extra && !extra->name.empty() ? fmt::format("tasklet {} \"{}\"", id, extra->name) : fmt::format("tasklet {}", id);
 }
 
@@ -118,14 +118,21 @@ std::string symbol(const void* pc) {
     return text;
 }
 
+// For looks at what its owner may be changing: the value may be stale, and the caller checks what depends on it.
+#if defined(__clang__)
+#define RONDO_UNWATCHED [[gnu::noinline, clang::no_sanitize("address", "thread", "undefined")]]
+#else
+#define RONDO_UNWATCHED \
+    [[gnu::noinline, gnu::no_sanitize_address, gnu::no_sanitize_thread, gnu::no_sanitize_undefined]]
+#endif
+
+RONDO_UNWATCHED std::uint64_t parent_of(const task& t) noexcept { return t.parent; }
+RONDO_UNWATCHED std::source_location where_of(const task& t) noexcept { return t.where; }
+RONDO_UNWATCHED task* running_on(const worker& w) noexcept { return w.running; }
+
 // Reads another tasklet's stack by its frame pointers. It may be resumed meanwhile: then the frames are nonsense, but
 // every read stays inside its stack.
-#if defined(__clang__)
-[[gnu::noinline, clang::no_sanitize("address", "thread", "undefined")]]
-#else
-[[gnu::noinline, gnu::no_sanitize_address, gnu::no_sanitize_thread, gnu::no_sanitize_undefined]]
-#endif
-std::size_t walk(const task& t, const void** frames, std::size_t most) noexcept {
+RONDO_UNWATCHED std::size_t walk(const task& t, const void** frames, std::size_t most) noexcept {
 #if defined(__x86_64__)
     const stack* on = t.on.load(relaxed);
     const char* context = static_cast<const char*>(t.context);
@@ -174,9 +181,11 @@ std::vector<tasklet_info> scheduler::list(bool with_backtraces) const {
             info.id = t.id.load(acquire);
             const auto state = t.state.load(acquire);
             if (!info.id || state == task::phase::free || state == task::phase::finished) return;
-            info.parent = t.parent;
-            if (auto* extra = t.extra.load(relaxed)) info.name = extra->name;
-            info.spawn_site = fmt::format("{}:{} ({})", t.where.file_name(), t.where.line(), t.where.function_name());
+            info.parent = parent_of(t);
+            // acquire: pairs with the release in name_task().
+            if (auto* extra = t.extra.load(acquire)) info.name = extra->name;
+            const auto where = where_of(t);
+            info.spawn_site = fmt::format("{}:{} ({})", where.file_name(), where.line(), where.function_name());
             const auto word = t.word.load(acquire);
             const auto kind = t.kind.load(relaxed);
             if (state == task::phase::fresh) {
@@ -200,6 +209,7 @@ std::vector<tasklet_info> scheduler::list(bool with_backtraces) const {
             if (info.state == tasklet_state::suspended && with_backtraces && all.size() < most_backtraces)
                 info.backtrace = backtrace_of(t);
         }
+        if (t.id.load(acquire) != info.id) return;    // it ended meanwhile: this may be about two of them
         if (holder) {
             const auto name = name_of(holder);
             if (info.waits_for == "the end of tasklet" || info.waits_for == "the end of") info.waits_for = "the end of " + name;
@@ -208,7 +218,7 @@ std::vector<tasklet_info> scheduler::list(bool with_backtraces) const {
         all.push_back(std::move(info));
     });
     for (auto& w : workers)
-        if (task* t = w->running)
+        if (task* t = running_on(*w))
             for (auto& info : all)
                 if (info.id == t->id.load(relaxed) && info.state == tasklet_state::ready) info.state = tasklet_state::running;
     std::sort(all.begin(), all.end(), [](auto& a, auto& b) { return a.id < b.id; });

@@ -74,6 +74,8 @@ scheduler::~scheduler() {
     terminating.store(true, seq_cst);
     for (int w; (w = idle.take_parked()) >= 0;) workers[static_cast<std::size_t>(w)]->unpark();
     for (auto& t : threads_) t.join();
+    // acquire: pairs with the release in inject().
+    while (visitors_.load(acquire) != 0) std::this_thread::yield();
 }
 
 std::int64_t scheduler::now_ns() noexcept {
@@ -84,8 +86,11 @@ std::int64_t scheduler::now_ns() noexcept {
 // ---------------------------------------------------------------------------------------------- work from outside
 
 void scheduler::inject(task& t) noexcept {
-    if (options.force_migration && t.state.load(relaxed) == task::phase::started) return migrate(t);
-    inject_to(next_inbox_.fetch_add(1, relaxed) % static_cast<unsigned>(workers.size()), t);
+    // Once it lies in an inbox the tasklet may run and end, and this runtime with it, before we have woken anybody.
+    visitors_.fetch_add(1, relaxed);
+    if (options.force_migration && t.state.load(relaxed) == task::phase::started) migrate(t);
+    else inject_to(next_inbox_.fetch_add(1, relaxed) % static_cast<unsigned>(workers.size()), t);
+    visitors_.fetch_sub(1, release);              // pairs with the acquire in the destructor; we are gone after it
 }
 
 void scheduler::inject_to(unsigned i, task& t) noexcept {

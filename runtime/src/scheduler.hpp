@@ -78,6 +78,7 @@ private:
     std::condition_variable quiet_changed_;
     atomic<std::uint64_t> quiet_version_{~0ull};          // counts_ of idle_workers when the last one found nothing
     atomic<std::uint32_t> watchers_{0};
+    atomic<std::uint32_t> visitors_{0};                   // other threads that are inside inject(): we must outlive them
     std::vector<std::exception_ptr> errors_;
     std::uint64_t finished_before_ = 0;
     atomic<unsigned> next_inbox_{0};

@@ -68,7 +68,7 @@ void name_task(task& t, std::string_view name, std::size_t stack_bytes) {
             t.on.store(s, relaxed);
             if (!s) throw out_of_memory("no memory for a stack of spawn_options::stack_bytes");
         }
-        t.extra.store(extra.release(), relaxed);
+        t.extra.store(extra.release(), release);      // pairs with the acquire of those who list tasklets
     } catch (...) {
         t.invoke(t, task::op::discard);
         if (t.heap_body) t.invoke(t, task::op::destroy);

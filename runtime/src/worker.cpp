@@ -562,7 +562,9 @@ bool worker::park(bool searching) noexcept {
     ++counters.parks;
     home.idle.park(index, searching);
     bool work = home.terminating.load(relaxed) || wheel.next_hint() <= home.now_ns();
-    for (auto& w : home.workers) work = work || w->maybe_has_work();
+    for (auto& w : home.workers)                      // under forced migration nobody takes from another's inbox
+        work = work || (w.get() == this || !home.options.force_migration ? w->maybe_has_work()
+                                                                        : !w->fresh_.empty() || !w->ready_.empty());
     if (work) {
         if (!home.idle.take_back(index)) wait_for_token(timer_wheel::never);
         return true;

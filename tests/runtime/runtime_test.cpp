@@ -300,6 +300,18 @@ TEST_CASE("a thread outside that may yet send is no deadlock", "[runtime][deadlo
     CHECK(got == 6);
 }
 
+TEST_CASE("a thread outside may still be waking the last tasklet while the runtime ends", "[runtime][several]") {
+    long sum = 0;
+    for (int i = 0; i < 200; ++i) {
+        rondo::channel<int> c;
+        std::thread sender([c, i] { c.send(i); });
+        sum += rondo::run({.workers = 1 + static_cast<unsigned>(i % 2), .force_migration = i % 4 > 1},
+                          [&] { return c.receive(); });
+        sender.join();
+    }
+    CHECK(sum == 199 * 200 / 2);
+}
+
 // ------------------------------------------------------------------------------------------------------------- idle
 
 TEST_CASE("run_until_idle says who finished, who waits, and what went wrong", "[runtime][idle]") {
@@ -349,6 +361,7 @@ TEST_CASE("shutdown stops those that wait and leaves no survivor", "[runtime][sh
             } const at_end{unwound};
             rondo::event().wait();
         });
+    CHECK(rt.run_until_idle().parked.size() == 20);
     CHECK(rt.shutdown(1ms).empty());
     CHECK(unwound == 20);
     CHECK(rt.stats().live == 0);
@@ -377,6 +390,7 @@ TEST_CASE("shutdown names the tasklets that would not end", "[runtime][shutdown]
             }
     });
     rt.spawn({.name = "polite"}, [&] { never.wait(); });
+    CHECK(rt.run_until_idle().parked.size() == 2);
     const auto survivors = rt.shutdown(5ms);
     give_up = true;
     REQUIRE(survivors.size() == 1);

@@ -42,6 +42,9 @@ rondo::runtime_options options_for(unsigned workers, bool migrate) {
     return o;
 }
 
+// Forced migration makes every step a hop to another OS thread: few enough of them to keep the test short when busy.
+int rounds_for(int wanted, bool migrate) { return migrate ? std::max(1, wanted / 10) : wanted; }
+
 // Stops the tasklets one by one, in random order and at random moments, and joins them all.
 void stop_and_join(std::vector<rondo::tasklet<void>>& all, dice d) {
     std::vector<std::size_t> order(all.size());
@@ -74,7 +77,7 @@ TEST_CASE("a mutex keeps 200 tasklets apart, whatever is stopped or times out", 
         for (unsigned i = 0; i < 200; ++i)
             all.push_back(rondo::spawn([&, i] {
                 dice d(seed * 1000 + i);
-                for (int k = 0; k < 30; ++k) {
+                for (int k = 0; k < rounds_for(30, migrate); ++k) {
                     std::unique_lock hold(m, std::defer_lock);
                     if (d.one_in(4)) {
                         if (!hold.try_lock_for(d.up_to_us(200))) continue;
@@ -157,7 +160,7 @@ TEST_CASE("a shared_mutex never mixes readers and writers, whatever is stopped o
         for (unsigned i = 0; i < 100; ++i)
             all.push_back(rondo::spawn([&, i] {
                 dice d(seed * 1000 + i);
-                for (int k = 0; k < 30; ++k) {
+                for (int k = 0; k < rounds_for(30, migrate); ++k) {
                     if (d.one_in(4)) {
                         std::unique_lock hold(m, std::defer_lock);
                         if (d.one_in(3) ? !hold.try_lock_for(d.up_to_us(200))
@@ -206,7 +209,7 @@ TEST_CASE("a semaphore is never over its limit and loses no permit", "[stress][s
                     std::atomic<int>& inside;
                     ~permit() { --inside, of.release(); }
                 };
-                for (int k = 0; k < 30; ++k) {
+                for (int k = 0; k < rounds_for(30, migrate); ++k) {
                     if (d.one_in(3)) {
                         if (!permits.acquire_for(d.up_to_us(200))) continue;
                     } else {
@@ -231,7 +234,7 @@ TEST_CASE("a bounded buffer on a mutex and two condition variables conserves wha
     const bool migrate = GENERATE(false, true);
     const auto seed = GENERATE(1u, 2u, 3u);
     constexpr unsigned producers = 8, consumers = 8, slots = 3;
-    constexpr int values = 200;
+    const int values = rounds_for(200, migrate);
     std::atomic<long> put_sum{0}, got_sum{0}, put_count{0}, got_count{0};
     bool overfull = false;
     rondo::run(options_for(workers, migrate), [&] {
@@ -296,7 +299,7 @@ TEST_CASE("a bounded buffer on a mutex and two condition variables conserves wha
     CHECK_FALSE(overfull);
     CHECK(put_count == got_count);
     CHECK(put_sum == got_sum);
-    if (seed != 3) CHECK(put_count == producers * values);
+    if (seed != 3) CHECK(put_count == static_cast<int>(producers) * values);
 }
 
 TEST_CASE("no notify is lost to a waiter that is stopped", "[stress][sync]") {
@@ -307,7 +310,7 @@ TEST_CASE("no notify is lost to a waiter that is stopped", "[stress][sync]") {
     int taken = 0;
     rondo::run(options_for(workers, migrate), [&] {
         dice d(workers);
-        for (int round = 0; round < 500; ++round) {
+        for (int round = 0; round < rounds_for(500, migrate); ++round) {
             rondo::mutex m;
             rondo::condition_variable came;
             int tokens = 0;
@@ -345,7 +348,7 @@ TEST_CASE("no notify is lost to a waiter that is stopped", "[stress][sync]") {
             other.join();
         }
     });
-    CHECK(taken == 500);
+    CHECK(taken == rounds_for(500, migrate));
 }
 
 TEST_CASE("barrier, latch, event and wait_group keep their rounds apart", "[stress][sync]") {
@@ -354,7 +357,8 @@ TEST_CASE("barrier, latch, event and wait_group keep their rounds apart", "[stre
     const auto seed = GENERATE(1u, 2u);
     std::atomic<int> early{0};
     rondo::run(options_for(workers, migrate), [&] {
-        constexpr int participants = 6, rounds = 100;
+        constexpr int participants = 6;
+        const int rounds = rounds_for(100, migrate);
         rondo::barrier meet(participants);
         rondo::wait_group jobs;
         std::atomic<int> arrived{0};
@@ -373,7 +377,7 @@ TEST_CASE("barrier, latch, event and wait_group keep their rounds apart", "[stre
             });
         }
         jobs.wait();
-        for (int round = 0; round < 100; ++round) {
+        for (int round = 0; round < rounds; ++round) {
             // On the waiter's own frame: gone as soon as it is woken.
             rondo::latch open(3);
             rondo::event told;
@@ -400,7 +404,7 @@ TEST_CASE("once runs one function to its end, however many fail or are stopped b
     std::atomic<int> finished{0}, at_once{0}, clashes{0}, unfinished_returns{0};
     int rounds = 0;
     rondo::run(options_for(workers, migrate), [&] {
-        for (; rounds < 30; ++rounds) {
+        for (; rounds < rounds_for(30, migrate); ++rounds) {
             rondo::once set_up;
             std::vector<rondo::tasklet<void>> all;
             const int before = finished;
