@@ -57,7 +57,9 @@ public:
 
 private:
     static constexpr unsigned levels = 8, bits = 6, slots = 64, shift = 17;
-    static std::uint64_t tick_of(std::int64_t ns) noexcept { return static_cast<std::uint64_t>(ns) >> shift; }
+    static std::uint64_t tick_of(std::int64_t ns) noexcept {      // before the clock's epoch: long due
+        return ns < 0 ? 0 : static_cast<std::uint64_t>(ns) >> shift;
+    }
     void link(timer_entry& e) noexcept;
     void remove(timer_entry& e) noexcept;
     [[nodiscard]] bool first_slot(unsigned& level, unsigned& slot, std::uint64_t& tick) const noexcept;

@@ -35,9 +35,12 @@ void detail::spin_wait(unsigned round) noexcept {
 
 namespace {
 
+// Never negative: on a machine that was started less than an hour ago "an hour ago" lies before the clock's epoch, and
+// the kernel refuses such a time.
 std::int64_t to_ns(time_point tp) noexcept {
-    return tp == no_deadline ? timer_wheel::never
-                             : std::chrono::duration_cast<std::chrono::nanoseconds>(tp.time_since_epoch()).count();
+    if (tp == no_deadline) return timer_wheel::never;
+    return std::max<std::int64_t>(
+        0, std::chrono::duration_cast<std::chrono::nanoseconds>(tp.time_since_epoch()).count());
 }
 std::int64_t steady_now_ns() noexcept { return to_ns(std::chrono::steady_clock::now()); }
 

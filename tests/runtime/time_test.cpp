@@ -358,6 +358,19 @@ TEST_CASE("the timer wheel fires what an ordered map would fire", "[time][wheel]
     }
 }
 
+TEST_CASE("a deadline before the epoch of the clock is due at once", "[time][wheel]") {
+    timer_wheel wheel(1'000'000);                        // a machine that has only just started
+    firing seen;
+    firing::current() = &seen;
+    timer_entry e;
+    e.deadline_ns = -3'600'000'000'000;                  // "an hour ago"
+    e.fire = &note;
+    wheel.insert(e);
+    CHECK(wheel.expire(1'000'000) == nullptr);
+    CHECK(seen.order == std::vector<timer_entry*>{&e});
+    CHECK(wheel.size() == 0);
+}
+
 TEST_CASE("a worker that sleeps until the wheel's next deadline reaches every timer in time", "[time][wheel]") {
     for (unsigned seed = 1; seed <= 10; ++seed) {
         std::mt19937_64 random(seed);
