@@ -137,7 +137,7 @@ RONDO_UNWATCHED std::size_t walk(const task& t, const void** frames, std::size_t
     const stack* on = t.on.load(relaxed);
     const char* context = static_cast<const char*>(t.context);
     if (!on || !context) return 0;
-    const char* low = on->limit();
+    const char* low = on->limit;
     const char* high = on->base + on->size - 2 * sizeof(void*);
     if (context < low || context + 0x48 > high) return 0;
     // Boost.Context's saved registers on x86-64: rbp at +38h, rip at +40h.

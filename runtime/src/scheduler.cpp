@@ -142,7 +142,7 @@ std::vector<std::exception_ptr> scheduler::take_errors() {
 
 std::size_t scheduler::live() const noexcept {
     std::uint64_t ended = 0, begun = 0;
-    for (auto& w : workers) ended += w->counters.finished.get();       // first, so that the difference never wraps
+    for (auto& w : workers) ended += w->counters.ended();       // first, so that the difference never wraps
     for (auto& w : workers) begun += w->counters.spawned.get();
     begun += injected.load(seq_cst);
     return begun > ended ? static_cast<std::size_t>(begun - ended) : 0;
@@ -239,7 +239,7 @@ idle_report scheduler::run_until_idle() {
     wait_until_quiet(lowlevel::no_deadline, options.world != nullptr);
     idle_report report;
     std::uint64_t finished = 0;
-    for (auto& w : workers) finished += w->counters.finished.get();
+    for (auto& w : workers) finished += w->counters.ended();
     {
         std::lock_guard hold(lock_);
         report.finished = static_cast<std::size_t>(finished - finished_before_);
@@ -285,7 +285,7 @@ runtime_stats scheduler::stats() const {
     s.workers = workers.size();
     for (auto& w : workers) {
         auto& c = w->counters;
-        worker_stats one{c.spawned.get(), c.finished.get(), c.dispatched.get(), c.steals.get(),
+        worker_stats one{c.spawned.get(), c.ended(), c.ended() + c.resumed.get(), c.steals.get(),
                          c.switches.get(), c.parks.get(), c.inline_joins.get()};
         s.spawned += one.spawned;
         s.finished += one.finished;

@@ -139,6 +139,7 @@ stack* stack_arena::carve(size_class& c) noexcept {
     s.size = c.bytes;
     s.size_class = static_cast<std::uint8_t>(&c - classes_.data());
     s.top = s.base + s.size - (c.carved % colours) * colour_bytes;
+    s.limit = s.base + stack::page();
     ++c.carved;
     guard(s);
     made_.fetch_add(1, relaxed);

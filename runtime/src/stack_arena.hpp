@@ -24,6 +24,7 @@ struct stack {
     char* base = nullptr;              // lowest address; the guard page, if any, is the first page
     std::size_t size = 0;
     char* top = nullptr;               // where frames begin: the end less the colour
+    char* limit = nullptr;             // the lowest address for frames: above the guard page, if there is one
     stack* next = nullptr;             // in a cache
     void* tsan_fiber = nullptr;
     std::uint8_t size_class = 0;
@@ -32,7 +33,6 @@ struct stack {
     unsigned valgrind_id = 0;
 
     static std::size_t page() noexcept;
-    [[nodiscard]] char* limit() const noexcept { return native ? base : base + page(); }
 };
 
 class stack_arena {

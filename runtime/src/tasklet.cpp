@@ -4,56 +4,84 @@
 #include <mutex>
 #include <new>
 
+#include "run_body.hpp"
 #include "scheduler.hpp"
 
 namespace rondo::detail {
 
 std::uint64_t new_ids(std::uint64_t n) noexcept;
 
-task& allocate_task(scheduler* home, std::source_location where) {
-    worker* w = worker::here();
-    const bool here = w && w->running && (!home || home == &w->home);
-    task* t;
-    if (here) {
-        t = w->allocate();
-    } else {
-        if (!home)
-            throw usage_error("rondo::spawn outside any runtime: call it from a tasklet, or use rondo::run or "
-                              "rondo::runtime::spawn");
-        if (home->closing.load(relaxed))
-            throw usage_error("runtime::spawn after shutdown: this runtime takes no more tasklets");
-        t = home->tasks.take(1);
-    }
-    if (!t) throw out_of_memory("no memory for a tasklet");
+namespace {
+
+// What the one before may have left, and recycle() does not see to: the rest is null or zero in a free descriptor.
+void begin(task& t, std::source_location where, std::uint64_t parent) noexcept {
     // A new generation, so that a stop meant for the one before fails; release: whoever sees it sees the id gone.
-    const auto generation = static_cast<std::uint64_t>(lowlevel::waiter::generation_of(t->word.load(relaxed)) + 1);
-    t->word.store(generation << 32, release);
-    t->parent = w && w->running ? w->running->id.load(relaxed) : 0;
-    t->where = where;
-    t->flags = {};
-    t->shield = 0;
-    t->joiner = nullptr;
-    t->below.store(nullptr, relaxed);
-    t->on.store(nullptr, relaxed);
-    t->deadline_ns = INT64_MAX;
-    t->state.store(task::phase::fresh, relaxed);
-    t->id.store(here ? w->next_id() : new_ids(1), release);
+    const auto generation = static_cast<std::uint64_t>(lowlevel::waiter::generation_of(t.word.load(relaxed)) + 1);
+    t.word.store(generation << 32, release);
+    t.context = nullptr;
+    t.on.store(nullptr, relaxed);
+    t.parent = parent;
+    t.where = where;
+    t.flags = {};
+    t.state.store(task::phase::fresh, relaxed);
+}
+
+// To the pool, from a thread that is no worker of its runtime, or after its runtime has gone.
+void give_back(task& t) noexcept {
+    std::lock_guard hold(t.guard);
+    delete t.extra.exchange(nullptr, relaxed);
+    t.error = nullptr;
+    t.deadline_ns = INT64_MAX;
+    t.id.store(0, release);
+    t.state.store(task::phase::free, release);
+    if (t.home) t.home->tasks.give(&t, &t);
+}
+
+// It has ended, and its descriptor is ours alone.
+void dispose(task& t) noexcept {
+    if (t.ops->needs_destroy) t.ops->destroy(t);
+    if (worker* w = worker::here(); w && w->is_home_of(t)) [[likely]] return w->recycle(t);
+    give_back(t);
+}
+
+[[gnu::noinline]] task& allocate_from_outside(scheduler* home, std::source_location where) {
+    if (!home)
+        throw usage_error("rondo::spawn outside any runtime: call it from a tasklet, or use rondo::run or "
+                          "rondo::runtime::spawn");
+    if (home->closing.load(relaxed))
+        throw usage_error("runtime::spawn after shutdown: this runtime takes no more tasklets");
+    task* t = home->tasks.take(1);
+    if (!t) throw out_of_memory("no memory for a tasklet");
+    worker* w = worker::here();
+    begin(*t, where, w && w->running ? w->running->id.load(relaxed) : 0);
+    t->id.store(new_ids(1), release);
     return *t;
 }
 
-void abandon_task(task& t) noexcept {
+}  // namespace
+
+task& allocate_task(scheduler* home, std::source_location where) {
     worker* w = worker::here();
+    if (!w || !w->running || (home && home != &w->home)) [[unlikely]]
+        return allocate_from_outside(home, where);
+    task* t = w->allocate();
+    if (!t) [[unlikely]] throw out_of_memory("no memory for a tasklet");
+    begin(*t, where, w->running->id.load(relaxed));
+    t->id.store(w->next_id(), release);
+    return *t;
+}
+
+// Not submitted: nobody but the caller knows it.
+void abandon_task(task& t) noexcept {
     if (stack* s = t.on.load(relaxed)) [[unlikely]] {
         t.on.store(nullptr, relaxed);
         t.home->stacks.put(s);
     }
-    if (w && w->is_home_of(t)) [[likely]] return w->recycle(t);
-    std::lock_guard hold(t.guard);
-    delete t.extra.exchange(nullptr, relaxed);
-    t.error = nullptr;
-    t.id.store(0, release);
-    t.state.store(task::phase::free, release);
-    if (t.home) t.home->tasks.give(&t, &t);
+    if (worker* w = worker::here(); w && w->is_home_of(t)) [[likely]] {
+        ++w->counters.finished;                       // its id has counted it among the spawned
+        return w->recycle(t);
+    }
+    give_back(t);
 }
 
 void name_task(task& t, std::string_view name, std::size_t stack_bytes) {
@@ -70,8 +98,7 @@ void name_task(task& t, std::string_view name, std::size_t stack_bytes) {
         }
         t.extra.store(extra.release(), release);      // pairs with the acquire of those who list tasklets
     } catch (...) {
-        t.invoke(t, task::op::discard);
-        if (t.heap_body) t.invoke(t, task::op::destroy);
+        t.ops->discard(t);
         abandon_task(t);
         throw;
     }
@@ -79,41 +106,58 @@ void name_task(task& t, std::string_view name, std::size_t stack_bytes) {
 
 void submit_task(task& t, scheduler* home) noexcept {
     worker* w = worker::here();
-    if (w && w->running && (!home || home == &w->home)) {
-        try {
-            w->push_fresh(t);
-        } catch (const std::bad_alloc&) {
-            w->inbox.push(&t);                    // links need no memory
-            ++w->counters.spawned;
-        }
-        if (w->backlog_is_full()) [[unlikely]] w->yield_for_backlog();
+    if (!w || !w->running || (home && home != &w->home)) [[unlikely]] {
+        home->injected.fetch_add(1, relaxed);
+        home->inject(t);
         return;
     }
-    home->injected.fetch_add(1, relaxed);
-    home->inject(t);
+    w->push_fresh(t);
 }
 
 namespace {
 
+// The end of a join: the result, or the error, goes to the joiner, and the descriptor back.
+bool collect(task_ref& r, void* into) {
+    task& t = *std::exchange(r, {}).t;
+    if (t.error) [[unlikely]] {
+        auto error = std::exchange(t.error, nullptr);
+        dispose(t);
+        std::rethrow_exception(std::move(error));
+    }
+    struct releaser {                             // also when the move throws
+        task& t;
+        ~releaser() { dispose(t); }
+    } guard{t};
+    if (t.ops->keeps) t.ops->take(t, into);
+    return true;
+}
+
 // The tasklet has begun, or lies somewhere else, or the caller is a plain thread.
-[[gnu::noinline]] join_result wait_for_task(task_ref r, lowlevel::time_point until) {
+[[gnu::noinline]] bool wait_for_task(task_ref& r, lowlevel::time_point until, void* into) {
     if (!r.t)
         throw usage_error("tasklet::join: there is nothing to join (already joined, or the handle was moved from); "
                           "join once, and keep the result");
     task& t = *r.t;
+    const auto gone = [&] {                       // it ended and left nothing behind
+        r = {};
+        return true;
+    };
     // acquire: pairs with the release at the end of the tasklet; what it did is then seen.
-    if (t.id.load(acquire) != r.id) return join_result::finished_and_gone;
-    if (t.state.load(acquire) == task::phase::finished && t.id.load(acquire) == r.id) return join_result::finished;
-    if (until == lowlevel::time_point::min()) return join_result::timed_out;
+    if (t.id.load(acquire) != r.id) return gone();
+    if (t.state.load(acquire) == task::phase::finished && t.id.load(acquire) == r.id) return collect(r, into);
+    if (until == lowlevel::time_point::min()) return false;
 
     lowlevel::waiter& self = lowlevel::enter();
     if (&self == &t) throw usage_error("tasklet::join: a tasklet cannot join itself");
     lowlevel::wait_node node(self);
     t.guard.lock();
-    if (t.id.load(relaxed) != r.id || t.state.load(relaxed) == task::phase::finished) {
-        const bool gone = t.id.load(relaxed) != r.id;
+    if (t.id.load(relaxed) != r.id) {
         t.guard.unlock();
-        return gone ? join_result::finished_and_gone : join_result::finished;
+        return gone();
+    }
+    if (t.state.load(relaxed) == task::phase::finished) {
+        t.guard.unlock();
+        return collect(r, into);
     }
     if (t.joiner) {
         t.guard.unlock();
@@ -121,33 +165,52 @@ namespace {
     }
     t.joiner = &node;
     const auto outcome = lowlevel::suspend(self, {lowlevel::wait_kind::join, &t, &t}, &t.guard, until);
-    if (outcome == lowlevel::wake::ready) return join_result::finished;
+    if (outcome == lowlevel::wake::ready) return collect(r, into);
     t.guard.lock();
     if (t.joiner == &node) t.joiner = nullptr;
     t.guard.unlock();
     lowlevel::raise(outcome);
-    return join_result::timed_out;
+    return false;
+}
+
+[[noreturn, gnu::noinline]] void rethrow_inline(task& t) {
+    auto error = std::exchange(t.error, nullptr);
+    worker::here()->recycle(t);
+    std::rethrow_exception(std::move(error));
+}
+
+// On top of the joiner, which cannot go on before it ends.
+[[gnu::always_inline]] inline bool run_inline(worker& w, task& t, void* into) {
+    task& me = *w.running;
+    t.below.store(&me, relaxed);
+    t.state.store(task::phase::started, relaxed);
+    // release suffices: our next suspension up there opens its wait with a full barrier before it looks for a stop.
+    me.above.store(&t, release);
+    w.running = &t;
+    const bool ended_well = run_body(t, [&] { t.ops->run_into(t, into); });
+
+    worker& now = *worker::current();                 // may be another one
+    ++now.counters.inline_joins;
+    now.running = &me;
+    me.above.store(nullptr, relaxed);
+    t.below.store(nullptr, relaxed);
+    if (!ended_well) [[unlikely]] rethrow_inline(t);
+    now.recycle(t);
+    return true;
 }
 
 }  // namespace
 
-join_result join_task(task_ref r, lowlevel::time_point until) {
+bool join_task(task_ref& r, lowlevel::time_point until, void* into) {
     // An unstarted child that lies in our own deque is run here and now. (If it has ended and somebody else lives in
-    // its descriptor now, then that one is not at either end of our deque under the same address and unstarted, or the
-    // id differs.)
+    // its descriptor now, then that one is not at either end of our deque under the same address, or the id differs.)
     worker* w = worker::here();
-    task* me = w ? w->running : nullptr;
     task* t = r.t;
-    if (me && t && t->state.load(relaxed) == task::phase::fresh && t->id.load(relaxed) == r.id &&
-        until == lowlevel::no_deadline && me->deadline_ns == INT64_MAX && !t->on.load(relaxed) && !me->stop_requested() &&
-        w->stack_left(__builtin_frame_address(0)) > worker::inline_stack_bytes && w->take_own(*t)) {
-        // release suffices: our next suspension up there opens its wait with a full barrier before it looks for a stop.
-        me->above.store(t, release);
-        worker::run_fresh(*w, *t);
-        me->above.store(nullptr, relaxed);
-        return join_result::finished;
+    if (w && t && until == lowlevel::no_deadline && w->take_own(*t, r.id, __builtin_frame_address(0))) {
+        r = {};
+        return run_inline(*w, *t, into);
     }
-    return wait_for_task(r, until);
+    return wait_for_task(r, until, into);
 }
 
 bool task_done(task_ref r) noexcept {
@@ -195,20 +258,7 @@ void detach_task(task_ref r) noexcept {
     t.guard.unlock();
     if (!finished) return;
     if (t.error && !t.flags.was_stopped && !t.flags.joined_error && t.home) t.home->report_unhandled(t, r.id);
-    release_task(t);
-}
-
-void release_task(task& t) noexcept {
-    if (t.flags.has_result || t.heap_body) [[unlikely]] t.invoke(t, task::op::destroy);
-    t.on.store(nullptr, relaxed);
-    if (worker* w = worker::here(); w && w->is_home_of(t)) [[likely]] return w->recycle(t);
-    abandon_task(t);
-}
-
-void rethrow_and_release(task& t) {
-    auto error = std::exchange(t.error, nullptr);
-    release_task(t);
-    std::rethrow_exception(std::move(error));
+    dispose(t);
 }
 
 }  // namespace rondo::detail

@@ -44,10 +44,27 @@ public:
         bottom_.store(b + 1, release);
     }
 
-    /// Owner: the newest, if it is `x`; for join.
-    bool take_bottom_if(T* x, bool alone) {
+    /// Owner: push() where the caller knows that there is room: length_seen() < capacity().
+    void push_in_room(T* x) noexcept {
+        const auto b = bottom_.load(relaxed);
+        slots_[static_cast<std::size_t>(b) & mask_].store(x, relaxed);
+        bottom_.store(b + 1, release);               // as in push()
+    }
+    /// Owner: no less than size().
+    [[nodiscard]] std::size_t length_seen() const noexcept {
+        return static_cast<std::size_t>(bottom_.load(relaxed) - top_seen_);
+    }
+    void look_at_top() noexcept { top_seen_ = top_.load(acquire); }     // acquire: as in push()
+    [[nodiscard]] std::size_t capacity() const noexcept { return mask_ + 1; }
+
+    /// Owner: is `x` the newest (or was, unless a thief has taken it)?
+    [[nodiscard]] bool is_at_bottom(const T* x) const noexcept {
         const auto b = bottom_.load(relaxed) - 1;
-        if (b < top_seen_ || slots_[static_cast<std::size_t>(b) & mask_].load(relaxed) != x) return false;
+        return b >= top_seen_ && slots_[static_cast<std::size_t>(b) & mask_].load(relaxed) == x;
+    }
+    /// Owner: takes the newest. False: there is none.
+    [[gnu::always_inline]] bool drop_bottom(bool alone) noexcept {
+        const auto b = bottom_.load(relaxed) - 1;
         if (alone) {                       // no thieves exist
             if (top_.load(relaxed) > b) return false;
             bottom_.store(b, relaxed);
@@ -67,6 +84,8 @@ public:
         bottom_.store(b + 1, release);     // as above; empty now, and the indices meet again
         return mine;
     }
+    /// Owner: the newest, if it is `x`; for join.
+    bool take_bottom_if(T* x, bool alone) noexcept { return is_at_bottom(x) && drop_bottom(alone); }
 
     /// Owner: the oldest. nullptr: empty.
     T* take_top(bool alone) {
@@ -113,9 +132,9 @@ public:
     }
     [[nodiscard]] bool empty() const noexcept { return size() == 0; }
 
-    /// Owner: positions, for the order between two deques.
-    [[nodiscard]] std::size_t pushed() const noexcept { return static_cast<std::size_t>(bottom_.load(relaxed)); }
-    [[nodiscard]] std::size_t taken() const noexcept { return static_cast<std::size_t>(top_.load(relaxed)); }
+    /// Owner: positions, for the order between two deques. They wrap: compare their difference.
+    [[nodiscard]] std::uint32_t pushed() const noexcept { return static_cast<std::uint32_t>(bottom_.load(relaxed)); }
+    [[nodiscard]] std::uint32_t taken() const noexcept { return static_cast<std::uint32_t>(top_.load(relaxed)); }
     /// Owner: the oldest without taking it; a thief may take it at any moment. Only when size() was not 0.
     [[nodiscard]] T* peek_top() const noexcept {
         return slots_[static_cast<std::size_t>(top_.load(relaxed)) & mask_].load(relaxed);

@@ -13,6 +13,7 @@
 #include <mutex>
 #include <new>
 
+#include "run_body.hpp"
 #include "scheduler.hpp"
 
 #if defined(__x86_64__)
@@ -67,7 +68,8 @@ worker* worker::current() noexcept {
 }
 
 worker::worker(scheduler& s, unsigned i)
-    : home(s), index(i), wheel(s.now_ns()), backlog_(s.options.spawn_backlog), alone_(s.alone), random_state_(0x9e3779b97f4a7c15ull * (i + 1)), now_ns_(s.now_ns()) {
+    : home(s), index(i), wheel(s.now_ns()), alone_(s.alone), random_state_(0x9e3779b97f4a7c15ull * (i + 1)), now_ns_(s.now_ns()) {
+    backlog_ = std::min(home.options.spawn_backlog, fresh_.capacity());
     cached_ = home.stacks.get_batch(2);
     if (!cached_) throw out_of_memory("no memory for a worker's first stack");
     cached_count_ = cached_->next ? 2 : 1;
@@ -89,6 +91,7 @@ void worker::thread_main() {
     }
     native_.base = static_cast<char*>(base);
     native_.size = size;
+    native_.limit = native_.base;
     native_.native = true;
 #ifdef RONDO_TSAN
     native_.tsan_fiber = __tsan_get_current_fiber();
@@ -141,7 +144,7 @@ void worker::loop(worker* w) noexcept {
         if (t) w->handoff_ = nullptr;
         else t = w->find_work();
         if (!t) leave_for_good(*w);
-        if (t->state.load(relaxed) == task::phase::started) {
+        if (t->context) {
             w = enter_started(*w, *t);
         } else if (stack* const wanted = t->on.load(relaxed); wanted && wanted != w->on_) {
             w = move_loop(*w, *t);
@@ -171,7 +174,7 @@ worker* worker::enter_started(worker& w, task& t) noexcept {
         };
     w.on_ = t.on.load(relaxed);
     w.running = &t;
-    ++w.counters.dispatched;
+    ++w.counters.resumed;
     ++w.counters.switches;
     return switch_stacks(w.here_, t.context, *w.on_, d, for_good, &worker::state_of);
 }
@@ -198,54 +201,25 @@ worker* worker::move_loop(worker& w, task& t) noexcept {
     w.on_ = &s;
     ++w.counters.switches;
 #ifdef RONDO_ASAN
-    __asan_unpoison_memory_region(s.limit(), static_cast<std::size_t>(s.base + s.size - s.limit()));
+    __asan_unpoison_memory_region(s.limit, static_cast<std::size_t>(s.base + s.size - s.limit));
 #endif
     const auto to = boost::context::detail::make_fcontext(s.top, static_cast<std::size_t>(s.top - s.base),
                                                           &worker::loop_entry);
     return switch_stacks(w.here_, to, s, d, for_good, &worker::state_of);
 }
 
-namespace {
-
-[[gnu::noinline]] void run_body(task& t) noexcept {
-    try {
-        if (t.stop_requested()) [[unlikely]] {        // stopped before it began
-            t.invoke(t, task::op::discard);
-            throw stopped();
-        }
-        t.invoke(t, task::op::run);
-    } catch (const stopped&) {
-        t.flags.was_stopped = true;
-        t.error = std::current_exception();
-    } catch (...) {
-        t.error = std::current_exception();
-    }
-}
-
-}  // namespace
-
 void worker::run_fresh(worker& w, task& t) noexcept {
-    task* const under = w.running;
-    t.below.store(under, relaxed);
     t.state.store(task::phase::started, relaxed);
     w.running = &t;
-    ++w.counters.dispatched;
-    run_body(t);
+    run_body(t, [&] { t.ops->run(t); });
 
     worker& now = *current();                         // may be another one
     ++now.counters.finished;
-    if (under) {                                      // a join runs it: the joiner takes it from here
-        ++now.counters.inline_joins;
-        now.running = under;
-        // release: pairs with the acquire in task_done().
-        t.state.store(task::phase::finished, release);
-        return;
-    }
     const auto id = t.id.load(relaxed);
     t.guard.lock();
     lowlevel::wait_node* joiner = std::exchange(t.joiner, nullptr);
     lowlevel::waiter* wakee = joiner && joiner->claim(lowlevel::wake::ready) ? joiner->who : nullptr;
-    const bool held = joiner || (!t.flags.detached && (t.flags.keep || t.error));
+    const bool held = joiner || (!t.flags.detached && (t.ops->keeps || t.error));
     // release: pairs with the acquire in join_task() and task_done().
     if (held) t.state.store(task::phase::finished, release);
     else t.id.store(0, release);
@@ -253,11 +227,18 @@ void worker::run_fresh(worker& w, task& t) noexcept {
     if (!held) {
         if (t.error && !t.flags.was_stopped && !t.flags.joined_error) now.home.report_unhandled(t, id);
         now.running = nullptr;
-        if (t.flags.has_result || t.heap_body) t.invoke(t, task::op::destroy);
+        if (t.ops->needs_destroy) t.ops->destroy(t);
         now.recycle(t);
     }
     now.running = nullptr;
     if (wakee) lowlevel::resume(*wakee, lowlevel::placement::next);
+}
+
+[[gnu::noinline]] bool worker::take_own_from_top(task& t, std::uint64_t id, const void* frame) noexcept {
+    task* const me = running;
+    return me && t.state.load(relaxed) == task::phase::fresh && t.id.load(relaxed) == id &&
+           me->deadline_ns == INT64_MAX && !me->stop_requested() && !t.on.load(relaxed) &&
+           stack_left(frame) > inline_stack_bytes && fresh_.take_top_if(&t, alone_);
 }
 
 void worker::leave(worker& w, departure& d, task* into) noexcept {
@@ -268,11 +249,11 @@ void worker::leave(worker& w, departure& d, task* into) noexcept {
     d.by = &w;
     ++w.counters.switches;
     fcontext to;
-    if (next && next->state.load(relaxed) == task::phase::started) {
+    if (next && next->context) {
         to = next->context;
         w.on_ = next->on.load(relaxed);
         w.running = next;
-        ++w.counters.dispatched;
+        ++w.counters.resumed;
     } else {
         w.handoff_ = next;
         w.running = nullptr;
@@ -284,7 +265,7 @@ void worker::leave(worker& w, departure& d, task* into) noexcept {
             w.cached_ = s->next;
             --w.cached_count_;
 #ifdef RONDO_ASAN
-            __asan_unpoison_memory_region(s->limit(), static_cast<std::size_t>(s->base + s->size - s->limit()));
+            __asan_unpoison_memory_region(s->limit, static_cast<std::size_t>(s->base + s->size - s->limit));
 #endif
             to = boost::context::detail::make_fcontext(s->top, static_cast<std::size_t>(s->top - s->base),
                                                        &worker::loop_entry);
@@ -343,12 +324,22 @@ std::uint64_t new_ids(std::uint64_t n) noexcept {
     return last.fetch_add(n, relaxed);
 }
 
-void worker::fetch_ids() noexcept {
-    id_ = new_ids(64);
-    id_end_ = id_ + 64;
-}
+void worker::fetch_ids() noexcept { id_base_ = new_ids(id_batch) - counters.spawned.get(); }
 
 // ---------------------------------------------------------------------------------------------- queues
+
+// Many have not started, or the ring is full as far as we know.
+[[gnu::noinline]] void worker::push_to_backlog(task& t) noexcept {
+    fresh_.look_at_top();
+    try {
+        fresh_.push(&t);
+    } catch (const std::bad_alloc&) {
+        inbox.push(&t);                               // links need no memory
+    }
+    backlog_ = std::min(home.options.spawn_backlog, fresh_.capacity());
+    if (!alone_) wake_for_fresh();
+    if (fresh_.size() > home.options.spawn_backlog) yield_for_backlog();
+}
 
 void worker::wake_for_fresh() noexcept {
     const int w = home.idle.to_wake();
@@ -414,7 +405,7 @@ task* worker::pick_local() noexcept {
     }
     if (!fresh_.empty()) {
         task* ready = ready_.empty() ? nullptr : ready_.peek_top();     // nullptr too if a thief was faster
-        if (!ready || fresh_.taken() < ready->order.load(relaxed))
+        if (!ready || static_cast<std::int32_t>(ready->order.load(relaxed) - fresh_.taken()) > 0)
             if (task* t = fresh_.take_top(alone_)) return t;
     }
     if (task* t = ready_.take_top(alone_)) return t;
@@ -425,7 +416,7 @@ void worker::accept_inbox(worker& from) noexcept {
     std::size_t n = 0;
     for (task* t = from.inbox.take_all(); t;) {
         task* after = t->next;
-        if (t->state.load(relaxed) == task::phase::started) {
+        if (t->context) {
             push_ready(*t);
         } else {
             try {

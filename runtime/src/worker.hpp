@@ -63,9 +63,10 @@ public:
     task* running = nullptr;
     int budget = slice_operations;
 
-    void push_fresh(task& t) {                            // throws std::bad_alloc
-        fresh_.push(&t);
-        ++counters.spawned;
+    /// An unstarted child of the running tasklet. Yields when very many have not started.
+    void push_fresh(task& t) noexcept {
+        if (fresh_.length_seen() >= backlog_) [[unlikely]] return push_to_backlog(t);
+        fresh_.push_in_room(&t);
         if (!alone_) wake_for_fresh();
     }
     void push_ready(task& t) noexcept;                    // to the tail
@@ -78,18 +79,20 @@ public:
     }
     [[nodiscard]] bool others_are_ready() noexcept;
     [[nodiscard]] std::size_t stack_left(const void* frame) const noexcept {
-        return static_cast<std::size_t>(static_cast<const char*>(frame) - on_->limit());
+        return static_cast<std::size_t>(static_cast<const char*>(frame) - on_->limit);
     }
     [[nodiscard]] stack& standing_on() noexcept { return *on_; }
-    /// Runs a fresh tasklet as a plain call. The caller may be on another worker afterwards.
+    /// From the loop: runs a fresh tasklet as a plain call. Afterwards the caller may be on another worker.
     static void run_fresh(worker& w, task& t) noexcept;
-    [[nodiscard]] bool take_own(task& t) {                // an unstarted child, if it lies at an end of our deque
-        return fresh_.take_bottom_if(&t, alone_) || fresh_.take_top_if(&t, alone_);
+    /// From join(): as a plain call on top of the running tasklet, if `t` is an unstarted child at an end of our deque
+    /// and there is room for it above `frame`.
+    [[nodiscard]] bool take_own(task& t, std::uint64_t id, const void* frame) noexcept {
+        task* const me = running;
+        return me && fresh_.is_at_bottom(&t) && t.id.load(relaxed) == id && me->deadline_ns == INT64_MAX &&
+                       !me->stop_requested() && !t.on.load(relaxed) && stack_left(frame) > inline_stack_bytes
+                   ? fresh_.drop_bottom(alone_)
+                   : take_own_from_top(t, id, frame);
     }
-
-    [[nodiscard]] bool backlog_is_full() const noexcept { return fresh_.size() > backlog_; }
-    void yield_for_backlog() noexcept;                    // lets the unstarted ones run first
-
     task* allocate() noexcept {
         if (!free_ && !fetch_tasks()) [[unlikely]] return nullptr;
         task* t = free_;
@@ -108,8 +111,10 @@ public:
         ++free_count_;
     }
     [[nodiscard]] std::uint64_t next_id() noexcept {
-        if (id_ == id_end_) [[unlikely]] fetch_ids();
-        return id_++;
+        const auto n = counters.spawned.get();
+        if (n % id_batch == 0) [[unlikely]] fetch_ids();
+        ++counters.spawned;
+        return id_base_ + n;
     }
     [[nodiscard]] bool is_home_of(const task& t) const noexcept { return t.home == &home; }
 
@@ -126,7 +131,10 @@ public:
     injection_queue<task> inbox;
     timer_wheel wheel;
     struct {
-        owned_counter spawned, finished, dispatched, steals, switches, parks, inline_joins;
+        // finished: by the loop; those that a join ran are in inline_joins. resumed: started ones.
+        owned_counter spawned, finished, inline_joins, resumed, steals, switches, parks;
+
+        [[nodiscard]] std::uint64_t ended() const noexcept { return finished.get() + inline_joins.get(); }
     } counters;
 
 private:
@@ -155,12 +163,16 @@ private:
     void give_tasks_back() noexcept;
     void drop_extras(task& t) noexcept;
     void fetch_ids() noexcept;
+    void push_to_backlog(task& t) noexcept;
+    void yield_for_backlog() noexcept;                    // lets the unstarted ones run first
+    [[nodiscard]] bool take_own_from_top(task& t, std::uint64_t id, const void* frame) noexcept;
     void wake_for_fresh() noexcept;
     std::uint32_t random() noexcept;
 
     static constexpr std::size_t most_free = 512;
+    static constexpr std::uint64_t id_batch = 64;
 
-    const std::size_t backlog_;
+    std::size_t backlog_;                                 // from so many unstarted on push_fresh() takes the slow way
     const bool alone_;                                    // the only worker: no thieves, so no fences
     thread_state here_{};
     stack* on_ = nullptr;
@@ -172,7 +184,7 @@ private:
     std::size_t cached_count_ = 0;
     task* free_ = nullptr;
     std::size_t free_count_ = 0;
-    std::uint64_t tick_ = 0, looks_ = 0, id_ = 0, id_end_ = 0;
+    std::uint64_t tick_ = 0, looks_ = 0, id_base_ = 0;
     std::uint64_t random_state_;
     std::int64_t now_ns_ = 0;
     std::uint64_t slice_stamp_ = 0;                       // for the average length of a slice

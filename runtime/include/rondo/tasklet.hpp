@@ -49,14 +49,19 @@ public:
     /// Stop:     throws `stopped`; the tasklet goes on and can be joined again.
     /// Throws:   usage_error when there is nothing to join (joined before, moved from).
     /// Cost:     O(1), no allocation. Measured in perf/spawn_join and perf/fib.
-    R join() { return *wait(lowlevel::no_deadline); }
+    R join() {
+        detail::joined_result<R> result;
+        (void)detail::join_task(ref_, lowlevel::no_deadline, result.address());
+        if constexpr (!std::is_void_v<R>) return result.take();
+    }
 
     /// As join(), but gives up after a while: nullopt (false for tasklet<void>); the tasklet goes on.
     auto join_for(std::chrono::steady_clock::duration d) { return join_until(std::chrono::steady_clock::now() + d); }
     auto join_until(lowlevel::time_point until) {
-        auto end = wait(until);
-        if constexpr (std::is_void_v<R>) return static_cast<bool>(end);
-        else return end ? std::optional<R>(*end) : std::optional<R>();
+        detail::joined_result<R> result;
+        const bool ended = detail::join_task(ref_, until, result.address());
+        if constexpr (std::is_void_v<R>) return ended;
+        else return ended ? std::optional<R>(result.take()) : std::optional<R>();
     }
     /// join() if it has ended already, else nullopt (false). Suspends: never.
     auto try_join() { return join_until(lowlevel::time_point::min()); }
@@ -79,24 +84,6 @@ public:
     [[nodiscard]] detail::task_ref ref() const noexcept { return ref_; }
 
 private:
-    // A result that is read once: what join() gives before the descriptor goes back.
-    struct ended {
-        detail::task* t;
-        bool yes;
-        explicit operator bool() const noexcept { return yes; }
-        R operator*() {
-            if constexpr (!std::is_void_v<R>) return detail::take_result<R>(*t);
-        }
-    };
-    ended wait(lowlevel::time_point until) {
-        const auto result = detail::join_task(ref_, until);
-        if (result == detail::join_result::timed_out) return {nullptr, false};
-        detail::task* t = std::exchange(ref_, {}).t;
-        if (result == detail::join_result::finished_and_gone) return {nullptr, true};
-        if (t->error) detail::rethrow_and_release(*t);
-        if constexpr (std::is_void_v<R>) detail::release_task(*t);
-        return {t, true};
-    }
     void drop() noexcept {
         if (ref_.t) detail::detach_task(std::exchange(ref_, {}));
     }

@@ -33,45 +33,52 @@ struct task_extra {
 /// The descriptor. Lives in type-stable memory (task_pool): a stale pointer may be read, and `id` tells whether the
 /// tasklet that it meant is still there. `guard` protects id, state, joiner and detached against each other.
 struct alignas(64) task : lowlevel::waiter {
-    enum class op : std::uint8_t { run, discard, destroy };   // discard: the callable, instead of running it
+    /// What can be done with the body, whose type only these functions know.
+    struct operations {
+        void (*run)(task&);                       // leaves the result in the body
+        void (*run_into)(task&, void* into);      // leaves it there; the body is done with
+        void (*discard)(task&) noexcept;          // destroys the callable, which will not run, and frees the body
+        void (*take)(task&, void* into);          // moves the result there
+        void (*destroy)(task&) noexcept;          // destroys the result, if there is one, and frees the body
+        bool keeps;                               // there is a result: the descriptor stays until the handle lets go
+        bool needs_destroy;                       // destroy() has something to do
+    };
     enum class phase : std::uint8_t { free, fresh, started, finished };
     static constexpr std::size_t inline_bytes = 64;
 
+    // Written when it suspends; with the waiter above, one cache line.
+    atomic<std::uint32_t> order{0};               // how many fresh ones this worker had had when it became ready; while
+                                                  // suspended under force_migration: the worker it was on
+    void* context = nullptr;                      // where it goes on; null: it has not started
+    atomic<stack*> on{nullptr};                   // a fresh one has it if it wants a larger stack
+
     // Written by spawn.
-    void (*invoke)(task&, op) = nullptr;          // runs, or destroys the result of, what `body` holds
+    task* next = nullptr;                         // free list, injection queue
+    const operations* ops = nullptr;
     atomic<std::uint64_t> id{0};                  // unique in the process; 0: no tasklet here
     std::uint64_t parent = 0;
     std::source_location where;
-    atomic<task_extra*> extra{nullptr};
-    void* heap_body = nullptr;                    // where the body lives if it does not fit inline
-    std::exception_ptr error;
-    scheduler* home = nullptr;                    // whose descriptor this is; set once per runtime
-
     atomic<phase> state{phase::free};
     lowlevel::spin_lock guard;
     struct marks {
         bool detached = false;                    // nobody has a handle any more
-        bool has_result = false;                  // the body holds a result whose destructor must run
+        bool has_result = false;                  // the body holds a result
         bool was_stopped = false;                 // ended by `stopped`
         bool joined_error = false;                // the error has been reported to somebody
-        bool keep = false;                        // returns a value: the descriptor stays until the handle lets go
     } flags;
-
     lowlevel::wait_node* joiner = nullptr;
+    scheduler* home = nullptr;                    // whose descriptor this is; set once per runtime
+
+    // Null unless used: whoever sets one clears it before the descriptor is free again.
     atomic<task*> below{nullptr};                 // the joiner on whose stack this one runs (inline join)
     atomic<task*> above{nullptr};                 // the child that this one runs on its own stack (inline join)
-    task* next = nullptr;                         // free list, injection queue
-
-    // Written when it suspends.
-    void* context = nullptr;
-    atomic<stack*> on{nullptr};                   // a fresh one has it if it wants a larger stack
-    atomic<std::size_t> order{0};                      // position among the fresh ones at which it became ready;
-                                                       // suspended under force_migration: the worker it was on
+    void* heap_body = nullptr;                    // where the body lives if it does not fit inline (body_of knows)
+    atomic<task_extra*> extra{nullptr};
+    std::exception_ptr error;
 
     alignas(16) std::byte body[inline_bytes];
-
-    void* body_address() noexcept { return heap_body ? heap_body : static_cast<void*>(body); }
 };
+static_assert(sizeof(void*) != 8 || sizeof(task) == 256);
 
 /// What a tasklet that returns nothing stores.
 struct nothing {};
@@ -95,51 +102,73 @@ struct stored<void> {
 template <class R>
 using stored_t = typename stored<R>::type;
 
-/// The callable and its arguments until the tasklet has run; its result afterwards, in the same place.
+/// The callable and its arguments until the tasklet has run; its result afterwards, in the same place: in the descriptor
+/// if it fits.
 template <class Call, class R>
-union body {
+union body_of {
     Call call;
     stored_t<R> result;
-    body() noexcept {}
-    ~body() {}
+    body_of() noexcept {}
+    ~body_of() {}
 
-    static void invoke(task& t, task::op what) {
-        auto& self = *static_cast<body*>(t.body_address());
-        if (what == task::op::discard) {
-            std::destroy_at(&self.call);
-            return;
-        }
-        if (what == task::op::destroy) {
-            if constexpr (!std::is_trivially_destructible_v<stored_t<R>>)
-                if (t.flags.has_result) std::destroy_at(&self.result);
-            if (t.heap_body) release(t);
-            return;
-        }
+    static constexpr bool fits() noexcept { return sizeof(body_of) <= task::inline_bytes && alignof(body_of) <= 16; }
+    static body_of& in(task& t) noexcept {
+        if constexpr (fits()) return *std::launder(reinterpret_cast<body_of*>(t.body));
+        else return *static_cast<body_of*>(t.heap_body);
+    }
+    static body_of& make(task& t) {
+        if constexpr (fits()) return *::new (static_cast<void*>(t.body)) body_of;
+        else return *::new (t.heap_body = ::operator new(sizeof(body_of), std::align_val_t{alignof(body_of)})) body_of;
+    }
+    static void give_memory_back(task& t) noexcept {
+        if constexpr (!fits()) ::operator delete(std::exchange(t.heap_body, nullptr), std::align_val_t{alignof(body_of)});
+    }
+
+    void run(void* into) {
         struct destroy_call {                          // also when the call throws; its destructor must not throw
             Call* call;
             ~destroy_call() {
                 if (call) std::destroy_at(call);
             }
-        } guard{&self.call};
+        } guard{&call};
         if constexpr (std::is_void_v<R>) {
-            self.call();
+            call();
         } else if constexpr (std::is_lvalue_reference_v<R>) {
-            auto* result = std::addressof(self.call());
-            guard.~destroy_call();
-            guard.call = nullptr;
-            std::construct_at(&self.result, result);
+            auto* value = std::addressof(call());
+            std::destroy_at(std::exchange(guard.call, nullptr));
+            ::new (into) stored_t<R>(value);
         } else {
-            stored_t<R> result = self.call();
-            guard.~destroy_call();
-            guard.call = nullptr;
-            std::construct_at(&self.result, std::move(result));
+            stored_t<R> value = call();
+            std::destroy_at(std::exchange(guard.call, nullptr));     // it may live where the result goes
+            ::new (into) stored_t<R>(std::move(value));
         }
-        t.flags.has_result = !std::is_trivially_destructible_v<stored_t<R>>;
     }
-    static void release(task& t) noexcept {
-        ::operator delete(t.heap_body, std::align_val_t{alignof(body)});
-        t.heap_body = nullptr;
+
+    static void run_here(task& t) {
+        body_of& self = in(t);
+        self.run(std::addressof(self.result));
+        t.flags.has_result = true;
     }
+    static void run_into(task& t, void* into) {
+        struct freeing {
+            task& t;
+            ~freeing() { give_memory_back(t); }
+        } guard{t};
+        in(t).run(into);
+    }
+    static void discard(task& t) noexcept {
+        std::destroy_at(&in(t).call);
+        give_memory_back(t);
+    }
+    static void take(task& t, void* into) { ::new (into) stored_t<R>(std::move(in(t).result)); }
+    static void destroy(task& t) noexcept {
+        if (t.flags.has_result) std::destroy_at(&in(t).result);
+        give_memory_back(t);
+    }
+    static constexpr task::operations operations{&run_here, &run_into, &discard, &take, &destroy,
+                                                 /*keeps:*/ !std::is_void_v<R>,
+                                                 /*needs_destroy:*/ !fits() ||
+                                                     !std::is_trivially_destructible_v<stored_t<R>>};
 };
 
 /// f(args...) as one callable that owns copies of them all, as std::thread does.
@@ -168,27 +197,22 @@ concept callable = std::invocable<std::decay_t<F>, std::decay_t<Args>...>;
 /// runtime, out_of_memory.
 [[nodiscard]] task& allocate_task(scheduler* home, std::source_location where);
 void abandon_task(task& t) noexcept;               ///< gives a descriptor back whose body could not be made
-void submit_task(task& t, scheduler* home) noexcept;
+void submit_task(task& t, scheduler* home) noexcept;   ///< shows it to the workers; may yield (spawn_backlog)
 void name_task(task& t, std::string_view name, std::size_t stack_bytes);
 
 template <class F, class... Args>
 task& make_task(scheduler* home, std::source_location where, F&& f, Args&&... args) {
     using call = bound_call<std::decay_t<F>, std::decay_t<Args>...>;
-    using contents = body<call, result_of_call<F, Args...>>;
+    using body = body_of<call, result_of_call<F, Args...>>;
     task& t = allocate_task(home, where);
-    constexpr bool fits = sizeof(contents) <= task::inline_bytes && alignof(contents) <= 16;
-    constexpr bool safe = fits && std::is_nothrow_constructible_v<std::decay_t<F>, F&&> &&
+    constexpr bool safe = body::fits() && std::is_nothrow_constructible_v<std::decay_t<F>, F&&> &&
                           (std::is_nothrow_constructible_v<std::decay_t<Args>, Args&&> && ...);
     auto construct = [&] {
-        if constexpr (!fits) {
-            t.heap_body = ::operator new(sizeof(contents), std::align_val_t{alignof(contents)});
-        }
-        auto* c = ::new (t.body_address()) contents;
+        auto* at = static_cast<void*>(std::addressof(body::make(t).call));
         if constexpr (sizeof...(Args) == 0)
-            ::new (static_cast<void*>(std::addressof(c->call))) call{std::forward<F>(f)};
+            ::new (at) call{std::forward<F>(f)};
         else
-            ::new (static_cast<void*>(std::addressof(c->call)))
-                call{std::forward<F>(f), std::tuple<std::decay_t<Args>...>(std::forward<Args>(args)...)};
+            ::new (at) call{std::forward<F>(f), std::tuple<std::decay_t<Args>...>(std::forward<Args>(args)...)};
     };
     if constexpr (safe) {
         construct();
@@ -196,13 +220,12 @@ task& make_task(scheduler* home, std::source_location where, F&& f, Args&&... ar
         try {
             construct();
         } catch (...) {
-            if (t.heap_body) contents::release(t);
+            if (t.heap_body) body::give_memory_back(t);
             abandon_task(t);
             throw;
         }
     }
-    t.invoke = &contents::invoke;
-    t.flags.keep = !std::is_void_v<result_of_call<F, Args...>>;
+    t.ops = &body::operations;
     return t;
 }
 
@@ -212,25 +235,39 @@ struct task_ref {
     std::uint64_t id = 0;
 };
 
-enum class join_result : std::uint8_t { finished_and_gone, finished, timed_out };
-
-[[nodiscard]] join_result join_task(task_ref r, lowlevel::time_point until);   ///< throws stopped, usage_error
+/// Waits for the end, moves the result (unless void) to `into`, gives the descriptor back and empties `r`; or rethrows
+/// what the tasklet ended with. False: `until` has passed. Throws stopped (`r` is kept), usage_error.
+[[nodiscard]] bool join_task(task_ref& r, lowlevel::time_point until, void* into);
 [[nodiscard]] bool task_done(task_ref r) noexcept;
 void stop_task(task_ref r) noexcept;
 void detach_task(task_ref r) noexcept;
-void release_task(task& t) noexcept;               ///< after join_result::finished: destroys the body, frees
-[[noreturn]] void rethrow_and_release(task& t);
 
+/// Room for what join_task() brings.
 template <class R>
-R take_result(task& t) {
-    struct releaser {
-        task& t;
-        ~releaser() { release_task(t); }
-    } guard{t};
-    if constexpr (std::is_lvalue_reference_v<R>)
-        return static_cast<R>(**static_cast<stored_t<R>*>(t.body_address()));
-    else
-        return std::move(*static_cast<stored_t<R>*>(t.body_address()));
-}
+class joined_result {
+public:
+    joined_result() noexcept {}
+    ~joined_result() {}
+    joined_result(const joined_result&) = delete;
+    joined_result& operator=(const joined_result&) = delete;
+    void* address() noexcept { return std::addressof(value_); }
+    /// Once, after join_task() has returned true.
+    R take() {
+        if constexpr (std::is_lvalue_reference_v<R>) {
+            return static_cast<R>(*value_);
+        } else {
+            struct destroyer {
+                stored_t<R>& v;
+                ~destroyer() { std::destroy_at(&v); }
+            } guard{value_};
+            return std::move(value_);
+        }
+    }
+
+private:
+    union {
+        stored_t<R> value_;
+    };
+};
 
 }  // namespace rondo::detail

@@ -66,11 +66,13 @@ public:
     static constexpr std::uint64_t stop_flag = 2;
     static constexpr std::uint64_t shield_flag = 4;     // this wait is not ended by a stop
 
+    // The order of the members is that of use: with the first two of detail::task they fill one cache line, all that a
+    // yield or a short wait touches.
     rondo::detail::atomic<std::uint64_t> word{0};
+    std::int64_t deadline_ns = INT64_MAX;               ///< rondo::within; steady clock; touched by the owner only
     rondo::detail::atomic<const void*> wait_object{nullptr};
     rondo::detail::atomic<const waiter*> wait_holder{nullptr};
     rondo::detail::atomic<std::int64_t> wait_since_ns{0};
-    std::int64_t deadline_ns = INT64_MAX;               ///< rondo::within; steady clock; touched by the owner only
     rondo::detail::atomic<wait_kind> kind{wait_kind::none};
     std::uint8_t is_tasklet = 0;
     std::uint8_t shield = 0;                            ///< > 0: waits are not ended by a stop (scope ends)
