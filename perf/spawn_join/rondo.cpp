@@ -1,4 +1,4 @@
-// What does it cost to make a tasklet that does next to nothing, and to join it?
+// What does it cost to make a tasklet that does next to nothing, and to wait for it?
 #include <rondo/rondo.hpp>
 
 #include "../common/peer.hpp"
@@ -9,10 +9,9 @@ static void spawn_join() {
 
     const double ns = rondo::run({.workers = peer::workers}, [&] {
         const peer::stopwatch watch;
-        std::vector<rondo::tasklet<void>> tasklets;
-        tasklets.reserve(n);
-        for (peer::u64 i = 0; i < n; ++i) tasklets.push_back(rondo::spawn([&done, i] { done[i] = 1; }));
-        for (auto& t : tasklets) t.join();
+        rondo::scope([&](rondo::group& g) {
+            for (peer::u64 i = 0; i < n; ++i) g.spawn([&done, i] { done[i] = 1; });
+        });
         return watch.ns();
     });
 

@@ -31,6 +31,11 @@ public:
         counts_.store(static_cast<std::uint64_t>(workers) << 16, relaxed);
     }
 
+    /// Is somebody parked while nobody searches? A glance: exact only after a full fence.
+    [[nodiscard]] bool would_wake() const noexcept {
+        const auto c = counts_.load(relaxed);
+        return searching(c) == 0 && unparked(c) != workers_;
+    }
     /// After work has been published: the worker that the caller must unpark, already counted as searching; or nobody.
     int to_wake() noexcept {
         fence_seq_cst();                          // keeps the caller's queue write apart from the load below

@@ -1,3 +1,19 @@
+// Scopes. Who ends, who waits and who stops meet in one word:
+//
+//   live_      {children that have not ended + 1 for the scope itself : 63 | stopping : 1}
+//   changed by                 how                           and then
+//   enroll     spawn           += 1, acq_rel                 stopping was set: stops its own child
+//   stop       anybody         |= stopping, acq_rel          stops every child that it finds in the registry
+//   leave      the child       -= 1, acq_rel                 it was the last: claims the scope's wait
+//   finish     the scope       -= 1 once its wait is listed  nobody is left: goes on; else suspends
+//              and, woken by   += 1                          0 before: a last child is on its way to the lock
+//              a stop                                        and is waited for
+//
+// I1  A child whose enroll comes before a stop in the order of live_ is found by the stop: the acquire there sees the
+//     child's in_group, stored before the release here. One that comes after sees the bit.
+// I2  Who brings live_ to 0 takes lock_ once more; the scope does not end before that (its wait has been claimed, or
+//     last_has_left_ is set). So nobody touches a group that is gone.
+// Progress: enroll and leave are wait-free, but for the last child.
 #include <rondo/scope.hpp>
 
 #include <mutex>
@@ -6,37 +22,39 @@
 
 namespace rondo {
 
-group::child* group::enroll() {
-    auto* c = new child;
-    std::lock_guard hold(lock_);
-    c->next = children_;
-    if (children_) children_->prev = c;
-    children_ = c;
-    ++live_;
-    return c;
+using detail::acq_rel;
+using detail::acquire;
+using detail::relaxed;
+
+group::group() noexcept {
+    if (const auto* w = detail::worker::current()) home_ = &w->home;
 }
 
-bool group::is_stopping(child& c, detail::task_ref ref) noexcept {
-    std::lock_guard hold(lock_);
-    c.ref = ref;
-    return stopping_;
+detail::scheduler* group::home() const {
+    if (home_) return home_;
+    throw usage_error("group::spawn in a scope on a plain thread, which has no runtime: call rondo::scope in a tasklet "
+                      "(rondo::run, runtime::run)");
 }
 
-void group::leave(child* c) noexcept {
+void group::enroll(detail::task& t) noexcept {
+    const detail::task_ref ref{&t, t.id.load(relaxed)};
+    t.in_group.store(this, relaxed);              // published by the release below
+    if (live_.fetch_add(one, acq_rel) & stopping) [[unlikely]] detail::stop_task(ref);
+}
+
+void group::leave(detail::task& t) noexcept {
+    if (t.error && !t.flags.was_stopped) [[unlikely]] {
+        fail(t.error);
+        t.flags.joined_error = true;              // the group has it: no need to report it again if nobody joins
+    }
+    t.in_group.store(nullptr, relaxed);
+    if ((live_.fetch_sub(one, acq_rel) & ~stopping) != one) return;
     lock_.lock();
-    (c->prev ? c->prev->next : children_) = c->next;
-    if (c->next) c->next->prev = c->prev;
-    lowlevel::wait_node* n = --live_ == 0 ? waiting_.claim_front(lowlevel::wake::ready) : nullptr;
+    last_has_left_ = true;
+    lowlevel::wait_node* n = waiting_.claim_front(lowlevel::wake::ready);
     lowlevel::waiter* who = n ? n->who : nullptr;
     lock_.unlock();                               // the group may be gone from here on
-    delete c;
     if (who) lowlevel::resume(*who, lowlevel::placement::tail);
-}
-
-void group::child_failed() {
-    fail(std::current_exception());
-    // The group has it: it need not be reported again if nobody joins this child.
-    if (auto* w = detail::worker::current(); w && w->running) w->running->flags.joined_error = true;
 }
 
 void group::fail(std::exception_ptr error) {
@@ -48,50 +66,61 @@ void group::fail(std::exception_ptr error) {
 }
 
 void group::stop() {
-    std::vector<detail::task_ref> all;
-    {
-        std::lock_guard hold(lock_);
-        stopping_ = true;
-        all.reserve(live_);
-        for (child* c = children_; c; c = c->next)
-            if (c->ref.t) all.push_back(c->ref);
-    }
-    for (auto& ref : all) detail::stop_task(ref);     // one that has ended meanwhile is left alone
+    live_.fetch_or(stopping, acq_rel);
+    if (!home_) return;
+    home_->tasks.for_each([this](detail::task& t) {
+        // The id first: if it is still there when stop_task() looks, then in_group was that tasklet's.
+        const auto id = t.id.load(acquire);
+        if (id != 0 && t.in_group.load(relaxed) == this) detail::stop_task({&t, id});
+    });
 }
 
-bool group::stop_requested() const noexcept {
-    std::lock_guard hold(lock_);
-    return stopping_;
-}
+bool group::stop_requested() const noexcept { return live_.load(relaxed) & stopping; }
 
 std::size_t group::size() const noexcept {
-    std::lock_guard hold(lock_);
-    return live_;
+    const auto n = live_.load(relaxed) / one;
+    return n > 0 ? static_cast<std::size_t>(n - 1) : 0;
+}
+
+lowlevel::wake group::wait_for_children() noexcept {
+    using lowlevel::wake;
+    lowlevel::waiter& me = lowlevel::self();
+    // The children's end cannot be given up: if there is no stack to go on with, wait for the memory.
+    lowlevel::ensure_stack();
+    lowlevel::wait_node node(me);
+    lock_.lock();
+    last_has_left_ = false;
+    waiting_.push_back(node);
+    // acquire: pairs with the release in leave(); what the children did is then seen.
+    if ((live_.fetch_sub(one, acq_rel) & ~stopping) == one) {
+        waiting_.erase(node);
+        lock_.unlock();
+        return wake::ready;
+    }
+    const auto outcome = lowlevel::suspend(me, {lowlevel::wait_kind::scope, this, nullptr}, &lock_);
+    if (outcome == wake::ready) return wake::ready;
+    lock_.lock();
+    if (node.linked) waiting_.erase(node);
+    const bool had_ended = (live_.fetch_add(one, acq_rel) & ~stopping) == 0;
+    lock_.unlock();
+    if (!had_ended) return outcome;
+    for (unsigned round = 0;; ++round) {          // the last child is between its two steps
+        lock_.lock();
+        const bool gone = last_has_left_;
+        lock_.unlock();
+        if (gone) return outcome;
+        lowlevel::detail::spin_wait(round);
+    }
 }
 
 void group::finish(bool own_deadline_passed, const detail::deadline_scope* own_deadline) {
     using lowlevel::wake;
-    const auto wait = [this]() -> wake {
-        lowlevel::waiter& me = lowlevel::self();
-        // The children's end cannot be given up: if there is no stack to go on with, wait for the memory.
-        lowlevel::ensure_stack();
-        lowlevel::wait_node node(me);
-        lock_.lock();
-        if (live_ == 0) {
-            lock_.unlock();
-            return wake::ready;
-        }
-        waiting_.push_back(node);
-        const auto outcome = lowlevel::suspend(me, {lowlevel::wait_kind::scope, this, nullptr}, &lock_);
-        if (outcome != wake::ready) lowlevel::unlink(lock_, waiting_, node);
-        return outcome;
-    };
     wake outcome = wake::ready;
-    if (!own_deadline_passed) outcome = wait();
+    if (!own_deadline_passed) outcome = wait_for_children();
     if (outcome != wake::ready || own_deadline_passed) {
         stop();
         const lowlevel::shield until_they_end;
-        while (wait() != wake::ready) {}
+        while (wait_for_children() != wake::ready) {}
     }
     if (first_) std::rethrow_exception(std::exchange(first_, nullptr));
     if (outcome == wake::stopped) throw stopped();

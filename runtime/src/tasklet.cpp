@@ -1,4 +1,5 @@
 // Spawning, joining, stopping: what the templates in tasklet.hpp rest on.
+#include <rondo/scope.hpp>
 #include <rondo/tasklet.hpp>
 
 #include <mutex>
@@ -20,8 +21,10 @@ void begin(task& t, std::source_location where, std::uint64_t parent) noexcept {
     t.word.store(generation << 32, release);
     t.context = nullptr;
     t.on.store(nullptr, relaxed);
+    t.in_group.store(nullptr, relaxed);
     t.parent = parent;
     t.where = where;
+    t.detached.store(false, relaxed);
     t.flags = {};
     t.state.store(task::phase::fresh, relaxed);
 }
@@ -194,6 +197,7 @@ bool collect(task_ref& r, void* into) {
     now.running = &me;
     me.above.store(nullptr, relaxed);
     t.below.store(nullptr, relaxed);
+    if (group* g = t.in_group.load(relaxed)) [[unlikely]] g->leave(t);
     if (!ended_well) [[unlikely]] rethrow_inline(t);
     now.recycle(t);
     return true;
@@ -251,11 +255,17 @@ void stop_task(task_ref r) noexcept {
 void detach_task(task_ref r) noexcept {
     task& t = *r.t;
     if (t.id.load(acquire) != r.id) return;
-    t.guard.lock();
-    if (t.id.load(relaxed) != r.id) return t.guard.unlock();
-    const bool finished = t.state.load(acquire) == task::phase::finished;
-    if (!finished) t.flags.detached = true;
-    t.guard.unlock();
+    bool finished;
+    if (const worker* w = worker::here(); w && w->is_alone() && w->is_home_of(t)) {
+        finished = t.state.load(relaxed) == task::phase::finished;      // it runs on this thread, if at all
+        if (!finished) t.detached.store(true, relaxed);
+    } else {
+        t.guard.lock();
+        if (t.id.load(relaxed) != r.id) return t.guard.unlock();
+        finished = t.state.load(acquire) == task::phase::finished;
+        if (!finished) t.detached.store(true, release);       // pairs with the acquire in run_fresh()
+        t.guard.unlock();
+    }
     if (!finished) return;
     if (t.error && !t.flags.was_stopped && !t.flags.joined_error && t.home) t.home->report_unhandled(t, r.id);
     dispose(t);

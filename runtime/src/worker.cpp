@@ -13,6 +13,8 @@
 #include <mutex>
 #include <new>
 
+#include <rondo/scope.hpp>
+
 #include "run_body.hpp"
 #include "scheduler.hpp"
 
@@ -28,7 +30,12 @@ namespace {
 constexpr std::size_t cached_stacks = 32, stack_batch = 16;
 constexpr std::size_t task_batch = 128;
 constexpr unsigned search_rounds = 160;              // about 20 us
-constexpr std::uint64_t wake_cost_stamps = 100'000;  // a wake-up costs some 25 us all in all
+constexpr std::uint64_t wake_cost_stamps = 50'000;   // a wake-up costs some 25 us all in all
+constexpr std::uint64_t tiny_stamps = 1'500;         // less than that: taking it over costs more than running it
+constexpr std::uint64_t soon_stamps = 10'000;        // what its worker will reach within that stays with it
+constexpr unsigned stuck_rounds = 40;                // of a search, about 5 us: who has not moved in that time is stuck
+constexpr std::uint32_t long_list = 64;              // so many in a row from one spawner
+constexpr std::int64_t first_look_ns = 2'000'000, longest_look_ns = 4'000'000;
 
 // A cheap clock for averages; no unit.
 std::uint64_t stamp() noexcept {
@@ -70,6 +77,7 @@ worker* worker::current() noexcept {
 worker::worker(scheduler& s, unsigned i)
     : home(s), index(i), wheel(s.now_ns()), alone_(s.alone), random_state_(0x9e3779b97f4a7c15ull * (i + 1)), now_ns_(s.now_ns()) {
     backlog_ = std::min(home.options.spawn_backlog, fresh_.capacity());
+    seen_moves_.resize(workers_wanted(s.options));
     cached_ = home.stacks.get_batch(2);
     if (!cached_) throw out_of_memory("no memory for a worker's first stack");
     cached_count_ = cached_->next ? 2 : 1;
@@ -215,15 +223,21 @@ void worker::run_fresh(worker& w, task& t) noexcept {
 
     worker& now = *current();                         // may be another one
     ++now.counters.finished;
+    if (group* g = t.in_group.load(relaxed)) g->leave(t);
     const auto id = t.id.load(relaxed);
-    t.guard.lock();
-    lowlevel::wait_node* joiner = std::exchange(t.joiner, nullptr);
-    lowlevel::waiter* wakee = joiner && joiner->claim(lowlevel::wake::ready) ? joiner->who : nullptr;
-    const bool held = joiner || (!t.flags.detached && (t.ops->keeps || t.error));
-    // release: pairs with the acquire in join_task() and task_done().
-    if (held) t.state.store(task::phase::finished, release);
-    else t.id.store(0, release);
-    t.guard.unlock();
+    lowlevel::waiter* wakee = nullptr;
+    bool held = false;
+    // acquire: pairs with the release in detach_task(). Once detached there is nobody who joins, now or later.
+    if (!t.detached.load(acquire)) {
+        t.guard.lock();
+        lowlevel::wait_node* joiner = std::exchange(t.joiner, nullptr);
+        if (joiner && joiner->claim(lowlevel::wake::ready)) wakee = joiner->who;
+        held = joiner || (!t.detached.load(relaxed) && (t.ops->keeps || t.error));
+        // release: pairs with the acquire in join_task() and task_done().
+        if (held) t.state.store(task::phase::finished, release);
+        else t.id.store(0, release);
+        t.guard.unlock();
+    }
     if (!held) {
         if (t.error && !t.flags.was_stopped && !t.flags.joined_error) now.home.report_unhandled(t, id);
         now.running = nullptr;
@@ -342,11 +356,9 @@ void worker::fetch_ids() noexcept { id_base_ = new_ids(id_batch) - counters.spaw
 }
 
 void worker::wake_for_fresh() noexcept {
-    const int w = home.idle.to_wake();
-    if (w >= 0) [[unlikely]] {
-        home.wakes.fetch_add(1, relaxed);
-        home.workers[static_cast<std::size_t>(w)]->unpark();
-    }
+    fence_seq_cst();                                  // keeps the push apart from the look at who is parked
+    if (!home.idle.would_wake()) [[likely]] return;
+    if (is_worth_a_wake()) wake_another();
 }
 
 void worker::push_ready(task& t) noexcept {
@@ -357,7 +369,7 @@ void worker::push_ready(task& t) noexcept {
         inbox.push(&t);                               // links need no memory
         return;
     }
-    if (!alone_) wake_one_if_worth_it();
+    if (!alone_ && home.idle.would_wake() && is_worth_a_wake()) wake_another();
 }
 
 void worker::push_next(task& t) noexcept {
@@ -365,23 +377,39 @@ void worker::push_next(task& t) noexcept {
     next_slot_ = &t;
 }
 
-// A wake-up costs some 25 us: worth it only if our queue will keep us busy for longer than that.
-void worker::wake_one_if_worth_it() noexcept {
-    if (!home.idle.somebody_parked() || home.idle.somebody_searches()) return;
-    if ((ready_.size() + fresh_.size()) * slice_cost_ < wake_cost_stamps) return;
+// A wake-up costs some 25 us: worth it only if what a thief would take (steal_from()) keeps us busy for longer than that.
+// We may be wrong, the average says nothing about the next slice: so somebody must be there who looks after us in some
+// milliseconds.
+bool worker::is_worth_a_wake() const noexcept {
+    if (!home.somebody_looks.load(relaxed)) return true;
+    const auto slice = slice_cost_.load(relaxed);
+    if (ready_.size() * slice >= wake_cost_stamps) return true;
+    if (streak_.load(relaxed) < long_list) return !fresh_.empty();
+    return slice >= tiny_stamps && fresh_.size() * slice >= wake_cost_stamps;
+}
+
+void worker::wake_another() noexcept {
+    const auto before = stamp();
     home.wake_for_work();
+    slice_stamp_ += stamp() - before;                 // the system call is no part of anybody's slice
 }
 
 bool worker::others_are_ready() noexcept {
-    if (wheel.size() && ++looks_ % 16 == 0) now_ns_ = home.now_ns();     // else a loop of yields would starve sleepers
+    if (wheel.size() && ++yields_ % 16 == 0) now_ns_ = home.now_ns();     // else a loop of yields would starve sleepers
     return next_slot_ || !ready_.empty() || !fresh_.empty() || !inbox.empty() || wheel.next_hint() <= now_ns_;
+}
+
+// The average of the last n slices.
+void worker::measure_slices(std::uint64_t n) noexcept {
+    const auto now = stamp();
+    slice_cost_.store((now - slice_stamp_) / n + 1, relaxed);
+    slice_stamp_ = now;
+    tick_ = 0;
 }
 
 task* worker::pick() noexcept {
     if (++tick_ % poll_interval == 0) [[unlikely]] {
-        const auto now = stamp();
-        slice_cost_ = (now - slice_stamp_) / poll_interval + 1;
-        slice_stamp_ = now;
+        measure_slices(poll_interval);
         if (!inbox.empty()) accept_inbox(*this);
         if (wheel.size()) poll_timers();
     }
@@ -434,10 +462,21 @@ void worker::accept_inbox(worker& from) noexcept {
 
 bool worker::maybe_has_work() const noexcept { return !fresh_.empty() || !ready_.empty() || !inbox.empty(); }
 
-task* worker::steal_from(worker& victim) noexcept {
+// Tiny ones in a long list are not worth their cache lines, however long the list.
+bool worker::offers_fresh(const worker& thief) const noexcept {
+    if (fresh_.empty()) return false;
+    if (streak_.load(relaxed) < long_list) return true;
+    return std::min(slice_cost_.load(relaxed), thief.slice_cost_.load(relaxed)) >= tiny_stamps;
+}
+// What its worker will reach before a thief could have made a start is left to it.
+bool worker::offers_ready() const noexcept { return ready_.size() * slice_cost_.load(relaxed) >= soon_stamps; }
+
+// We may be wrong about what runs there now, so from one who does not move for a while, or is found by a look (park()), a
+// thief takes `whatever` there is.
+task* worker::steal_from(worker& victim, bool whatever) noexcept {
     // Fresh ones first: nothing of them is in a cache, and no stack moves. The oldest is the largest part of a
     // divide-and-conquer; of a long flat list take more at once.
-    if (const auto n = victim.fresh_.size()) {
+    if (const auto n = whatever || victim.offers_fresh(*this) ? victim.fresh_.size() : 0) {
         if (task* first = victim.fresh_.steal()) {
             ++counters.steals;
             for (auto more = std::min<std::size_t>(n / 8, 31); more > 0; --more) {
@@ -455,7 +494,7 @@ task* worker::steal_from(worker& victim) noexcept {
         }
     }
     if (home.options.force_migration) return nullptr;     // what has been sent elsewhere stays there
-    if (const auto n = victim.ready_.size()) {
+    if (const auto n = whatever || victim.offers_ready() ? victim.ready_.size() : 0) {
         if (task* first = victim.ready_.steal()) {
             ++counters.steals;
             for (auto more = std::min<std::size_t>(n / 2, 16); more > 1; --more) {
@@ -500,12 +539,14 @@ task* worker::find_work() noexcept {
             t = pick();
         }
         if (!t) {
+            if (const auto n = tick_ % poll_interval; n >= 8) measure_slices(n);
             if (!searching) searching = home.idle.begin_search();
             if (searching) t = search();
         }
         if (t) {
             if (searching) found_while_searching();
-            look_pause_ns_ = 2'000'000;
+            look_pause_ns_ = first_look_ns;
+            looks_ = false;
             budget = slice_operations;
             return t;
         }
@@ -526,7 +567,10 @@ task* worker::search() noexcept {
         for (std::uint32_t i = 0, at = random() % n; i < n; ++i, at = at + 1 == n ? 0 : at + 1) {
             worker& victim = *home.workers[at];
             if (&victim == this) continue;
-            if (task* t = steal_from(victim)) return t;
+            const auto moves = victim.counters.moves();
+            const bool is_stuck = round >= stuck_rounds && moves == seen_moves_[at];
+            if (round == 0) seen_moves_[at] = moves;
+            if (task* t = steal_from(victim, is_stuck || looks_)) return t;
             if (victim.wheel.next_hint() <= now_ns_ && victim.wheel.size()) {
                 resume_expired(victim.wheel.expire(home.now_ns()));       // it is busy: its timers are ours
                 if (task* t = pick()) return t;
@@ -546,17 +590,25 @@ task* worker::search() noexcept {
 void worker::found_while_searching() noexcept {
     if (!home.idle.end_search() || alone_) return;
     for (auto& w : home.workers)                      // the last searcher wakes the next one, if there is more
-        if (!w->fresh_.empty() || w->ready_.size() > 1 || !w->inbox.empty()) return home.wake_for_work();
+        if (w->offers_fresh(*this) || w->offers_ready() || !w->inbox.empty()) return home.wake_for_work();
 }
 
 bool worker::park(bool searching) noexcept {
     ++counters.parks;
+    // While others run, one of the parked looks now and then whether somebody keeps its worker busy for so long that what
+    // waits behind it, or its timers, had better move. Known before we count as parked, so that nobody wakes us for want of
+    // it. Once all are parked nobody looks: an idle runtime is idle.
+    bool looks = !home.options.world && !home.somebody_looks.exchange(true, acq_rel);
     home.idle.park(index, searching);
     bool work = home.terminating.load(relaxed) || wheel.next_hint() <= home.now_ns();
-    for (auto& w : home.workers)                      // under forced migration nobody takes from another's inbox
-        work = work || (w.get() == this || !home.options.force_migration ? w->maybe_has_work()
-                                                                        : !w->fresh_.empty() || !w->ready_.empty());
+    for (auto& w : home.workers) {                    // under forced migration nobody takes from another's inbox
+        if (work) break;
+        if (w.get() == this) work = w->maybe_has_work();
+        else if (home.options.force_migration) work = !w->fresh_.empty() || !w->ready_.empty();
+        else work = w->offers_fresh(*this) || w->offers_ready() || !w->inbox.empty();
+    }
     if (work) {
+        if (looks) home.somebody_looks.store(false, release);
         if (!home.idle.take_back(index)) wait_for_token(timer_wheel::never);
         return true;
     }
@@ -564,16 +616,17 @@ bool worker::park(bool searching) noexcept {
     // Nothing to do: give back the depth of idle stacks, a few at a time.
     while (token_.load(relaxed) == static_cast<std::uint32_t>(token::empty) && home.stacks.trim(4)) {}
     auto until = home.options.world ? timer_wheel::never : wheel.next_deadline();
-    // While others run, one of the parked looks now and then whether somebody keeps its worker busy for so long that
-    // what waits behind it, or its timers, had better move. Once all are parked nobody looks: an idle runtime is idle.
-    const bool looks = !home.options.world && !idle_workers::all_parked(home.idle.snapshot()) &&
-                       !home.somebody_looks.exchange(true, acq_rel);
+    if (looks && idle_workers::all_parked(home.idle.snapshot())) {
+        home.somebody_looks.store(false, release);
+        looks = false;
+    }
     if (looks) {
         until = std::min(until, home.now_ns() + look_pause_ns_);
-        look_pause_ns_ = std::min<std::int64_t>(look_pause_ns_ * 2, 64'000'000);
+        look_pause_ns_ = std::min(look_pause_ns_ * 2, longest_look_ns);
     }
     wait_for_token(until);
     if (looks) home.somebody_looks.store(false, release);
+    looks_ = looks;
     return true;
 }
 

@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include <rondo/run.hpp>
 
@@ -67,7 +68,11 @@ public:
     void push_fresh(task& t) noexcept {
         if (fresh_.length_seen() >= backlog_) [[unlikely]] return push_to_backlog(t);
         fresh_.push_in_room(&t);
-        if (!alone_) wake_for_fresh();
+        if (!alone_) {
+            streak_.store(running == spawner_ ? streak_.load(relaxed) + 1 : 0, relaxed);
+            spawner_ = running;
+            wake_for_fresh();
+        }
     }
     void push_ready(task& t) noexcept;                    // to the tail
     void push_next(task& t) noexcept;                     // to the next slot
@@ -116,12 +121,15 @@ public:
         ++counters.spawned;
         return id_base_ + n;
     }
+    [[nodiscard]] bool is_alone() const noexcept { return alone_; }
     [[nodiscard]] bool is_home_of(const task& t) const noexcept { return t.home == &home; }
 
     // ---- for others
     void unpark() noexcept;
     [[nodiscard]] bool maybe_has_work() const noexcept;
-    task* steal_from(worker& victim) noexcept;
+    [[nodiscard]] bool offers_fresh(const worker& thief) const noexcept;
+    [[nodiscard]] bool offers_ready() const noexcept;
+    task* steal_from(worker& victim, bool whatever) noexcept;
     void poll_timers() noexcept;
     void resume_expired(timer_entry* due) noexcept;
     [[nodiscard]] std::int64_t coarse_now_ns() const noexcept { return now_ns_; }
@@ -135,6 +143,7 @@ public:
         owned_counter spawned, finished, inline_joins, resumed, steals, switches, parks;
 
         [[nodiscard]] std::uint64_t ended() const noexcept { return finished.get() + inline_joins.get(); }
+        [[nodiscard]] std::uint64_t moves() const noexcept { return finished.get() + resumed.get() + spawned.get(); }
     } counters;
 
 private:
@@ -155,8 +164,10 @@ private:
     void found_while_searching() noexcept;
     bool park(bool searching) noexcept;                   // true: now counted as searching
     void wait_for_token(std::int64_t until_ns) noexcept;
+    void measure_slices(std::uint64_t n) noexcept;
     void accept_inbox(worker& from) noexcept;
-    void wake_one_if_worth_it() noexcept;
+    [[nodiscard]] bool is_worth_a_wake() const noexcept;
+    void wake_another() noexcept;
     void keep_stack(stack& s) noexcept;
     bool fetch_stacks() noexcept;
     bool fetch_tasks() noexcept;
@@ -184,15 +195,19 @@ private:
     std::size_t cached_count_ = 0;
     task* free_ = nullptr;
     std::size_t free_count_ = 0;
-    std::uint64_t tick_ = 0, looks_ = 0, id_base_ = 0;
+    std::uint64_t tick_ = 0, yields_ = 0, id_base_ = 0;
     std::uint64_t random_state_;
     std::int64_t now_ns_ = 0;
     std::uint64_t slice_stamp_ = 0;                       // for the average length of a slice
-    std::uint64_t slice_cost_ = 1'000'000;                // in stamp units; nothing known: assume long ones
+    std::vector<std::uint64_t> seen_moves_;               // of the others, when the search began
     std::int64_t look_pause_ns_ = 2'000'000;              // park(): how long until the next look at the others
+    bool looks_ = false;                                  // it is such a look that we search for now
+    const task* spawner_ = nullptr;                       // of the newest unstarted one
     stack native_;
     fcontext native_context_ = nullptr;
     atomic<std::uint32_t> token_{0};
+    atomic<std::uint64_t> slice_cost_{1'000'000};         // in stamp units; nothing known: assume long ones
+    atomic<std::uint32_t> streak_{0};                     // how many came from spawner_ in a row, before the newest
     alignas(64) work_deque<task> fresh_;
     work_deque<task> ready_;
 };

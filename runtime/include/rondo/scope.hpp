@@ -28,30 +28,21 @@ struct scope_options {
 /// The children of a scope. Made by rondo::scope; safe from any tasklet and thread while the scope lasts.
 class group {
 public:
-    explicit group(const void* = nullptr) noexcept {}
+    group() noexcept;
     group(const group&) = delete;
     group& operator=(const group&) = delete;
     ~group() = default;
 
-    /// As rondo::spawn, with this scope as the child's end. The handle may be joined, or dropped. After stop() the child
+    /// As rondo::spawn, in the scope's runtime, with this scope as the child's end. The handle may be joined, or dropped. After stop() the child
     /// ends before it begins.
     template <class F, class... Args>
         requires detail::callable<F, Args...>
     auto spawn(const spawn_options& options, F&& f, Args&&... args) {
-        using call = detail::bound_call<std::decay_t<F>, std::decay_t<Args>...>;
-        auto bound = [&] {
-            if constexpr (sizeof...(Args) == 0) return call{std::forward<F>(f)};
-            else return call{std::forward<F>(f), std::tuple<std::decay_t<Args>...>(std::forward<Args>(args)...)};
-        };
-        membership link(*this);
-        member<call> whole{std::move(link), bound()};
-        child* c = whole.link.me;
-        detail::task& t = detail::make_task(nullptr, options.where, std::move(whole));
+        detail::task& t = detail::make_task(home(), options.where, std::forward<F>(f), std::forward<Args>(args)...);
         if (!options.name.empty() || options.stack_bytes) detail::name_task(t, options.name, options.stack_bytes);
-        const detail::task_ref ref{&t, t.id.load(detail::relaxed)};
-        tasklet<std::invoke_result_t<call&>> handle(ref);
-        if (is_stopping(*c, ref)) detail::stop_task(ref);
-        detail::submit_task(t, nullptr);
+        tasklet<detail::result_of_call<F, Args...>> handle(detail::task_ref{&t, t.id.load(detail::relaxed)});
+        enroll(t);
+        detail::submit_task(t, home_);
         return handle;
     }
     template <class F>
@@ -81,50 +72,22 @@ public:
     void fail(std::exception_ptr error);
     /// For the library: waits for all children, then throws the first failure, or the stop or deadline that came.
     void finish(bool own_deadline_passed, const detail::deadline_scope* own_deadline);
+    /// For the library: a child has ended, in whatever way. The group may be gone afterwards.
+    void leave(detail::task& t) noexcept;
 
 private:
-    struct child {
-        child* prev = nullptr;
-        child* next = nullptr;
-        detail::task_ref ref;
-    };
-    // Leaves the group when it dies, after the callable beside it.
-    struct membership {
-        group* in;
-        child* me;
-        explicit membership(group& g) : in(&g), me(g.enroll()) {}
-        membership(membership&& other) noexcept : in(other.in), me(std::exchange(other.me, nullptr)) {}
-        membership& operator=(membership&&) = delete;
-        ~membership() {
-            if (me) in->leave(me);
-        }
-    };
-    template <class Call>
-    struct member {
-        membership link;                          // destroyed last
-        Call call;
-        decltype(auto) operator()() {
-            try {
-                return call();
-            } catch (const stopped&) {
-                throw;
-            } catch (...) {
-                link.in->child_failed();
-                throw;
-            }
-        }
-    };
-    child* enroll();
-    void leave(child* c) noexcept;
-    void child_failed();
-    bool is_stopping(child& c, detail::task_ref ref) noexcept;
+    [[nodiscard]] detail::scheduler* home() const;
+    void enroll(detail::task& t) noexcept;
+    lowlevel::wake wait_for_children() noexcept;
 
+    // The protocol is in scope.cpp.
+    static constexpr std::uint64_t one = 2, stopping = 1;
+    detail::atomic<std::uint64_t> live_{one};     // children that have not ended, and the scope itself; the stopping bit
     mutable lowlevel::spin_lock lock_;
+    bool last_has_left_ = false;
     lowlevel::wait_list waiting_;
-    child* children_ = nullptr;
-    std::size_t live_ = 0;
-    bool stopping_ = false;
     std::exception_ptr first_;
+    detail::scheduler* home_ = nullptr;           // the runtime of the scope's tasklet, and of the children
 };
 
 /// Calls f(group&) and returns what it returns, once every tasklet of the group has ended.

@@ -18,6 +18,9 @@
 
 #include <rondo/lowlevel/wait.hpp>
 
+namespace rondo {
+class group;
+}
 namespace rondo::detail {
 
 class scheduler;
@@ -60,8 +63,8 @@ struct alignas(64) task : lowlevel::waiter {
     std::source_location where;
     atomic<phase> state{phase::free};
     lowlevel::spin_lock guard;
+    atomic<bool> detached{false};                 // nobody has a handle any more
     struct marks {
-        bool detached = false;                    // nobody has a handle any more
         bool has_result = false;                  // the body holds a result
         bool was_stopped = false;                 // ended by `stopped`
         bool joined_error = false;                // the error has been reported to somebody
@@ -75,6 +78,7 @@ struct alignas(64) task : lowlevel::waiter {
     void* heap_body = nullptr;                    // where the body lives if it does not fit inline (body_of knows)
     atomic<task_extra*> extra{nullptr};
     std::exception_ptr error;
+    atomic<group*> in_group{nullptr};             // the scope that waits for this one
 
     alignas(16) std::byte body[inline_bytes];
 };
