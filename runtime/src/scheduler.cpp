@@ -1,6 +1,7 @@
 #include "scheduler.hpp"
 
 #include <algorithm>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <ostream>
@@ -27,10 +28,13 @@ std::size_t default_stack_bytes(const runtime_options& o) {
 #endif
 }
 
+std::size_t times(std::size_t a, std::size_t b) { return a > SIZE_MAX / b ? SIZE_MAX : a * b; }
+
 }  // namespace
 
 scheduler::scheduler(runtime_options o)
-    : options(std::move(o)), alone(workers_wanted(options) == 1),
+    : options(std::move(o)), deep_above(times(options.breadth_limit, workers_wanted(options))),
+      alone(workers_wanted(options) == 1),
       stacks(default_stack_bytes(options), options.stack_memory_bytes), tasks(*this), idle(workers_wanted(options)),
       blocking(std::make_unique<blocking_threads>()) {
     install_overflow_handler();
@@ -146,6 +150,13 @@ std::size_t scheduler::live() const noexcept {
     for (auto& w : workers) begun += w->counters.spawned.get();
     begun += injected.load(seq_cst);
     return begun > ended ? static_cast<std::size_t>(begun - ended) : 0;
+}
+
+std::size_t scheduler::stacks_out() const noexcept {
+    std::uint64_t kept = 0, taken = 0;
+    for (auto& w : workers) kept += w->stacks_kept.get();              // first, so that the difference never wraps
+    for (auto& w : workers) taken += w->stacks_taken.get();
+    return taken > kept ? static_cast<std::size_t>(taken - kept) : 0;
 }
 
 bool scheduler::is_quiet(bool ignore_timers) const noexcept {

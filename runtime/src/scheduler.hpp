@@ -43,6 +43,7 @@ public:
     std::vector<tasklet_info> shutdown(std::chrono::steady_clock::duration drain);
     void stop_everything() noexcept;
     [[nodiscard]] std::size_t live() const noexcept;
+    [[nodiscard]] std::size_t stacks_out() const noexcept;            // held by suspended tasklets, about
     [[nodiscard]] std::vector<tasklet_info> list(bool with_backtraces) const;
     [[nodiscard]] runtime_stats stats() const;
     std::vector<std::exception_ptr> take_errors();
@@ -56,6 +57,7 @@ public:
     void operation_ends() noexcept;
 
     runtime_options options;
+    const std::size_t deep_above;                         // so many stacks: options.breadth_limit for each worker
     const bool alone;                                     // one worker: no thieves, so no fences
     stack_arena stacks;
     task_pool tasks;

@@ -13,6 +13,7 @@
 #include <rondo/tasklet.hpp>
 #include <rondo/time.hpp>
 
+#include "leave.hpp"
 #include "scheduler.hpp"
 
 namespace rondo::lowlevel {
@@ -114,7 +115,7 @@ void publish(rondo::detail::departure& d, void* left) noexcept {
         }
 }
 
-wake suspend_tasklet(worker& w, task& me, task* into, const wait_site& site, spin_lock* lock,
+[[gnu::always_inline]] inline wake suspend_tasklet(worker& w, task& me, task* into, const wait_site& site, spin_lock* lock,
                      time_point until) noexcept {
     note(me, site, w.coarse_now_ns());
     timer_entry timer;
@@ -174,26 +175,26 @@ void publish_ready(rondo::detail::departure& d, void* left) noexcept {
     task& me = *r.me;
     worker& w = *r.by;
     me.context = left;
-    if (w.home.options.force_migration && !w.home.alone)
-        w.home.migrate(me);
-    else
-        w.push_ready(me);
+    if (w.migrates()) [[unlikely]] w.home.migrate(me);
+    else w.push_ready(me);
 }
-void requeue_current(worker& w, task& me, task* into) noexcept {
+[[gnu::always_inline]] inline void requeue_current(worker& w, task& me, task* into) noexcept {
     requeue d;
     d.after = &publish_ready;
     d.me = &me;
     worker::leave(w, d, into);
 }
 
-void yield_tasklet(worker& w, task& me) noexcept {
+[[gnu::always_inline]] inline void yield_tasklet(worker& w, task& me) noexcept {
     w.budget = worker::slice_operations;
     if (!w.has_spare_stack()) return;             // cannot leave; later, then
-    if (!w.others_are_ready() && !(w.home.options.force_migration && !w.home.alone)) return;
+    if (!w.others_are_ready() && !w.migrates()) return;
     me.kind.store(wait_kind::yield, relaxed);
     requeue_current(w, me, nullptr);
     me.kind.store(wait_kind::none, relaxed);
 }
+
+[[gnu::noinline]] void yield_out_of_line(worker& w, task& me) noexcept { yield_tasklet(w, me); }
 
 void look_at_deadline(const waiter& me) {
     if (me.deadline_ns != timer_wheel::never) [[unlikely]] {
@@ -215,7 +216,7 @@ waiter& enter() {
     if (t->stop_requested() && !t->shield) [[unlikely]] throw stopped();
     look_at_deadline(*t);
     if (--w->budget < 0) [[unlikely]] {
-        yield_tasklet(*w, *t);
+        yield_out_of_line(*w, *t);
         w = worker::current();
     }
     if (!w->has_spare_stack()) [[unlikely]]
@@ -251,7 +252,7 @@ wake suspend(waiter& me, const wait_site& site, spin_lock* lock, time_point unti
 wake suspend_into(waiter& me, waiter& other, const wait_site& site, spin_lock* lock, time_point until) noexcept {
     worker* w = worker::current();
     if (!me.is_tasklet || !other.is_tasklet || static_cast<task&>(other).home != &w->home || w->budget <= 0 ||
-        w->home.options.force_migration) {
+        w->migrates()) {
         resume(other, placement::tail);
         return suspend(me, site, lock, until);
     }
@@ -277,7 +278,7 @@ void resume(waiter& who, placement where) noexcept {
     worker* w = worker::current();
     if (!w || &w->home != t.home) {
         t.home->inject(t);
-    } else if (w->home.options.force_migration && !w->home.alone) {
+    } else if (w->migrates()) {
         w->home.migrate(t);
     } else if (where == placement::next) {
         w->push_next(t);
@@ -290,7 +291,7 @@ void resume_now(waiter& who) noexcept {
     worker* w;
     task* me = running_tasklet(w);
     if (!me || !who.is_tasklet || static_cast<task&>(who).home != &w->home || w->budget <= 0 ||
-        w->home.options.force_migration || !w->has_spare_stack())
+        w->migrates() || !w->has_spare_stack())
         return resume(who, placement::tail);
     requeue_current(*w, *me, &static_cast<task&>(who));
 }
@@ -361,7 +362,7 @@ void checkpoint() {
     if (!t) return lowlevel::look_at_deadline(lowlevel::this_thread_record());
     if (t->stop_requested() && !t->shield) [[unlikely]] throw stopped();
     lowlevel::look_at_deadline(*t);
-    if (--w->budget < 0) [[unlikely]] lowlevel::yield_tasklet(*w, *t);
+    if (--w->budget < 0) [[unlikely]] lowlevel::yield_out_of_line(*w, *t);
 }
 
 void sleep_until(lowlevel::time_point tp) {

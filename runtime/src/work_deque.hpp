@@ -84,6 +84,12 @@ public:
         bottom_.store(b + 1, release);     // as above; empty now, and the indices meet again
         return mine;
     }
+    /// Owner: the newest. nullptr: empty.
+    T* take_bottom(bool alone) noexcept {
+        const auto b = bottom_.load(relaxed) - 1;
+        T* const x = slots_[static_cast<std::size_t>(b) & mask_].load(relaxed);
+        return drop_bottom(alone) ? x : nullptr;
+    }
     /// Owner: the newest, if it is `x`; for join.
     bool take_bottom_if(T* x, bool alone) noexcept { return is_at_bottom(x) && drop_bottom(alone); }
 
@@ -135,6 +141,8 @@ public:
     /// Owner: positions, for the order between two deques. They wrap: compare their difference.
     [[nodiscard]] std::uint32_t pushed() const noexcept { return static_cast<std::uint32_t>(bottom_.load(relaxed)); }
     [[nodiscard]] std::uint32_t taken() const noexcept { return static_cast<std::uint32_t>(top_.load(relaxed)); }
+    [[nodiscard]] std::int64_t bottom() const noexcept { return bottom_.load(relaxed); }
+    [[nodiscard]] std::int64_t top() const noexcept { return top_.load(relaxed); }
     /// Owner: the oldest without taking it; a thief may take it at any moment. Only when size() was not 0.
     [[nodiscard]] T* peek_top() const noexcept {
         return slots_[static_cast<std::size_t>(top_.load(relaxed)) & mask_].load(relaxed);

@@ -8,6 +8,7 @@
 #include <cxxabi.h>
 
 #include <algorithm>
+#include <array>
 #include <climits>
 #include <ctime>
 #include <mutex>
@@ -75,7 +76,8 @@ worker* worker::current() noexcept {
 }
 
 worker::worker(scheduler& s, unsigned i)
-    : home(s), index(i), wheel(s.now_ns()), alone_(s.alone), random_state_(0x9e3779b97f4a7c15ull * (i + 1)), now_ns_(s.now_ns()) {
+    : home(s), index(i), wheel(s.now_ns()), alone_(s.alone), migrates_(s.options.force_migration && !s.alone),
+      random_state_(0x9e3779b97f4a7c15ull * (i + 1)), now_ns_(s.now_ns()) {
     backlog_ = std::min(home.options.spawn_backlog, fresh_.capacity());
     seen_moves_.resize(workers_wanted(s.options));
     cached_ = home.stacks.get_batch(2);
@@ -255,50 +257,23 @@ void worker::run_fresh(worker& w, task& t) noexcept {
            stack_left(frame) > inline_stack_bytes && fresh_.take_top_if(&t, alone_);
 }
 
-void worker::leave(worker& w, departure& d, task* into) noexcept {
-    task* const me = w.running;
-    task* next = into ? into : w.pick();
-    me->on.store(w.on_, relaxed);
-    if (w.home.options.force_migration) [[unlikely]] me->order.store(w.index, relaxed);     // see scheduler::migrate()
-    d.by = &w;
-    ++w.counters.switches;
-    fcontext to;
-    if (next && next->context) {
-        to = next->context;
-        w.on_ = next->on.load(relaxed);
-        w.running = next;
-        ++w.counters.resumed;
-    } else {
-        w.handoff_ = next;
-        w.running = nullptr;
-        if (w.spare_context_) {
-            to = std::exchange(w.spare_context_, nullptr);
-            w.on_ = w.spare_stack_;
-        } else {
-            stack* s = w.cached_;                     // has_spare_stack() has seen to it
-            w.cached_ = s->next;
-            --w.cached_count_;
-#ifdef RONDO_ASAN
-            __asan_unpoison_memory_region(s->limit, static_cast<std::size_t>(s->base + s->size - s->limit));
-#endif
-            to = boost::context::detail::make_fcontext(s->top, static_cast<std::size_t>(s->top - s->base),
-                                                       &worker::loop_entry);
-            w.on_ = s;
-        }
-    }
-    switch_stacks(w.here_, to, *w.on_, d, false, &worker::state_of);
-}
-
 // ---------------------------------------------------------------------------------------------- stacks, descriptors
 
 bool worker::fetch_stacks() noexcept {
     cached_ = home.stacks.get_batch(stack_batch);
+    if (!goes_deep_ && home.stacks_out() > home.deep_above) {
+        goes_deep_ = true;
+        group_ = fresh_.top();
+    }
     for (stack* s = cached_; s; s = s->next) ++cached_count_;
     return cached_ != nullptr;
 }
 
 void worker::keep_stack(stack& s) noexcept {
-    if (s.size != home.stacks.default_bytes() || s.canary) return home.stacks.put(&s);
+    if (s.size != home.stacks.default_bytes() || s.canary) {
+        stacks_kept.add(1);
+        return home.stacks.put(&s);
+    }
     if (cached_count_ >= cached_stacks) {             // give the older half back
         stack* last = cached_;
         for (std::size_t i = 1; i < stack_batch; ++i) last = last->next;
@@ -310,6 +285,7 @@ void worker::keep_stack(stack& s) noexcept {
     s.next = cached_;
     cached_ = &s;
     ++cached_count_;
+    stacks_kept.add(1);
 }
 
 bool worker::fetch_tasks() noexcept {
@@ -410,6 +386,7 @@ void worker::measure_slices(std::uint64_t n) noexcept {
 task* worker::pick() noexcept {
     if (++tick_ % poll_interval == 0) [[unlikely]] {
         measure_slices(poll_interval);
+        if (goes_deep_ && home.stacks_out() < home.deep_above / 2) goes_deep_ = false;
         if (!inbox.empty()) accept_inbox(*this);
         if (wheel.size()) poll_timers();
     }
@@ -422,6 +399,42 @@ task* worker::pick() noexcept {
     return pick_local();
 }
 
+// While very many tasklets are suspended (runtime_options::breadth_limit): depth first, so that a tree of tasklets needs stacks for its
+// depth and not for its breadth. Ready ones first, since they need no stack and may end; then the newest group of unstarted
+// siblings, in order. A tasklet that yields lets as many others start first as were waiting to when its turn had come.
+task* worker::pick_deep() noexcept {
+    if (!ready_.empty()) {
+        const task* const ready = ready_.peek_top();
+        const bool yields = ready && ready->kind.load(relaxed) == lowlevel::wait_kind::yield;
+        if (yields && ready != yielder_) {
+            yielder_ = ready;
+            go_first_ = fresh_.size();
+        }
+        if (!yields || go_first_ == 0) {
+            yielder_ = nullptr;
+            if (task* t = ready_.take_top(alone_)) return t;
+        } else {
+            --go_first_;
+        }
+    }
+    // What has been pushed since the last time is one group, the newest at the bottom; turn it round.
+    const auto end = fresh_.bottom();
+    if (end - std::max(group_, fresh_.top()) > 1) {
+        std::array<task*, longest_group> newest_first;
+        std::size_t n = 0;
+        while (n < newest_first.size() && fresh_.bottom() > group_) {
+            task* const t = fresh_.take_bottom(alone_);
+            if (!t) break;
+            newest_first[n++] = t;
+        }
+        for (std::size_t i = 0; i < n; ++i) fresh_.push(newest_first[i]);      // there is room
+    }
+    group_ = fresh_.bottom();
+    task* const t = fresh_.take_bottom(alone_);
+    group_ = std::min(group_, fresh_.bottom());
+    return t ? t : ready_.take_top(alone_);
+}
+
 // First in, first out over both queues: a ready tasklet remembers how many fresh ones were before it.
 task* worker::pick_local() noexcept {
     if (home.options.world && ready_.size() > 1) [[unlikely]] {
@@ -431,6 +444,7 @@ task* worker::pick_local() noexcept {
                 ready_.push(t);                       // there is room: one was just taken
             }
     }
+    if (goes_deep_) [[unlikely]] return pick_deep();
     if (!fresh_.empty()) {
         task* ready = ready_.empty() ? nullptr : ready_.peek_top();     // nullptr too if a thief was faster
         if (!ready || static_cast<std::int32_t>(ready->order.load(relaxed) - fresh_.taken()) > 0)

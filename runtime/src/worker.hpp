@@ -78,7 +78,7 @@ public:
     void push_next(task& t) noexcept;                     // to the next slot
     /// Leaves the running tasklet's stack; d.after publishes it. Goes on with `into`, or with whoever is next.
     /// Returns when it is resumed.
-    static void leave(worker& w, departure& d, task* into = nullptr) noexcept;
+    static void leave(worker& w, departure& d, task* into = nullptr) noexcept;     // leave.hpp
     [[nodiscard]] bool has_spare_stack() noexcept {       // false: no memory for one
         return spare_context_ || cached_ || fetch_stacks();
     }
@@ -122,6 +122,7 @@ public:
         return id_base_ + n;
     }
     [[nodiscard]] bool is_alone() const noexcept { return alone_; }
+    [[nodiscard]] bool migrates() const noexcept { return migrates_; }       // for tests: resumed ones go elsewhere
     [[nodiscard]] bool is_home_of(const task& t) const noexcept { return t.home == &home; }
 
     // ---- for others
@@ -145,6 +146,8 @@ public:
         [[nodiscard]] std::uint64_t ended() const noexcept { return finished.get() + inline_joins.get(); }
         [[nodiscard]] std::uint64_t moves() const noexcept { return finished.get() + resumed.get() + spawned.get(); }
     } counters;
+    // Taken along by a tasklet that suspended; come back. Their difference, over all workers, is how many are out.
+    owned_counter stacks_taken, stacks_kept;
 
 private:
     friend class scheduler;
@@ -159,6 +162,7 @@ private:
 
     task* pick() noexcept;                                // from our own queues
     task* pick_local() noexcept;
+    task* pick_deep() noexcept;
     task* find_work() noexcept;                           // searches, parks; nullptr: the runtime ends
     task* search() noexcept;
     void found_while_searching() noexcept;
@@ -182,9 +186,11 @@ private:
 
     static constexpr std::size_t most_free = 512;
     static constexpr std::uint64_t id_batch = 64;
+    static constexpr std::size_t longest_group = 512;
 
     std::size_t backlog_;                                 // from so many unstarted on push_fresh() takes the slow way
     const bool alone_;                                    // the only worker: no thieves, so no fences
+    const bool migrates_;
     thread_state here_{};
     stack* on_ = nullptr;
     task* next_slot_ = nullptr;
@@ -202,6 +208,10 @@ private:
     std::vector<std::uint64_t> seen_moves_;               // of the others, when the search began
     std::int64_t look_pause_ns_ = 2'000'000;              // park(): how long until the next look at the others
     bool looks_ = false;                                  // it is such a look that we search for now
+    bool goes_deep_ = false;                              // see pick_deep()
+    const task* yielder_ = nullptr;                       // at the head of ready_, and how many start before it
+    std::size_t go_first_ = 0;
+    std::int64_t group_ = 0;                              // up to here the unstarted ones have been turned round
     const task* spawner_ = nullptr;                       // of the newest unstarted one
     stack native_;
     fcontext native_context_ = nullptr;

@@ -26,6 +26,7 @@
 #include <rondo/scope.hpp>
 #include <rondo/tasklet.hpp>
 #include <rondo/time.hpp>
+#include <rondo/wait_group.hpp>
 
 using namespace std::chrono_literals;
 
@@ -911,4 +912,76 @@ TEST_CASE("a tasklet of one runtime joins a tasklet of another", "[tasklet][thre
         return t.join();
     });
     CHECK(got == 11);
+}
+
+// ------------------------------------------------------------------------------------------------------------- breadth
+
+namespace {
+
+// Sums the leaves of a tree in which every inner node waits for its children.
+std::uint64_t leaves_below(unsigned depth, unsigned width) {
+    if (depth == 0) return 1;
+    rondo::wait_group children;
+    std::atomic<std::uint64_t> sum{0};
+    children.add(width);
+    for (unsigned i = 0; i < width; ++i)
+        rondo::spawn([&children, &sum, depth, width] {
+            sum += leaves_below(depth - 1, width);
+            children.done();
+        });
+    children.wait();
+    return sum;
+}
+
+}  // namespace
+
+TEST_CASE("a wide tree of tasklets needs stacks for its depth, not for its breadth", "[tasklet]") {
+    const auto workers = GENERATE(1u, 2u, 4u);
+    rondo::runtime rt{{.workers = workers, .breadth_limit = 64}};
+    CHECK(rt.run([] { return leaves_below(5, 8); }) == 8 * 8 * 8 * 8 * 8);
+    // 37,448 tasklets; breadth first they would all be suspended at once.
+    CHECK(rt.stats().stacks < 64 * workers + 400 * workers);
+}
+
+TEST_CASE("siblings start in order of creation even beyond the breadth limit", "[tasklet]") {
+    std::vector<int> order;
+    rondo::run({.workers = 1, .breadth_limit = 8}, [&] {
+        rondo::event go;
+        for (int i = 0; i < 200; ++i)
+            rondo::spawn([&, i] {
+                order.push_back(i);
+                go.wait();
+            });
+        rondo::yield();
+        CHECK(order.size() == 200);
+        go.set();
+    });
+    CHECK(std::is_sorted(order.begin(), order.end()));
+}
+
+TEST_CASE("a tasklet that yields runs again although others keep spawning beyond the breadth limit", "[tasklet]") {
+    int turns = 0;
+    rondo::run({.workers = 1, .breadth_limit = 4}, [&] {
+        bool enough = false;
+        rondo::event never_early;
+        for (int i = 0; i < 64; ++i) rondo::spawn([&] { never_early.wait(); });
+        rondo::yield();
+        rondo::scope([&](rondo::group& g) {
+            for (int chain = 0; chain < 3; ++chain)
+                g.spawn([&g, &enough] {
+                    struct link {
+                        rondo::group& g;
+                        bool& enough;
+                        void operator()() const {
+                            if (!enough) g.spawn(*this);
+                        }
+                    };
+                    link{g, enough}();
+                });
+            for (; turns < 100; ++turns) rondo::yield();
+            enough = true;
+        });
+        never_early.set();
+    });
+    CHECK(turns == 100);
 }

@@ -35,6 +35,11 @@ struct runtime_options {
     std::size_t stack_bytes = 0;                     ///< default stack of a tasklet; 0: 64 KiB (256 KiB under sanitizers)
     std::size_t stack_memory_bytes = 0;              ///< at most so much address space for stacks; 0: no limit
     std::size_t spawn_backlog = 256;                 ///< unstarted tasklets per worker before spawn yields
+    /// Tasklets start in the order of their creation as long as no more than so many per worker are suspended. With more, the
+    /// children of whoever ran last start first, so that a tree of tasklets needs stacks for its depth and not for its
+    /// breadth (and a yield lets as many others go first as are waiting to, but not always the same ones). SIZE_MAX: always
+    /// in the order of creation.
+    std::size_t breadth_limit = 128;
     /// Called in the dying tasklet with an exception that nobody can join any more. Unset: the exception comes out of
     /// `run`, `run_until_idle` or `shutdown`; if none of these is ever called, the runtime's destructor prints it.
     std::function<void(std::exception_ptr, const tasklet_info&)> on_unhandled = {};

@@ -1,0 +1,46 @@
+// How a tasklet leaves its stack. Always inline: every frame between the switch and the caller's own code is one more return
+// that the processor predicts wrongly when the tasklet arrived at has come another way.
+#pragma once
+
+#include <utility>
+
+#include "worker.hpp"
+
+namespace rondo::detail {
+
+[[gnu::always_inline]] inline void worker::leave(worker& w, departure& d, task* into) noexcept {
+    task* const me = w.running;
+    task* next = into ? into : w.pick();
+    me->on.store(w.on_, relaxed);
+    if (w.migrates_) [[unlikely]] me->order.store(w.index, relaxed);     // see scheduler::migrate()
+    d.by = &w;
+    ++w.counters.switches;
+    fcontext to;
+    if (next && next->context) {
+        to = next->context;
+        w.on_ = next->on.load(relaxed);
+        w.running = next;
+        ++w.counters.resumed;
+    } else {
+        w.handoff_ = next;
+        w.running = nullptr;
+        if (w.spare_context_) {
+            to = std::exchange(w.spare_context_, nullptr);
+            w.on_ = w.spare_stack_;
+        } else {
+            stack* s = w.cached_;                     // has_spare_stack() has seen to it
+            w.cached_ = s->next;
+            --w.cached_count_;
+            w.stacks_taken.add(1);
+#ifdef RONDO_ASAN
+            __asan_unpoison_memory_region(s->limit, static_cast<std::size_t>(s->base + s->size - s->limit));
+#endif
+            to = boost::context::detail::make_fcontext(s->top, static_cast<std::size_t>(s->top - s->base),
+                                                       &worker::loop_entry);
+            w.on_ = s;
+        }
+    }
+    switch_stacks(w.here_, to, *w.on_, d, false, &worker::state_of);
+}
+
+}  // namespace rondo::detail
