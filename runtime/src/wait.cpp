@@ -386,9 +386,7 @@ deadline_scope::~deadline_scope() { me_.deadline_ns = outer_; }
 bool deadline_scope::is_mine() const noexcept { return mine_ < outer_; }
 
 lowlevel::time_point deadline_after(std::chrono::steady_clock::duration d) noexcept {
-    worker* w = worker::current();
-    const auto now = w ? lowlevel::time_point(std::chrono::nanoseconds(w->home.now_ns()))
-                       : std::chrono::steady_clock::now();
+    const auto now = lowlevel::now();
     if (d > lowlevel::time_point::max() - now) return lowlevel::no_deadline;
     return now + std::max(d, std::chrono::steady_clock::duration::zero());
 }

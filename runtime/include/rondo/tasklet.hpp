@@ -14,6 +14,9 @@
 #include <rondo/tasklet_info.hpp>
 
 namespace rondo {
+namespace detail {
+lowlevel::time_point deadline_after(std::chrono::steady_clock::duration d) noexcept;
+}
 
 /// What may be said about a tasklet when it is spawned. `where` fills itself in with the place of the call.
 struct spawn_options {
@@ -56,7 +59,7 @@ public:
     }
 
     /// As join(), but gives up after a while: nullopt (false for tasklet<void>); the tasklet goes on.
-    auto join_for(std::chrono::steady_clock::duration d) { return join_until(std::chrono::steady_clock::now() + d); }
+    auto join_for(std::chrono::steady_clock::duration d) { return join_until(detail::deadline_after(d)); }
     auto join_until(lowlevel::time_point until) {
         detail::joined_result<R> result;
         const bool ended = detail::join_task(ref_, until, result.address());
@@ -164,7 +167,7 @@ template <class Rep, class Period>
 void sleep_for(std::chrono::duration<Rep, Period> d) {
     using lowlevel::time_point;
     if (d <= d.zero()) return yield();
-    const auto now = std::chrono::steady_clock::now();
+    const auto now = lowlevel::now();
     const std::chrono::duration<double> limit = time_point::max() - now;
     if (std::chrono::duration<double>(d) >= limit) return sleep_until(time_point::max());
     sleep_until(now + std::chrono::ceil<std::chrono::steady_clock::duration>(d));

@@ -1,4 +1,4 @@
-// Deadlines that reach every wait inside a call. (sleep_for and sleep_until are in tasklet.hpp.)
+// The clock; deadlines that reach every wait inside a call. (sleep_for and sleep_until are in tasklet.hpp.)
 #pragma once
 
 #include <chrono>
@@ -25,9 +25,11 @@ private:
     std::int64_t outer_, mine_;
 };
 
-lowlevel::time_point deadline_after(std::chrono::steady_clock::duration d) noexcept;
-
 }  // namespace detail
+
+/// The time that every timeout is measured in: the steady clock; in a tasklet of a testing world that world's virtual
+/// time. Programs that ask here instead of the clock can be tested without waiting.
+[[nodiscard]] inline lowlevel::time_point now() noexcept { return lowlevel::now(); }
 
 /// Calls f with a deadline that reaches every call inside it that waits, however deep: it throws something that no
 /// catch (std::exception&) holds, and `within` returns nullopt (for a void f: false). f runs in the calling tasklet
