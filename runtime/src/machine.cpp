@@ -110,13 +110,13 @@ atomic<int>& blocked_foreign_threads() noexcept {
     return n;
 }
 
-std::size_t foreign_threads(std::size_t own_threads) {
+std::size_t foreign_threads(std::size_t known) {
     std::size_t all = 0;
     if (DIR* d = ::opendir("/proc/self/task")) {
         while (const dirent* e = ::readdir(d)) all += e->d_name[0] != '.';
         ::closedir(d);
     }
-    auto known = own_threads + static_cast<std::size_t>(std::max(0, blocked_foreign_threads().load(relaxed)));
+    known += static_cast<std::size_t>(std::max(0, blocked_foreign_threads().load(relaxed)));
 #ifdef RONDO_TSAN
     known += 1;                                   // the sanitizer's own background thread
 #endif

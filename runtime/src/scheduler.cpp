@@ -30,6 +30,16 @@ std::size_t default_stack_bytes(const runtime_options& o) {
 
 std::size_t times(std::size_t a, std::size_t b) { return a > SIZE_MAX / b ? SIZE_MAX : a * b; }
 
+// Those that could wake each other's tasklets. Never destroyed: a runtime may be a static object.
+struct all_runtimes {
+    std::mutex lock;
+    std::vector<const scheduler*> list;
+    static all_runtimes& get() {
+        static auto* all = new all_runtimes;
+        return *all;
+    }
+};
+
 }  // namespace
 
 scheduler::scheduler(runtime_options o)
@@ -53,13 +63,22 @@ scheduler::scheduler(runtime_options o)
         for (auto& t : threads_) t.join();
         throw;
     }
+    auto& all = all_runtimes::get();
+    std::lock_guard hold(all.lock);
+    all.list.push_back(this);
 }
 
 scheduler::~scheduler() {
+    {
+        auto& all = all_runtimes::get();
+        std::lock_guard hold(all.lock);
+        std::erase(all.list, this);
+    }
     closing.store(true, relaxed);
+    if (!drained_) wait_until_quiet(std::chrono::steady_clock::now() + std::chrono::seconds(5), is_virtual());
     for (int round = 0; live() > 0; ++round) {
         stop_everything();
-        wait_until_quiet(std::chrono::steady_clock::now() + std::chrono::milliseconds(round < 10 ? 10 : 1000), false);
+        wait_until_quiet(std::chrono::steady_clock::now() + std::chrono::milliseconds(round < 10 ? 10 : 1000), is_virtual());
         if (round == 12) {
             std::fputs("rondo: a runtime's destructor waits for tasklets that do not stop:\n", stderr);
             for (auto& info : list(true)) std::fputs(("  " + describe(info) + "\n").c_str(), stderr);
@@ -208,25 +227,63 @@ struct blocked_here {                             // this thread cannot wake any
 
 }  // namespace
 
+bool scheduler::is_cut_off() const {
+    struct standing {
+        const scheduler* who;
+        std::uint64_t counts;
+    };
+    auto& all = all_runtimes::get();
+    std::lock_guard hold(all.lock);                // they cannot begin or end meanwhile
+    std::vector<standing> still;
+    std::size_t known = 0;
+    for (auto* s : all.list) {
+        const auto counts = s->idle.snapshot();
+        if (!s->is_quiet(s->is_virtual())) continue;
+        still.push_back({s, counts});
+        known += s->threads_.size() + s->blocking->size();
+    }
+    if (foreign_threads(known) != 0) return false;
+    // Seen twice with the same version, so they were quiet all the time between: at one moment nobody ran anywhere.
+    bool here = false;
+    for (auto& [s, counts] : still) {
+        if (!s->is_quiet(s->is_virtual()) || s->idle.snapshot() != counts) return false;
+        here = here || s == this;
+    }
+    return here;
+}
+
+bool scheduler::wait_for_others() {
+    const blocked_here mark;
+    if (is_cut_off()) return false;
+    {
+        std::unique_lock hold(lock_);
+        quiet_changed_.wait_for(hold, std::chrono::milliseconds(20));
+    }
+    wait_until_quiet(lowlevel::no_deadline, is_virtual());
+    return true;
+}
+
 void scheduler::wait_for_end(task_ref main) {
     const blocked_here mark;
     auto pause = std::chrono::milliseconds(20);
     for (;;) {
         wait_until_quiet(lowlevel::no_deadline, false);
         const auto before = idle.snapshot();
-        if (live() == 0 || foreign_threads(threads_.size() + blocking->size()) == 0) {
-            // Still as it was: so at one moment nobody ran, inside or outside, and that cannot change any more.
+        const bool all_ended = live() == 0;
+        if (all_ended) {
             if (!is_quiet(false) || idle.snapshot() != before) continue;
-            const bool main_failed = task_done(main) && main.t->id.load(acquire) == main.id && main.t->error;
-            if (main_failed) return;              // run() joins it
-            if (auto errors = take_errors(); !errors.empty()) std::rethrow_exception(errors.front());
-            if (live() == 0) return;
-            throw make_deadlock();
+        } else if (!is_cut_off()) {
+            // Everybody waits, but there are threads that may yet send, close or stop. Look again now and then.
+            std::unique_lock hold(lock_);
+            quiet_changed_.wait_for(hold, pause);
+            pause = std::min(pause * 2, std::chrono::milliseconds(1000));
+            continue;
         }
-        // Everybody waits, but there are threads outside that may yet send, close or stop. Look again now and then.
-        std::unique_lock hold(lock_);
-        quiet_changed_.wait_for(hold, pause);
-        pause = std::min(pause * 2, std::chrono::milliseconds(1000));
+        const bool main_failed = task_done(main) && main.t->id.load(acquire) == main.id && main.t->error;
+        if (main_failed) return;                  // run() joins it
+        if (auto errors = take_errors(); !errors.empty()) std::rethrow_exception(errors.front());
+        if (all_ended) return;
+        throw make_deadlock();
     }
 }
 
@@ -247,7 +304,7 @@ deadlock scheduler::make_deadlock() const {
 
 idle_report scheduler::run_until_idle() {
     const blocked_here mark;
-    wait_until_quiet(lowlevel::no_deadline, options.world != nullptr);
+    wait_until_quiet(lowlevel::no_deadline, is_virtual());
     idle_report report;
     std::uint64_t finished = 0;
     for (auto& w : workers) finished += w->counters.ended();
@@ -271,12 +328,14 @@ void scheduler::stop_everything() noexcept {
 
 std::vector<tasklet_info> scheduler::shutdown(std::chrono::steady_clock::duration drain) {
     using clock = std::chrono::steady_clock;
+    const blocked_here mark;
+    drained_ = true;
     closing.store(true, relaxed);
     const auto ended = [this](lowlevel::time_point until) {
         for (;;) {
-            const bool quiet = wait_until_quiet(until, false);
+            const bool quiet = wait_until_quiet(until, is_virtual());
             if (live() == 0) return true;
-            if (quiet && foreign_threads(threads_.size() + blocking->size()) == 0) return false;   // nobody will help
+            if (quiet && is_cut_off()) return false;                          // nobody will help
             if (clock::now() >= until) return false;
             std::unique_lock hold(lock_);
             quiet_changed_.wait_until(hold, std::min(until, clock::now() + std::chrono::milliseconds(5)));

@@ -52,6 +52,12 @@ public:
     /// timer is armed. False: `until` came first.
     bool wait_until_quiet(lowlevel::time_point until, bool ignore_timers);
     [[nodiscard]] bool is_quiet(bool ignore_timers) const noexcept;
+    /// Quiet, and nobody in this process could change that: its other threads are blocked in Rondo without a limit of
+    /// time, or belong to runtimes that are quiet too.
+    [[nodiscard]] bool is_cut_off() const;
+    /// To be called when quiet. False: cut off. True: something may have happened since.
+    bool wait_for_others();
+    [[nodiscard]] deadlock make_deadlock() const;
     void all_parked() noexcept;                           // called by the last worker to park
     void operation_begins() noexcept { outside_operations.fetch_add(1, seq_cst); }
     void operation_ends() noexcept;
@@ -73,7 +79,7 @@ public:
     std::unique_ptr<blocking_threads> blocking;
 
 private:
-    [[nodiscard]] deadlock make_deadlock() const;
+    [[nodiscard]] bool is_virtual() const noexcept { return options.world != nullptr; }   // timers wait for a test
 
     std::vector<std::thread> threads_;
     mutable std::mutex lock_;
@@ -83,6 +89,7 @@ private:
     atomic<std::uint32_t> visitors_{0};                   // other threads that are inside inject(): we must outlive them
     std::vector<std::exception_ptr> errors_;
     std::uint64_t finished_before_ = 0;
+    bool drained_ = false;                                // shutdown() has given them their time
     atomic<unsigned> next_inbox_{0};
 };
 
@@ -90,8 +97,8 @@ private:
 unsigned usable_cores();
 unsigned workers_wanted(const runtime_options& o);
 void pin_to_core(unsigned worker_index);
-/// Other threads in this process that may yet wake something: all but the caller and those that cannot.
-std::size_t foreign_threads(std::size_t own_threads);
+/// Threads in this process that may yet wake something: all but `known` ones and those that are blocked in Rondo.
+std::size_t foreign_threads(std::size_t known);
 /// Threads of this process that are blocked inside Rondo without a limit of time.
 atomic<int>& blocked_foreign_threads() noexcept;
 void install_overflow_handler();

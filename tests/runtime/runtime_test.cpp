@@ -300,6 +300,85 @@ TEST_CASE("a thread outside that may yet send is no deadlock", "[runtime][deadlo
     CHECK(got == 6);
 }
 
+TEST_CASE("a deadlock is found beside another runtime that is idle", "[runtime][deadlock][several]") {
+    const auto workers = GENERATE(1u, 2u);
+    rondo::runtime other({.workers = workers});
+    CHECK(other.spawn([] { return 1; }).join() == 1);
+    CHECK(end_of([&] {
+              rondo::run({.workers = workers}, [] {
+                  rondo::channel<int> c;
+                  c.receive();
+              });
+          }) == "deadlock");
+}
+
+TEST_CASE("a deadlock is found beside another runtime whose tasklets wait too", "[runtime][deadlock][several]") {
+    rondo::channel<int> there, here;
+    rondo::runtime other({.workers = GENERATE(1u, 2u)});
+    other.spawn([=] {
+        there.receive();
+        here.send(1);
+    });
+    CHECK(end_of([&] { rondo::run({.workers = 1}, [=] { here.receive(); }); }) == "deadlock");
+    there.send(1);
+    CHECK(here.receive() == 1);
+}
+
+TEST_CASE("two runtimes that wait for each other are both deadlocked", "[runtime][deadlock][several]") {
+    rondo::channel<int> a, b;
+    std::string ends[2];
+    rondo::event done;                            // a thread in std::thread::join() might wake somebody afterwards
+    std::thread beside([&] {
+        ends[0] = end_of([&] { rondo::run({.workers = 2}, [=] { a.receive(); }); });
+        done.set();
+    });
+    ends[1] = end_of([&] { rondo::run({.workers = 1}, [=] { b.receive(); }); });
+    done.wait();
+    beside.join();
+    CHECK(ends[0] == "deadlock");
+    CHECK(ends[1] == "deadlock");
+}
+
+TEST_CASE("a sleeper of another runtime that may yet send is no deadlock", "[runtime][deadlock][several]") {
+    rondo::channel<int> line;
+    rondo::runtime other({.workers = GENERATE(1u, 2u)});
+    other.spawn([=] {
+        rondo::sleep_for(30ms);
+        line.send(5);
+    });
+    CHECK(rondo::run({.workers = 1}, [=] { return line.receive(); }) == 5);
+}
+
+TEST_CASE("messages between runtimes are never taken for a deadlock", "[runtime][deadlock][several]") {
+    for (int round = 0; round < 30; ++round) {
+        rondo::channel<int> there, back;
+        rondo::runtime other({.workers = 1 + static_cast<unsigned>(round % 2)});
+        other.spawn([=] {
+            for (int v : there) back.send(v + 1);
+            back.close();
+        });
+        const auto sum = rondo::run({.workers = 1}, [=] {
+            long total = 0;
+            for (int i = 0; i < 200; ++i) {
+                there.send(i);
+                total += back.receive();
+            }
+            there.close();
+            return total;
+        });
+        REQUIRE(sum == 200 * 201 / 2);
+    }
+}
+
+TEST_CASE("shutdown does not wait for those whom nobody can wake", "[runtime][shutdown]") {
+    const auto before = std::chrono::steady_clock::now();
+    rondo::event never;
+    rondo::runtime rt({.workers = GENERATE(1u, 2u)});
+    auto t = rt.spawn([&] { never.wait(); });
+    CHECK(rt.shutdown(1min).empty());
+    CHECK(std::chrono::steady_clock::now() - before < 30s);
+}
+
 TEST_CASE("a thread outside may still be waking the last tasklet while the runtime ends", "[runtime][several]") {
     long sum = 0;
     for (int i = 0; i < 200; ++i) {
@@ -433,6 +512,44 @@ TEST_CASE("tasklets spawned by those that are being stopped are stopped as well"
         rt.run_until_idle();
     }
     CHECK(spawned <= 5);
+}
+
+TEST_CASE("the end of a runtime lets go on who can go on by itself", "[runtime][shutdown]") {
+    const auto workers = GENERATE(1u, 2u, 4u);
+    std::atomic<int> ended{0};
+    {
+        rondo::runtime rt({.workers = workers});
+        for (int i = 0; i < 10; ++i)
+            rt.spawn([&, i] {
+                if (i % 2) rondo::sleep_for(2ms);
+                for (int n = 0; n < 20; ++n) rondo::yield();
+                rondo::spawn([&] { ++ended; });
+            });
+    }
+    CHECK(ended == 10);
+}
+
+TEST_CASE("the end of a runtime stops at once who only waits for others", "[runtime][shutdown]") {
+    const auto workers = GENERATE(1u, 2u, 4u);
+    const auto before = std::chrono::steady_clock::now();
+    std::string how;
+    {
+        rondo::channel<int> line;
+        rondo::runtime rt({.workers = workers});
+        rt.spawn([&] { how = end_of([&] { line.receive(); }); });
+    }
+    CHECK(how == "stopped");
+    CHECK(std::chrono::steady_clock::now() - before < 4s);       // far from the 5 s it would give a sleeper
+}
+
+TEST_CASE("after shutdown the end of a runtime only waits for those that have been stopped", "[runtime][shutdown]") {
+    const auto before = std::chrono::steady_clock::now();
+    {
+        rondo::runtime rt({.workers = GENERATE(1u, 2u)});
+        rt.spawn([] { rondo::sleep_for(1h); });
+        rt.shutdown(0s);
+    }
+    CHECK(std::chrono::steady_clock::now() - before < 4s);
 }
 
 // ------------------------------------------------------------------------------------------------------------- looking in

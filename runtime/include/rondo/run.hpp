@@ -72,7 +72,9 @@ public:
     /// Starts the workers. Throws: usage_error (an option out of range, RONDO_WORKERS not a number), out_of_memory,
     /// std::system_error (no thread).
     explicit runtime(runtime_options options = {});
-    /// As shutdown() without a limit, so that no destructor is skipped.
+    /// Lets the tasklets go on until those that are left only wait for each other (sleepers go on; for at most 5
+    /// seconds), then asks these to stop, and waits until all have ended: no destructor of theirs is skipped. Call
+    /// shutdown() before, with another limit, to have it otherwise. Blocks the calling thread.
     ~runtime();
     runtime(const runtime&) = delete;
     runtime& operator=(const runtime&) = delete;
