@@ -14,6 +14,7 @@
 #include <rondo/semaphore.hpp>
 #include <rondo/shared_mutex.hpp>
 #include <rondo/tasklet.hpp>
+#include <rondo/testing.hpp>
 #include <rondo/time.hpp>
 #include <rondo/wait_group.hpp>
 

@@ -25,7 +25,7 @@ public:
     virtual lowlevel::time_point now() noexcept = 0;
     virtual std::uint64_t random() noexcept = 0;
     /// Which of `ready` tasklets of a worker runs next, counted from the oldest. Less than `ready`.
-    virtual std::size_t choose(std::size_t ready) noexcept = 0;
+    virtual std::size_t choose([[maybe_unused]] std::size_t ready) noexcept { return 0; }
 };
 
 struct runtime_options {
