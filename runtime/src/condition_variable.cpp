@@ -21,7 +21,7 @@ bool condition_variable::wait_by(std::unique_lock<mutex>& lock, lowlevel::time_p
     waiters_.push_back(node);
     // Under our spin lock, which is free only once this wait can be claimed: whoever locks the mutex now, changes
     // something and notifies, finds us waiting. (A mutex never reaches for a condition_variable's lock.)
-    m->unlock();
+    m->let_go(me);
     // Even without any time left others get a chance to lock the mutex.
     const auto outcome = lowlevel::suspend(me, {lowlevel::wait_kind::condition, this, nullptr}, &lock_,
                                            std::max(until, lowlevel::time_point{}));

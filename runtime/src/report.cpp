@@ -44,9 +44,8 @@ std::string describe(const tasklet_info& info) {
 }
 
 namespace detail {
-namespace {
 
-const char* to_string(lowlevel::wait_kind k) noexcept {
+const char* describe(lowlevel::wait_kind k) noexcept {
     using enum lowlevel::wait_kind;
     switch (k) {
         case none: return "";
@@ -74,6 +73,8 @@ const char* to_string(lowlevel::wait_kind k) noexcept {
     }
     return "?";
 }
+
+namespace {
 
 std::string name_of(const lowlevel::waiter* who) {
     if (!who) return {};
@@ -192,7 +193,7 @@ std::vector<tasklet_info> scheduler::list(bool with_backtraces) const {
                 info.state = tasklet_state::fresh;
             } else if (word & lowlevel::waiter::open_flag) {
                 info.state = tasklet_state::suspended;
-                info.waits_for = to_string(kind);
+                info.waits_for = describe(kind);
                 if (auto* object = t.wait_object.load(relaxed); object && kind != lowlevel::wait_kind::join)
                     info.waits_for += fmt::format(" {}", object);
                 holder = t.wait_holder.load(relaxed);

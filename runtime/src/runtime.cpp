@@ -50,6 +50,7 @@ void run_blocking(void (*call)(void*), void* data) {
     if (!w || !w->running) return call(data);
     scheduler& home = w->home;
     lowlevel::waiter& me = lowlevel::enter();
+    if (home.simulated) return call(data);        // one thread: nobody is held up
     lowlevel::shield until_done;                  // f works on our frame: we must not leave before it ends
     struct shared {
         lowlevel::spin_lock lock;

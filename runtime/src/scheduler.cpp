@@ -43,8 +43,8 @@ struct all_runtimes {
 }  // namespace
 
 scheduler::scheduler(runtime_options o)
-    : options(std::move(o)), deep_above(times(options.breadth_limit, workers_wanted(options))),
-      alone(workers_wanted(options) == 1),
+    : options(std::move(o)), simulated(options.world ? options.world->simulated() : nullptr),
+      deep_above(times(options.breadth_limit, workers_wanted(options))), alone(workers_wanted(options) == 1),
       stacks(default_stack_bytes(options), options.stack_memory_bytes), tasks(*this), idle(workers_wanted(options)),
       blocking(std::make_unique<blocking_threads>()) {
     install_overflow_handler();
@@ -319,11 +319,19 @@ idle_report scheduler::run_until_idle() {
 }
 
 void scheduler::stop_everything() noexcept {
-    tasks.for_each([](task& t) {
+    // The youngest first: they may refer to the frames of those that have spawned them.
+    for (auto& ref : living()) stop_task(ref);
+}
+
+std::vector<task_ref> scheduler::living() const {
+    std::vector<task_ref> all;
+    tasks.for_each([&](task& t) {
         const auto id = t.id.load(acquire);
         const auto state = t.state.load(acquire);
-        if (id != 0 && (state == task::phase::fresh || state == task::phase::started)) stop_task({&t, id});
+        if (id != 0 && (state == task::phase::fresh || state == task::phase::started)) all.push_back({&t, id});
     });
+    std::sort(all.begin(), all.end(), [](auto& a, auto& b) { return a.id > b.id; });
+    return all;
 }
 
 std::vector<tasklet_info> scheduler::shutdown(std::chrono::steady_clock::duration drain) {

@@ -24,6 +24,7 @@ void pass_stop_on(rondo::detail::task& t, std::uint64_t id) noexcept;
 namespace rondo::detail {
 
 class blocking_threads;
+class simulation;
 
 class scheduler {
 public:
@@ -43,6 +44,7 @@ public:
     std::vector<tasklet_info> shutdown(std::chrono::steady_clock::duration drain);
     void stop_everything() noexcept;
     [[nodiscard]] std::size_t live() const noexcept;
+    [[nodiscard]] std::vector<task_ref> living() const;   // the youngest first
     [[nodiscard]] std::size_t stacks_out() const noexcept;            // held by suspended tasklets, about
     [[nodiscard]] std::vector<tasklet_info> list(bool with_backtraces) const;
     [[nodiscard]] runtime_stats stats() const;
@@ -63,6 +65,7 @@ public:
     void operation_ends() noexcept;
 
     runtime_options options;
+    simulation* const simulated;                          // under testing::explore; else nullptr
     const std::size_t deep_above;                         // so many stacks: options.breadth_limit for each worker
     const bool alone;                                     // one worker: no thieves, so no fences
     stack_arena stacks;
@@ -105,5 +108,6 @@ void install_overflow_handler();
 void* alternate_signal_stack_begin();
 void alternate_signal_stack_end(void* memory) noexcept;
 std::vector<std::string> backtrace_of(const task& t);
+[[nodiscard]] const char* describe(lowlevel::wait_kind k) noexcept;     // "mutex", "a sender on channel", ...
 
 }  // namespace rondo::detail

@@ -58,11 +58,12 @@ bool shared_mutex::acquire(as what, lowlevel::time_point until) {
 }
 
 void shared_mutex::unlock() noexcept {
-    const waiter& me = lowlevel::self();
+    waiter& me = lowlevel::self();
     lock_.lock();
     expect(writer_ == &me, "a shared_mutex must be unlocked by the tasklet (or plain thread) that holds it alone");
     writer_ = nullptr;
     admit_and_unlock();
+    lowlevel::after_operation(me);
 }
 
 void shared_mutex::unlock_shared() noexcept {
@@ -70,6 +71,7 @@ void shared_mutex::unlock_shared() noexcept {
     expect(readers_ > 0, "a shared_mutex that is unlocked by a reader must be held by a reader");
     --readers_;
     admit_and_unlock();
+    lowlevel::after_operation(lowlevel::self());
 }
 
 void shared_mutex::admit_and_unlock() noexcept {

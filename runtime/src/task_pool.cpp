@@ -3,6 +3,8 @@
 #include <mutex>
 #include <new>
 
+#include "scheduler.hpp"
+
 namespace rondo::detail {
 namespace {
 
@@ -58,7 +60,7 @@ task* task_pool::take(std::size_t n) noexcept {
             std::lock_guard guard(c[i].guard);
             if (c[i].state.load(relaxed) != task::phase::free) continue;      // still held by a handle of old
             c[i].home = &home_;
-            c[i].is_tasklet = 1;
+            c[i].is_tasklet = home_.simulated ? lowlevel::waiter::simulated : 1;
             c[i].next = free_;
             free_ = c + i;
         }

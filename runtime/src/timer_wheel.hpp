@@ -36,6 +36,11 @@ public:
 
     explicit timer_wheel(std::int64_t now_ns) : elapsed_(tick_of(now_ns)) {}
 
+    /// Begins anew at another time, also an earlier one; nothing happens while a timer is armed.
+    void restart(std::int64_t now_ns) noexcept {
+        if (size() == 0) elapsed_ = tick_of(now_ns), hint_.store(never, relaxed);
+    }
+
     void lock() noexcept { lock_.lock(); }
     void unlock() noexcept { lock_.unlock(); }
     bool try_lock() noexcept { return lock_.try_lock(); }

@@ -15,6 +15,7 @@
 
 #include "leave.hpp"
 #include "scheduler.hpp"
+#include "simulation.hpp"
 
 namespace rondo::lowlevel {
 
@@ -185,8 +186,20 @@ void publish_ready(rondo::detail::departure& d, void* left) noexcept {
     worker::leave(w, d, into);
 }
 
-[[gnu::always_inline]] inline void yield_tasklet(worker& w, task& me) noexcept {
-    w.budget = worker::slice_operations;
+// Under testing::explore: who goes on, the running tasklet or another one?
+[[gnu::noinline]] void simulated_point(worker& w, task& me, bool yields) noexcept {
+    if (!w.has_spare_stack()) return;
+    task* const other = w.home.simulated->at_point(w, me, yields);
+    if (!other) return;
+    me.kind.store(wait_kind::yield, relaxed);
+    requeue_current(w, me, other);
+    me.kind.store(wait_kind::none, relaxed);
+}
+
+enum class because : std::uint8_t { asked, slice_is_over };
+[[gnu::always_inline]] inline void yield_tasklet(worker& w, task& me, because why) noexcept {
+    w.budget = w.slice_length;
+    if (w.home.simulated) [[unlikely]] return simulated_point(w, me, why == because::asked);
     if (!w.has_spare_stack()) return;             // cannot leave; later, then
     if (!w.others_are_ready() && !w.migrates()) return;
     me.kind.store(wait_kind::yield, relaxed);
@@ -194,7 +207,9 @@ void publish_ready(rondo::detail::departure& d, void* left) noexcept {
     me.kind.store(wait_kind::none, relaxed);
 }
 
-[[gnu::noinline]] void yield_out_of_line(worker& w, task& me) noexcept { yield_tasklet(w, me); }
+[[gnu::noinline]] void yield_out_of_line(worker& w, task& me) noexcept {
+    yield_tasklet(w, me, because::slice_is_over);
+}
 
 void look_at_deadline(const waiter& me) {
     if (me.deadline_ns != timer_wheel::never) [[unlikely]] {
@@ -258,6 +273,8 @@ wake suspend_into(waiter& me, waiter& other, const wait_site& site, spin_lock* l
     }
     return suspend_tasklet(*w, static_cast<task&>(me), &static_cast<task&>(other), site, lock, until);
 }
+
+void point(waiter& me) noexcept { simulated_point(*worker::current(), static_cast<task&>(me), false); }
 
 void raise(wake outcome) {
     if (outcome == wake::stopped) throw stopped();
@@ -353,7 +370,7 @@ void yield() {
     if (!t) return std::this_thread::yield();
     if (t->stop_requested() && !t->shield) [[unlikely]] throw stopped();
     lowlevel::look_at_deadline(*t);
-    lowlevel::yield_tasklet(*w, *t);
+    lowlevel::yield_tasklet(*w, *t, lowlevel::because::asked);
 }
 
 void checkpoint() {
@@ -375,6 +392,7 @@ namespace detail {
 
 void worker::yield_for_backlog() noexcept {
     worker* w = current();
+    if (w->home.simulated && w->running) return lowlevel::simulated_point(*w, *w->running, false);
     if (w->running && w->has_spare_stack()) lowlevel::requeue_current(*w, *w->running, nullptr);
 }
 

@@ -18,6 +18,7 @@
 
 #include "run_body.hpp"
 #include "scheduler.hpp"
+#include "simulation.hpp"
 
 #if defined(__x86_64__)
 #include <x86intrin.h>
@@ -76,8 +77,8 @@ worker* worker::current() noexcept {
 }
 
 worker::worker(scheduler& s, unsigned i)
-    : home(s), index(i), wheel(s.now_ns()), alone_(s.alone), migrates_(s.options.force_migration && !s.alone),
-      random_state_(0x9e3779b97f4a7c15ull * (i + 1)), now_ns_(s.now_ns()) {
+    : slice_length(s.simulated ? 0 : slice_operations), home(s), index(i), wheel(s.now_ns()), alone_(s.alone),
+      migrates_(s.options.force_migration && !s.alone), random_state_(0x9e3779b97f4a7c15ull * (i + 1)), now_ns_(s.now_ns()) {
     backlog_ = std::min(home.options.spawn_backlog, fresh_.capacity());
     seen_moves_.resize(workers_wanted(s.options));
     cached_ = home.stacks.get_batch(2);
@@ -395,7 +396,8 @@ task* worker::pick() noexcept {
         if (budget > 0) return t;                     // it inherits what is left of the slice, so it starves nobody
         push_ready(*t);
     }
-    budget = slice_operations;
+    budget = slice_length;
+    if (home.simulated) [[unlikely]] return home.simulated->pick(*this);
     return pick_local();
 }
 
@@ -437,13 +439,6 @@ task* worker::pick_deep() noexcept {
 
 // First in, first out over both queues: a ready tasklet remembers how many fresh ones were before it.
 task* worker::pick_local() noexcept {
-    if (home.options.world && ready_.size() > 1) [[unlikely]] {
-        for (auto n = home.options.world->choose(ready_.size()); n > 0; --n)
-            if (task* t = ready_.take_top(alone_)) {
-                t->order.store(fresh_.pushed(), relaxed);
-                ready_.push(t);                       // there is room: one was just taken
-            }
-    }
     if (goes_deep_) [[unlikely]] return pick_deep();
     if (!fresh_.empty()) {
         task* ready = ready_.empty() ? nullptr : ready_.peek_top();     // nullptr too if a thief was faster
@@ -561,7 +556,7 @@ task* worker::find_work() noexcept {
             if (searching) found_while_searching();
             look_pause_ns_ = first_look_ns;
             looks_ = false;
-            budget = slice_operations;
+            budget = slice_length;
             return t;
         }
         if (home.terminating.load(acquire)) {

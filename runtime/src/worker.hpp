@@ -63,6 +63,7 @@ public:
     // ---- for the tasklet that runs on this worker
     task* running = nullptr;
     int budget = slice_operations;
+    const int slice_length;                               // what a budget begins with
 
     /// An unstarted child of the running tasklet. Yields when very many have not started.
     void push_fresh(task& t) noexcept {
@@ -151,6 +152,7 @@ public:
 
 private:
     friend class scheduler;
+    friend class simulation;
     enum class token : std::uint32_t { empty, parked, notified };
 
     [[noreturn]] static void loop_entry(transfer_t from) noexcept;

@@ -49,9 +49,8 @@ public:
     /// Suspends: never.
     void unlock() noexcept {
         lowlevel::waiter& me = lowlevel::self();
-        auto mine = word_of(me);
-        // release: pairs with the acquire in take().
-        if (!word_.compare_exchange_strong(mine, 0, detail::release, detail::relaxed)) [[unlikely]] unlock_slowly(me);
+        let_go(me);
+        lowlevel::after_operation(me);
     }
 
 private:
@@ -60,6 +59,12 @@ private:
     // The word: 0, or its holder's address, and these bits, which the address leaves free.
     static constexpr std::uintptr_t contended = 1;      // somebody waits: unlock() must look at the list
     static constexpr std::uintptr_t plain_thread = 2;   // says what the holder is without a look at its record
+
+    void let_go(lowlevel::waiter& me) noexcept {
+        auto mine = word_of(me);
+        // release: pairs with the acquire in take().
+        if (!word_.compare_exchange_strong(mine, 0, detail::release, detail::relaxed)) [[unlikely]] unlock_slowly(me);
+    }
 
     static std::uintptr_t word_of(const lowlevel::waiter& who) noexcept {
         return reinterpret_cast<std::uintptr_t>(&who) | (who.is_tasklet ? 0 : plain_thread);

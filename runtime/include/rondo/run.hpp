@@ -16,6 +16,9 @@
 #include <rondo/tasklet.hpp>
 
 namespace rondo {
+namespace detail {
+class simulation;
+}
 
 /// Where a runtime takes its time and its chances from. The default is the steady clock and a generator per worker;
 /// a testing world puts virtual time and a seed here, and the same program runs in it.
@@ -24,8 +27,9 @@ public:
     virtual ~environment() = default;
     virtual lowlevel::time_point now() noexcept = 0;
     virtual std::uint64_t random() noexcept = 0;
-    /// Which of `ready` tasklets of a worker runs next, counted from the oldest. Less than `ready`.
-    virtual std::size_t choose([[maybe_unused]] std::size_t ready) noexcept { return 0; }
+    /// Who decides, step by step, which tasklet goes on: nobody (the workers' own queues do), or testing::explore's
+    /// simulation, on one worker.
+    virtual detail::simulation* simulated() noexcept { return nullptr; }
 };
 
 struct runtime_options {

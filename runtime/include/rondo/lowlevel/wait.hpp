@@ -74,7 +74,8 @@ public:
     rondo::detail::atomic<const waiter*> wait_holder{nullptr};
     rondo::detail::atomic<std::int64_t> wait_since_ns{0};
     rondo::detail::atomic<wait_kind> kind{wait_kind::none};
-    std::uint8_t is_tasklet = 0;
+    static constexpr std::uint8_t simulated = 2;
+    std::uint8_t is_tasklet = 0;                        ///< 0: a plain thread; 2: under testing::explore
     std::uint8_t shield = 0;                            ///< > 0: waits are not ended by a stop (scope ends)
 
     static constexpr std::uint32_t generation_of(std::uint64_t w) noexcept { return static_cast<std::uint32_t>(w >> 32); }
@@ -184,6 +185,13 @@ inline void unlink(spin_lock& lock, wait_list& list, wait_node& node) noexcept {
     lock.lock();
     if (node.linked) list.erase(node);
     lock.unlock();
+}
+
+/// For the end of an operation that never suspends, such as unlock(): under testing::explore another tasklet may go on
+/// here. Not while a spin lock is held.
+void point(waiter& me) noexcept;
+inline void after_operation(waiter& me) noexcept {
+    if (me.is_tasklet == waiter::simulated) [[unlikely]] point(me);
 }
 
 /// Throws what `outcome` says: stopped or deadline. Returns for the others.

@@ -1,0 +1,515 @@
+// testing::explore: the choosers (which schedule), the driver (run it, judge it, clean up), and the report.
+#include <rondo/testing.hpp>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstdio>
+#include <memory>
+#include <string_view>
+
+#include <fmt/format.h>
+
+#include <rondo/lowlevel/wait.hpp>
+
+#include "scheduler.hpp"
+#include "simulation.hpp"
+
+namespace rondo::testing {
+namespace {
+
+using detail::chooser;
+using detail::next_random;
+using detail::simulation;
+using detail::task;
+
+// ---------------------------------------------------------------------------------------------- choosers
+
+class first_in_first_out final : public chooser {
+public:
+    std::size_t choose(std::span<const std::uint32_t>, running) noexcept override { return 0; }
+};
+
+class uniform final : public chooser {
+public:
+    explicit uniform(std::uint64_t seed) : state_(seed ^ 0x6a09e667f3bcc909ull) {}
+    std::size_t choose(std::span<const std::uint32_t> who, running) noexcept override {
+        return static_cast<std::size_t>(next_random(state_) % who.size());
+    }
+
+private:
+    std::uint64_t state_;
+};
+
+// Burckhardt et al. 2010. We differ in this: steps are those with a choice, their number k is that of the first schedule
+// (or two or four times as many, as the seed says), and who yields falls below all others, so that nobody spins for ever.
+class by_priority final : public chooser {
+public:
+    by_priority(std::uint64_t seed, unsigned depth, std::uint64_t steps) : state_(seed ^ 0xbb67ae8584caa73bull) {
+        steps = std::max<std::uint64_t>(steps, 1) << (seed % 3);
+        for (std::uint64_t i = 1; i < depth; ++i) changes_.push_back({next_random(state_) % steps, lowest_start + i});
+        std::sort(changes_.begin(), changes_.end());
+    }
+    std::size_t choose(std::span<const std::uint32_t> who, running where) noexcept override {
+        if (where == running::last) priority(who.back()) = --lowest_;
+        auto best = highest(who);
+        while (next_ < changes_.size() && changes_[next_].first <= step_) {
+            priority(who[best]) = changes_[next_++].second;
+            best = highest(who);
+        }
+        ++step_;
+        return best;
+    }
+
+private:
+    static constexpr std::uint64_t lowest_start = 1ull << 40;     // below: those who have yielded; above: the first ones
+    std::uint64_t& priority(std::uint32_t number) {
+        while (priorities_.size() <= number) priorities_.push_back(next_random(state_) | 1ull << 63);
+        return priorities_[number];
+    }
+    std::size_t highest(std::span<const std::uint32_t> who) {
+        std::size_t best = 0;
+        for (std::size_t i = 1; i < who.size(); ++i)
+            if (priority(who[i]) > priority(who[best])) best = i;
+        return best;
+    }
+    std::uint64_t state_, step_ = 0, lowest_ = lowest_start;
+    std::size_t next_ = 0;
+    std::vector<std::pair<std::uint64_t, std::uint64_t>> changes_;
+    std::vector<std::uint64_t> priorities_;
+};
+
+// Depth first over the tree of choices. To pick another than the running tasklet costs one of the preemptions; so does
+// it, where one yields, to pick another than the next in the row: else two that yield could starve a third for ever.
+class every final : public chooser {
+public:
+    explicit every(unsigned preemptions) : most_(preemptions) {}
+
+    std::size_t choose(std::span<const std::uint32_t> who, running where) noexcept override {
+        if (at_ == path_.size()) path_.push_back({0, who.size(), where});
+        level& l = path_[at_++];
+        if (l.count != who.size() || l.where != where) {
+            diverged_ = true;
+            return 0;
+        }
+        used_ += cost(l, l.chosen);
+        return l.chosen;
+    }
+    /// To the next schedule. False: that was the last one.
+    bool advance() noexcept {
+        used_ = 0;
+        for (auto& l : path_) used_ += cost(l, l.chosen);
+        for (; !path_.empty(); path_.pop_back()) {
+            level& l = path_.back();
+            used_ -= cost(l, l.chosen);
+            while (++l.chosen < l.count) {
+                if (used_ + cost(l, l.chosen) <= most_) {
+                    restart();
+                    return true;
+                }
+                bounded_ = true;
+            }
+        }
+        return false;
+    }
+    void restart() noexcept { at_ = 0, used_ = 0; }
+    [[nodiscard]] bool bounded() const noexcept { return bounded_; }
+    [[nodiscard]] bool diverged() const noexcept { return diverged_; }
+
+private:
+    struct level {
+        std::size_t chosen, count;
+        running where;
+    };
+    static unsigned cost(const level& l, std::size_t i) noexcept {
+        return l.where != running::none && i != 0;
+    }
+    const unsigned most_;
+    unsigned used_ = 0;
+    std::size_t at_ = 0;
+    bool bounded_ = false, diverged_ = false;
+    std::vector<level> path_;
+};
+
+// The choices that are not 0, and where they are.
+struct deviation {
+    std::size_t at;
+    std::uint32_t index;
+};
+
+class repeat final : public chooser {
+public:
+    explicit repeat(std::vector<deviation> what) : what_(std::move(what)) {}
+    std::size_t choose(std::span<const std::uint32_t> who, running) noexcept override {
+        const auto now = step_++;
+        if (next_ == what_.size() || what_[next_].at != now) return 0;
+        const auto i = what_[next_++].index;
+        return i < who.size() ? i : 0;
+    }
+
+private:
+    std::vector<deviation> what_;
+    std::size_t next_ = 0, step_ = 0;
+};
+
+std::vector<deviation> deviations(const std::vector<std::uint32_t>& choices) {
+    std::vector<deviation> out;
+    for (std::size_t i = 0; i < choices.size(); ++i)
+        if (choices[i] != 0) out.push_back({i, choices[i]});
+    return out;
+}
+
+// "seed/zeros:index,zeros:index,...": the seed of random(), then for each deviation how many choices before it are 0.
+std::string to_text(std::uint64_t seed, const std::vector<deviation>& what) {
+    std::string text = fmt::format("{}/", seed);
+    std::size_t at = 0;
+    for (auto& d : what) {
+        text += fmt::format("{}{}:{}", at == 0 ? "" : ",", d.at - at, d.index);
+        at = d.at + 1;
+    }
+    return text;
+}
+
+std::vector<deviation> from_text(std::string_view text, std::uint64_t& seed) {
+    const char* at = text.data();
+    const char* const end = at + text.size();
+    const auto number = [&](auto& into) {
+        const auto [after, problem] = std::from_chars(at, end, into);
+        at = after;
+        return problem == std::errc();
+    };
+    const auto next_is = [&](char c) { return at != end && *at++ == c; };
+    std::vector<deviation> out;
+    bool good = number(seed) && next_is('/');
+    for (std::size_t from = 0; good && at != end;) {
+        deviation d{};
+        good = (from == 0 || next_is(',')) && number(d.at) && next_is(':') && number(d.index);
+        d.at += from;
+        from = d.at + 1;
+        out.push_back(d);
+    }
+    if (!good) throw usage_error(fmt::format("explore_options::replay is \"{}\": give the text of a failed exploration, "
+                                             "such as 17/3:1,0:2", text));
+    return out;
+}
+
+// ---------------------------------------------------------------------------------------------- the driver
+
+struct outcome {
+    failure what = failure::none;
+    std::exception_ptr error;
+    std::uint64_t hash = 0, steps = 0;
+    std::vector<std::uint32_t> choices;
+    std::vector<tasklet_info> stuck;
+};
+
+class explorer {
+public:
+    explorer(const explore_options& o, simulation& sim, bool (*program)(void*), void* data, std::source_location where)
+        : o_(o), sim_(sim), program_(program), data_(data), where_(where) {}
+
+    /// In the driver's tasklet.
+    explore_report explore() {
+        if (!o_.replay.empty()) explore_replay();
+        else if (o_.strategy == schedules::exhaustive) explore_all();
+        else explore_seeds();
+        return std::move(report_);
+    }
+    /// An exception that nobody joined.
+    void unhandled(const std::exception_ptr& error) noexcept { fail(failure::threw, error); }
+
+private:
+    void explore_replay() {
+        std::uint64_t seed = 0;
+        repeat by(from_text(o_.replay, seed));
+        try_one(by, seed, seed);
+    }
+    void explore_all() {
+        every by(o_.preemptions);
+        const auto seed = o_.seed.value_or(1);
+        do {
+            if (report_.schedules == o_.schedules_max) break;
+            if (!try_one(by, seed, seed)) return;
+            if (by.diverged()) return not_deterministic(seed);
+            report_.complete = !by.advance();
+        } while (!report_.complete);
+        report_.bounded = by.bounded();
+    }
+    void explore_seeds() {
+        const auto first = o_.seed.value_or(1);
+        const auto n = o_.seeds ? o_.seeds : o_.seed ? 1 : 1000;
+        first_in_first_out plain;
+        if (!try_one(plain, first, first)) return;
+        const auto k = sim_.choices.size();
+        if (k == 0) return;                       // there is only the one
+        for (auto seed = first; seed - first < n; ++seed)
+            if (!try_one(*chooser_for(seed, k), seed, seed)) return;
+    }
+    [[nodiscard]] std::unique_ptr<chooser> chooser_for(std::uint64_t seed, std::size_t k) const {
+        const auto depth = std::max(1u, o_.depth);
+        if (o_.strategy == schedules::priorities) return std::make_unique<by_priority>(seed, depth, k);
+        if (o_.strategy == schedules::random || seed % 2 == 0) return std::make_unique<uniform>(seed);
+        return std::make_unique<by_priority>(seed, 1 + static_cast<unsigned>(seed / 2 % depth), k);
+    }
+
+    // False: it has failed; the report is complete.
+    bool try_one(chooser& by, std::uint64_t seed, std::uint64_t reported_seed) {
+        auto end = run_once(by, seed, false);
+        ++report_.schedules;
+        report_.steps += end.steps;
+        report_.hash = (report_.hash ^ end.hash) * 0x100000001b3ull;
+        if (end.what == failure::none && o_.twice) {
+            repeat again(deviations(end.choices));
+            const auto second = run_once(again, seed, false);
+            if (second.hash != end.hash || second.what != failure::none) {
+                end.what = failure::not_deterministic;
+            }
+        }
+        if (end.what == failure::none) return true;
+        report_failure(std::move(end), seed, reported_seed);
+        return false;
+    }
+    void not_deterministic(std::uint64_t seed) {
+        outcome o;
+        o.what = failure::not_deterministic;
+        o.choices = sim_.choices;
+        report_failure(std::move(o), seed, seed);
+    }
+
+    outcome run_once(chooser& by, std::uint64_t seed, bool keep_trace) {
+        outcome_ = {};
+        bool ended = false;
+        detail::scheduler& home = detail::worker::current()->home;
+        {
+            const auto body = [this, &ended] {
+                try {
+                    if (!program_(data_)) fail(failure::said_no, {});
+                } catch (const stopped&) {
+                    if (outcome_.what == failure::none) fail(failure::threw, std::current_exception());
+                } catch (...) {
+                    fail(failure::threw, std::current_exception());
+                }
+                ended = true;
+            };
+            auto main = keep_trace ? spawn({.name = "main", .where = where_}, body) : spawn(body, where_);
+            const auto end = sim_.run_schedule({&by, seed, o_.steps_max, keep_trace});
+            outcome_.steps = sim_.steps;
+            outcome_.hash = sim_.hash;
+            outcome_.choices = sim_.choices;
+            if (end == simulation::end::stuck) {
+                outcome_.what = ended ? failure::leak : failure::deadlock;
+                outcome_.stuck = left(home);
+            } else if (end == simulation::end::too_long) {
+                outcome_.what = failure::too_long;
+                outcome_.stuck = left(home);
+            }
+            if (end != simulation::end::all_ended) clean_up(home);
+        }
+        return std::move(outcome_);
+    }
+    void fail(failure what, const std::exception_ptr& error) noexcept {
+        if (outcome_.what != failure::none || cleaning_) return;
+        outcome_.what = what;
+        outcome_.error = error;
+        sim_.fail();
+    }
+    [[nodiscard]] static std::vector<tasklet_info> left(detail::scheduler& home) {
+        auto all = home.list(false);
+        std::erase_if(all, [](auto& info) { return info.id == this_tasklet::id(); });
+        return all;
+    }
+    void clean_up(detail::scheduler& home) {
+        // One after the other, the youngest first: they may refer to the frames of those that have spawned them.
+        cleaning_ = true;
+        for (int round = 0; home.live() > 1; ++round) {
+            expect(round < 100, "a tasklet that testing::explore stops, since its schedule has failed, must end");
+            for (auto& ref : home.living())
+                if (ref.id != this_tasklet::id() && !detail::task_done(ref)) {
+                    detail::stop_task(ref);
+                    sim_.run_rest(ref, round > 0);
+                }
+        }
+        cleaning_ = false;
+    }
+
+    // ---- the report
+    void report_failure(outcome first, std::uint64_t seed, std::uint64_t reported_seed) {
+        const auto what = first.what;
+        auto path = deviations(first.choices);
+        repeat again(path);
+        auto last = run_once(again, seed, true);
+        const bool same = last.what == what && last.hash == first.hash;
+        if (same) {
+            path = shortened(std::move(path), what, seed);
+            repeat shortest(path);
+            last = run_once(shortest, seed, true);
+        } else {
+            last.error = first.error;
+            last.stuck = std::move(first.stuck);
+        }
+        report_.what = what;
+        report_.seed = reported_seed;
+        report_.replay = to_text(seed, path);
+        report_.error = last.error;
+        report_.stuck = std::move(last.stuck);
+        report_.text = headline(what, last) + how_to_repeat(same, path.size());
+        if (same || what == failure::not_deterministic) report_.text += trace_text();
+        for (auto& info : report_.stuck) report_.text += "\n  left: " + describe(info);
+    }
+
+    // Drops deviations for as long as it still fails the same way: halves, quarters, ..., single ones (delta debugging).
+    std::vector<deviation> shortened(std::vector<deviation> path, failure what, std::uint64_t seed) {
+        int tries = 300;
+        for (auto chunk = std::max<std::size_t>(1, path.size() / 2);; chunk = std::max<std::size_t>(1, chunk / 2)) {
+            bool dropped = false;
+            for (std::size_t at = 0; at < path.size() && tries > 0;) {
+                auto fewer = path;
+                const auto n = std::min(chunk, fewer.size() - at);
+                fewer.erase(fewer.begin() + static_cast<std::ptrdiff_t>(at), fewer.begin() + static_cast<std::ptrdiff_t>(at + n));
+                --tries;
+                repeat by(fewer);
+                if (auto end = run_once(by, seed, false); end.what == what) {
+                    path = deviations(end.choices);         // those that did not apply are gone
+                    if (path.size() > fewer.size()) path = std::move(fewer);
+                    dropped = true;
+                } else {
+                    at += n;
+                }
+            }
+            if (tries == 0 || (chunk == 1 && !dropped)) return path;
+        }
+    }
+
+    [[nodiscard]] std::string headline(failure what, const outcome& end) const {
+        std::string text = fmt::format("rondo::testing::explore: schedule {}: {}", report_.schedules, to_string(what));
+        if (what == failure::threw && end.error) {
+            try {
+                std::rethrow_exception(end.error);
+            } catch (const std::exception& e) {
+                text += fmt::format(": {}", e.what());
+            } catch (const stopped& e) {
+                text += fmt::format(": {}", e.what());
+            } catch (...) {
+                text += ": not a std::exception";
+            }
+        }
+        return text;
+    }
+    [[nodiscard]] std::string how_to_repeat(bool same, std::size_t deviations) const {
+        if (!same && report_.what != failure::not_deterministic)
+            return "\n  It did not fail again under the same schedule: the program depends on something outside (real time, "
+                   "addresses, threads).";
+        static constexpr std::array names{"mixed", "random", "priorities", "exhaustive"};
+        std::string text = fmt::format("\n  repeat it: explore({{.replay = \"{}\"}}, f)", report_.replay);
+        if (o_.replay.empty() && o_.strategy != schedules::exhaustive) {
+            text += fmt::format("\n  or, unshortened: explore({{.seed = {}, .strategy = rondo::testing::schedules::{}", report_.seed,
+                                names[static_cast<std::size_t>(o_.strategy)]);
+            if (o_.depth != explore_options{}.depth) text += fmt::format(", .depth = {}", o_.depth);
+            text += "}, f)";
+        }
+        text += fmt::format("\n  {} of its choices differ{} from first in, first out", deviations, deviations == 1 ? "s" : "");
+        return text;
+    }
+    [[nodiscard]] std::string name_of(std::uint32_t number) const {
+        if (number >= sim_.tasklets.size()) return "?";
+        auto& t = sim_.tasklets[number];
+        return t.name.empty() ? fmt::format("#{}", number) : fmt::format("#{} \"{}\"", number, t.name);
+    }
+    [[nodiscard]] std::string trace_text() const {
+        using enum simulation::step;
+        std::string text;
+        for (std::uint32_t i = 0; i < sim_.tasklets.size(); ++i) {
+            auto& where = sim_.tasklets[i].where;
+            if (i == 30 && sim_.tasklets.size() > 32) {
+                text += fmt::format("\n  ... and {} more", sim_.tasklets.size() - i);
+                break;
+            }
+            if (i == 0) text += "\n  #0 \"main\": f itself";
+            else text += fmt::format("\n  {}: spawned at {}:{}", name_of(i), where.file_name(), where.line());
+        }
+        constexpr std::size_t most = 400;
+        const auto skip = sim_.trace.size() > most ? sim_.trace.size() - most : 0;
+        text += skip ? fmt::format("\n  switches, the last {}:", most) : "\n  switches:";
+        for (auto at = skip; at < sim_.trace.size(); ++at) {
+            auto& e = sim_.trace[at];
+            const auto calls = fmt::format("after {} call{}", e.after, e.after == 1 ? "" : "s");
+            std::string what;
+            switch (e.what) {
+                case interrupted: what = fmt::format("is interrupted {}", calls); break;
+                case yielded: what = fmt::format("yields {}", calls); break;
+                case ended: what = fmt::format("ends {}", calls); break;
+                case waits:
+                    what = fmt::format("waits for {} {}", detail::describe(e.kind),
+                                       e.kind == lowlevel::wait_kind::join ? name_of(e.object)
+                                       : e.object == simulation::nobody    ? std::string("-")
+                                                                           : fmt::format("{}", e.object));
+                    if (e.object == simulation::nobody) what.resize(what.size() - 2);
+                    what += fmt::format(", {}", calls);
+                    break;
+                case time: break;
+            }
+            if (e.what == time)
+                text += fmt::format("\n  {:>5}  all wait: the clock moves on to {} s", at + 1,
+                                    static_cast<double>(e.at_ns) / 1e9);
+            else text += fmt::format("\n  {:>5}  {} {}", at + 1, name_of(e.who), what);
+        }
+        return text;
+    }
+
+    const explore_options& o_;
+    simulation& sim_;
+    bool (*const program_)(void*);
+    void* const data_;
+    const std::source_location where_;
+    outcome outcome_;
+    bool cleaning_ = false;
+    explore_report report_;
+};
+
+}  // namespace
+
+const char* to_string(failure what) noexcept {
+    switch (what) {
+        case failure::none: return "nothing failed";
+        case failure::threw: return "an exception";
+        case failure::said_no: return "the program returned false";
+        case failure::deadlock: return "a deadlock: the program can never end";
+        case failure::leak: return "a leak: the program has ended, and tasklets are left that can never go on";
+        case failure::too_long: return "more steps than steps_max: a livelock, or a long program";
+        case failure::not_deterministic: return "the program went another way under the same schedule";
+    }
+    return "?";
+}
+
+void check(bool condition, const char* what, std::source_location where) {
+    if (!condition) throw error(fmt::format("{}:{}: this must hold: {}", where.file_name(), where.line(), what));
+}
+
+std::uint64_t random() noexcept {
+    detail::worker* w = detail::worker::current();
+    if (w && w->home.options.world) return w->home.options.world->random();
+    static detail::atomic<std::uint64_t> state{0};
+    auto mine = state.fetch_add(0x9e3779b97f4a7c15ull, detail::relaxed);
+    return next_random(mine);
+}
+
+explore_report explore_program(const explore_options& options, bool (*program)(void*), void* data,
+                               std::source_location where) {
+    if (detail::worker* w = detail::worker::current(); w && w->running)
+        throw usage_error("testing::explore is for the test's own thread, not for a tasklet");
+    simulation sim;
+    explorer all(options, sim, program, data, where);
+    runtime rt({.workers = 1,
+                .stack_bytes = options.stack_bytes,
+                .spawn_backlog = 0,
+                .on_unhandled = [&](const std::exception_ptr& error, const tasklet_info&) { all.unhandled(error); },
+                .world = &sim});
+    auto report = rt.spawn({.name = "explore", .stack_bytes = 1 << 20}, [&] { return all.explore(); }).join();
+    if (!report.ok() && options.throws) {
+        fmt::print(stderr, "{}\n", report.text);
+        throw exploration_failed(std::move(report));
+    }
+    return report;
+}
+
+}  // namespace rondo::testing

@@ -1,0 +1,171 @@
+#include "simulation.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include <rondo/lowlevel/wait.hpp>
+
+#include "scheduler.hpp"
+
+namespace rondo::detail {
+
+std::uint64_t simulation::random() noexcept { return next_random(random_state_); }
+
+// ---------------------------------------------------------------------------------------------- the driver's side
+
+simulation::end simulation::run_schedule(const plan& p) noexcept {
+    worker& w = *worker::current();
+    plan_ = p;
+    failed_ = false;
+    choices.clear();
+    trace.clear();
+    tasklets.clear();
+    numbers_.clear();
+    objects_.clear();
+    steps = 0;
+    hash = 0xcbf29ce484222325ull;
+    random_state_ = p.seed;
+    current_ = nobody;
+    now_ns_ = start_ns;
+    w.now_ns_ = start_ns;
+    w.wheel.restart(start_ns);
+    mode_ = mode::schedule;
+    suspend_driver();
+    return end_;
+}
+
+void simulation::run_rest(task_ref this_one, bool time_moves) noexcept {
+    rest_until_ = this_one;
+    rest_time_moves_ = time_moves;
+    rest_steps_ = 0;
+    in_a_row_ = 0;
+    mode_ = mode::rest;
+    suspend_driver();
+}
+
+void simulation::suspend_driver() noexcept {
+    const lowlevel::shield no_stop;
+    lowlevel::waiter& me = lowlevel::self();
+    lowlevel::ensure_stack();
+    lowlevel::wait_node node(me);
+    driver_ = &node;
+    lowlevel::suspend(me, {lowlevel::wait_kind::other, nullptr, nullptr}, nullptr);
+}
+
+task* simulation::back_to_driver(end how) noexcept {
+    end_ = failed_ ? end::failed : how;
+    mode_ = mode::off;
+    lowlevel::wait_node& node = *std::exchange(driver_, nullptr);
+    node.claim(lowlevel::wake::ready);            // nobody else knows of it
+    return static_cast<task*>(node.who);
+}
+
+// ---------------------------------------------------------------------------------------------- the worker's side
+
+// Takes over everybody whom the worker's own queues hold, in the order in which it would run them.
+void simulation::collect(worker& w) {
+    if (w.wheel.size() != 0) w.poll_timers();
+    if (!w.inbox.empty()) w.accept_inbox(w);
+    if (w.next_slot_) w.push_ready(*std::exchange(w.next_slot_, nullptr));
+    while (task* t = w.pick_local()) ready_.push_back({t, mode_ == mode::schedule ? number_of(*t) : nobody});
+}
+
+task* simulation::take(std::size_t i) noexcept {
+    task* const t = ready_[i].t;
+    current_ = ready_[i].number;
+    in_a_row_ = 0;
+    ready_.erase(ready_.begin() + static_cast<std::ptrdiff_t>(i));
+    mix(current_);
+    return t;
+}
+
+bool simulation::over() noexcept { return failed_ || steps >= plan_.steps_max; }
+
+task* simulation::pick(worker& w) noexcept {
+    collect(w);
+    if (mode_ == mode::off) return ready_.empty() ? nullptr : take(0);
+    const task* const leaving = w.running;
+    if (current_ != nobody) {
+        if (leaving) note(step::waits, leaving->kind.load(relaxed), leaving->wait_object.load(relaxed));
+        else note(step::ended);
+        current_ = nobody;
+    }
+    if (mode_ == mode::schedule && over()) return back_to_driver(end::too_long);
+    if (mode_ == mode::rest && rest_steps_ > 0 && rest_is_over()) return back_to_driver(end::stuck);
+    while (ready_.empty()) {
+        if (leaving) return nullptr;              // its wait, with its timer, is not open yet
+        const auto next = w.wheel.next_deadline();
+        if (next == timer_wheel::never || (mode_ == mode::rest && !rest_time_moves_))
+            return back_to_driver(w.home.live() == 1 ? end::all_ended : end::stuck);
+        now_ns_ = std::max(now_ns_, next);
+        note(step::time);
+        collect(w);
+    }
+    ++(mode_ == mode::rest ? rest_steps_ : steps);
+    if (mode_ == mode::rest) return take(0);
+    return take(ask(chooser::running::none));
+}
+
+task* simulation::at_point(worker& w, task& me, bool yields) noexcept {
+    if (mode_ == mode::off) return nullptr;       // the driver
+    if (mode_ == mode::schedule) {
+        ++steps;
+        if (over()) {
+            note(step::interrupted);
+            return back_to_driver(end::too_long);
+        }
+    }
+    collect(w);
+    if (++in_a_row_ >= longest_run) yields = true;
+    if (mode_ == mode::rest) {
+        if (++rest_steps_ > 100'000) return back_to_driver(end::stuck);
+        return yields && !ready_.empty() ? take(0) : nullptr;
+    }
+    if (ready_.empty()) return nullptr;
+    // The running tasklet was the last to be asked, so it is not among the ready ones; it keeps its number.
+    if (current_ == nobody) current_ = number_of(me);
+    const auto i = ask(yields ? chooser::running::last : chooser::running::first);
+    const auto others = yields ? i : i - 1;       // wraps where i names the running one
+    if (others >= ready_.size()) {
+        mix(current_);
+        return nullptr;
+    }
+    note(yields ? step::yielded : step::interrupted);
+    return take(others);
+}
+
+std::size_t simulation::ask(chooser::running where) noexcept {
+    offered_.clear();
+    if (where == chooser::running::first) offered_.push_back(current_);
+    for (auto& r : ready_) offered_.push_back(r.number);
+    if (where == chooser::running::last) offered_.push_back(current_);
+    if (offered_.size() == 1) return 0;
+    const auto i = std::min(plan_.by->choose(offered_, where), offered_.size() - 1);
+    choices.push_back(static_cast<std::uint32_t>(i));
+    return i;
+}
+
+// ---------------------------------------------------------------------------------------------- the trace
+
+std::uint32_t simulation::number_of(task& t) {
+    const auto id = t.id.load(relaxed);
+    const auto [at, is_new] = numbers_.try_emplace(id, static_cast<std::uint32_t>(numbers_.size()));
+    if (is_new && plan_.keep_trace) {
+        const auto* extra = t.extra.load(relaxed);
+        tasklets.push_back({id, extra ? extra->name : std::string(), t.where});
+    }
+    return at->second;
+}
+
+void simulation::note(step what, lowlevel::wait_kind kind, const void* object) {
+    if (mode_ != mode::schedule) return;
+    mix(static_cast<std::uint64_t>(what) << 8 | static_cast<std::uint64_t>(kind));
+    if (what == step::time) mix(static_cast<std::uint64_t>(now_ns_ - start_ns));
+    if (!plan_.keep_trace) return;
+    std::uint32_t number = nobody;
+    if (kind == lowlevel::wait_kind::join) number = number_of(*const_cast<task*>(static_cast<const task*>(object)));
+    else if (object) number = objects_.try_emplace(object, static_cast<std::uint32_t>(objects_.size())).first->second;
+    trace.push_back({what, kind, current_, number, in_a_row_, now_ns_ - start_ns});
+}
+
+}  // namespace rondo::detail
