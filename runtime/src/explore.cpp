@@ -19,6 +19,8 @@ namespace rondo::testing {
 namespace {
 
 using detail::chooser;
+using detail::deviation;
+using detail::deviations;
 using detail::next_random;
 using detail::simulation;
 using detail::task;
@@ -131,12 +133,6 @@ private:
     std::vector<level> path_;
 };
 
-// The choices that are not 0, and where they are.
-struct deviation {
-    std::size_t at;
-    std::uint32_t index;
-};
-
 class repeat final : public chooser {
 public:
     explicit repeat(std::vector<deviation> what) : what_(std::move(what)) {}
@@ -151,24 +147,6 @@ private:
     std::vector<deviation> what_;
     std::size_t next_ = 0, step_ = 0;
 };
-
-std::vector<deviation> deviations(const std::vector<std::uint32_t>& choices) {
-    std::vector<deviation> out;
-    for (std::size_t i = 0; i < choices.size(); ++i)
-        if (choices[i] != 0) out.push_back({i, choices[i]});
-    return out;
-}
-
-// "seed/zeros:index,zeros:index,...": the seed of random(), then for each deviation how many choices before it are 0.
-std::string to_text(std::uint64_t seed, const std::vector<deviation>& what) {
-    std::string text = fmt::format("{}/", seed);
-    std::size_t at = 0;
-    for (auto& d : what) {
-        text += fmt::format("{}{}:{}", at == 0 ? "" : ",", d.at - at, d.index);
-        at = d.at + 1;
-    }
-    return text;
-}
 
 std::vector<deviation> from_text(std::string_view text, std::uint64_t& seed) {
     const char* at = text.data();
@@ -349,7 +327,7 @@ private:
         }
         report_.what = what;
         report_.seed = reported_seed;
-        report_.replay = to_text(seed, path);
+        report_.replay = detail::replay_text(seed, path);
         report_.error = last.error;
         report_.stuck = std::move(last.stuck);
         report_.text = headline(what, last) + how_to_repeat(same, path.size());

@@ -13,6 +13,7 @@
 #include <rondo/tasklet_info.hpp>
 
 #include "scheduler.hpp"
+#include "simulation.hpp"
 
 #ifdef RONDO_HAVE_LIBBACKTRACE
 #include <backtrace.h>
@@ -228,6 +229,8 @@ std::vector<tasklet_info> scheduler::list(bool with_backtraces) const {
 
 void expectation_failed(const char* what, std::source_location where) noexcept {
     std::fprintf(stderr, "rondo: %s:%u: this must hold: %s\n", where.file_name(), where.line(), what);
+    if (const worker* w = worker::current(); w && w->home.simulated)
+        std::fprintf(stderr, "rondo: repeat it: explore({.replay = \"%s\"}, f)\n", w->home.simulated->replay().c_str());
     std::abort();
 }
 

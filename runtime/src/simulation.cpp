@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include <fmt/format.h>
+
 #include <rondo/lowlevel/wait.hpp>
 
 #include "scheduler.hpp"
@@ -10,6 +12,23 @@
 namespace rondo::detail {
 
 std::uint64_t simulation::random() noexcept { return next_random(random_state_); }
+
+std::vector<deviation> deviations(const std::vector<std::uint32_t>& choices) {
+    std::vector<deviation> out;
+    for (std::size_t i = 0; i < choices.size(); ++i)
+        if (choices[i] != 0) out.push_back({i, choices[i]});
+    return out;
+}
+
+std::string replay_text(std::uint64_t seed, const std::vector<deviation>& what) {
+    std::string text = fmt::format("{}/", seed);
+    std::size_t at = 0;
+    for (auto& d : what) {
+        text += fmt::format("{}{}:{}", at == 0 ? "" : ",", d.at - at, d.index);
+        at = d.at + 1;
+    }
+    return text;
+}
 
 // ---------------------------------------------------------------------------------------------- the driver's side
 

@@ -36,6 +36,15 @@ public:
     virtual std::size_t choose(std::span<const std::uint32_t> who, running where) noexcept = 0;
 };
 
+/// A choice that is not 0, and how many choices came before it.
+struct deviation {
+    std::size_t at;
+    std::uint32_t index;
+};
+[[nodiscard]] std::vector<deviation> deviations(const std::vector<std::uint32_t>& choices);
+/// "seed/zeros:index,zeros:index,...": the seed of random(), then for each deviation how many zeros are before it.
+[[nodiscard]] std::string replay_text(std::uint64_t seed, const std::vector<deviation>& what);
+
 class simulation final : public environment {
 public:
     static constexpr std::uint32_t nobody = ~0u;
@@ -69,6 +78,9 @@ public:
     void run_rest(task_ref this_one, bool time_moves) noexcept;
     /// From a tasklet: the schedule has failed; the driver goes on at the next step.
     void fail() noexcept { failed_ = true; }
+
+    /// What repeats the schedule that runs now, as far as it has come.
+    [[nodiscard]] std::string replay() const { return replay_text(plan_.seed, deviations(choices)); }
 
     // ---- about the last schedule
     std::vector<std::uint32_t> choices;           // where there was more than one to choose from

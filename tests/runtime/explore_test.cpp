@@ -1,6 +1,10 @@
 // Exploration: planted bugs that must be found, correct programs that must not be flagged, and what the explorer promises.
 #include <catch2/catch.hpp>
 
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
@@ -632,6 +636,37 @@ TEST_CASE("chance in an explored program comes from the seed", "[explore][replay
     CHECK(std::vector(drawn.begin(), drawn.begin() + 21) == std::vector(drawn.begin() + 21, drawn.end()));
     CHECK(std::set(drawn.begin() + 1, drawn.begin() + 21).size() == 20);
 }
+
+#if !defined(RONDO_ASAN) && !defined(RONDO_TSAN)
+TEST_CASE("an expectation that fails under explore prints the replay string before it ends the process", "[explore][replay]") {
+    int ends[2];
+    REQUIRE(::pipe(ends) == 0);
+    const pid_t child = ::fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+        const rlimit no_core{0, 0};
+        ::setrlimit(RLIMIT_CORE, &no_core);
+        ::dup2(ends[1], STDERR_FILENO);
+        explore({.seeds = 100}, [] {
+            bool go = false;
+            auto t = rondo::spawn([&] { go = true; });
+            rondo::expect(!go, "nobody was faster");
+            t.join();
+        });
+        ::_exit(0);
+    }
+    ::close(ends[1]);
+    std::string said;
+    char part[512];
+    for (ssize_t n; (n = ::read(ends[0], part, sizeof part)) > 0;) said.append(part, static_cast<std::size_t>(n));
+    ::close(ends[0]);
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    CHECK(WIFSIGNALED(status));
+    CHECK(has(said, "nobody was faster"));
+    CHECK(has(said, ".replay = \""));
+}
+#endif
 
 // ------------------------------------------------------------------------------------------------------------- documents
 

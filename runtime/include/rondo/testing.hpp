@@ -203,7 +203,8 @@ explore_report explore_program(const explore_options& options, bool (*program)(v
 /// threads of its own. rondo::blocking() runs its function right there.
 ///
 /// Blocks the calling thread; not from a tasklet (usage_error). Assertions of a test framework belong outside, on the
-/// report or on what f returns; inside use testing::check, or whatever throws.
+/// report or on what f returns; inside use testing::check, or whatever throws. A rondo::expect that fails ends the process,
+/// as always, and prints the replay string first.
 /// Throws: exploration_failed (unless options.throws is false; printed, too), usage_error (a replay string that is none).
 /// Cost:   see tests/README.md; some microseconds for a small program.
 /// Example: tests/runtime/explore_test.cpp. Strategies: S. Burckhardt, P. Kothari, M. Musuvathi and S. Nagarakatte, "A
