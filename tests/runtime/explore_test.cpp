@@ -1,10 +1,6 @@
 // Exploration: planted bugs that must be found, correct programs that must not be flagged, and what the explorer promises.
 #include <catch2/catch.hpp>
 
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
@@ -31,7 +27,11 @@
 #include <rondo/testing.hpp>
 #include <rondo/time.hpp>
 
+#include "support/helpers.hpp"
+#include "support/last_words.hpp"
+
 using namespace std::chrono_literals;
+using namespace support;
 using rondo::testing::exploration_failed;
 using rondo::testing::explore;
 using rondo::testing::explore_options;
@@ -40,24 +40,6 @@ using rondo::testing::failure;
 using rondo::testing::schedules;
 
 namespace {
-
-bool has(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
-
-template <class F>
-std::string end_of(F&& f) {
-    try {
-        f();
-        return "returned";
-    } catch (const exploration_failed& e) {
-        return std::string("exploration_failed: ") + to_string(e.report().what);
-    } catch (const rondo::usage_error&) {
-        return "usage_error";
-    } catch (const rondo::stopped&) {
-        return "stopped";
-    } catch (const std::exception& e) {
-        return e.what();
-    }
-}
 
 // The same options, and a report instead of an exception.
 explore_options quiet(explore_options o) {
@@ -639,30 +621,14 @@ TEST_CASE("chance in an explored program comes from the seed", "[explore][replay
 
 #if !defined(RONDO_ASAN) && !defined(RONDO_TSAN)
 TEST_CASE("an expectation that fails under explore prints the replay string before it ends the process", "[explore][replay]") {
-    int ends[2];
-    REQUIRE(::pipe(ends) == 0);
-    const pid_t child = ::fork();
-    REQUIRE(child >= 0);
-    if (child == 0) {
-        const rlimit no_core{0, 0};
-        ::setrlimit(RLIMIT_CORE, &no_core);
-        ::dup2(ends[1], STDERR_FILENO);
+    const auto said = last_words([] {
         explore({.seeds = 100}, [] {
             bool go = false;
             auto t = rondo::spawn([&] { go = true; });
             rondo::expect(!go, "nobody was faster");
             t.join();
         });
-        ::_exit(0);
-    }
-    ::close(ends[1]);
-    std::string said;
-    char part[512];
-    for (ssize_t n; (n = ::read(ends[0], part, sizeof part)) > 0;) said.append(part, static_cast<std::size_t>(n));
-    ::close(ends[0]);
-    int status = 0;
-    ::waitpid(child, &status, 0);
-    CHECK(WIFSIGNALED(status));
+    });
     CHECK(has(said, "nobody was faster"));
     CHECK(has(said, ".replay = \""));
 }

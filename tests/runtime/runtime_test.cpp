@@ -1,10 +1,6 @@
 // Runtimes: run, deadlock reports, idle reports, shutdown, statistics, dumps, options, stacks.
 #include <catch2/catch.hpp>
 
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -28,32 +24,13 @@
 #include <rondo/run.hpp>
 #include <rondo/time.hpp>
 
+#include "support/helpers.hpp"
+#include "support/last_words.hpp"
+
 using namespace std::chrono_literals;
+using namespace support;
 
 namespace {
-
-using lines = std::vector<std::string>;
-
-// What calling f comes to.
-template <class F>
-std::string end_of(F&& f) {
-    try {
-        f();
-        return "returned";
-    } catch (const rondo::deadlock&) {
-        return "deadlock";
-    } catch (const rondo::usage_error&) {
-        return "usage_error";
-    } catch (const rondo::out_of_memory&) {
-        return "out_of_memory";
-    } catch (const rondo::stopped&) {
-        return "stopped";
-    } catch (const std::exception& e) {
-        return e.what();
-    }
-}
-
-bool has(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
 
 // The text of the deadlock that f ends with.
 template <class F>
@@ -815,30 +792,14 @@ namespace {
 
 TEST_CASE("a stack overflow names the tasklet, where it was spawned, and the option that helps", "[runtime][stacks]") {
     const auto waits_first = GENERATE(false, true);
-    int ends[2];
-    REQUIRE(::pipe(ends) == 0);
-    const pid_t child = ::fork();
-    REQUIRE(child >= 0);
-    if (child == 0) {
-        const rlimit no_core{0, 0};
-        ::setrlimit(RLIMIT_CORE, &no_core);
-        ::dup2(ends[1], STDERR_FILENO);
+    const auto said = last_words([waits_first] {
         rondo::run({.workers = 1}, [waits_first] {
             rondo::spawn({.name = "deep thinker"}, [waits_first] {
                 if (waits_first) rondo::yield();
                 return for_ever(0);
             });
         });
-        ::_exit(0);
-    }
-    ::close(ends[1]);
-    std::string said;
-    char part[512];
-    for (ssize_t n; (n = ::read(ends[0], part, sizeof part)) > 0;) said.append(part, static_cast<std::size_t>(n));
-    ::close(ends[0]);
-    int status = 0;
-    ::waitpid(child, &status, 0);
-    CHECK(WIFSIGNALED(status));
+    });
     CHECK(has(said, "stack overflow in tasklet"));
     CHECK(has(said, "\"deep thinker\""));
     CHECK(has(said, "runtime_test.cpp:"));

@@ -16,26 +16,12 @@
 #include <rondo/scope.hpp>
 #include <rondo/time.hpp>
 
+#include "support/helpers.hpp"
+
 using namespace std::chrono_literals;
+using namespace support;
 
 namespace {
-
-// What calling f comes to.
-template <class F>
-std::string end_of(F&& f) {
-    try {
-        f();
-        return "returned";
-    } catch (const rondo::deadline_exceeded&) {
-        return "deadline_exceeded";
-    } catch (const rondo::usage_error&) {
-        return "usage_error";
-    } catch (const rondo::stopped&) {
-        return "stopped";
-    } catch (const std::exception& e) {
-        return e.what();
-    }
-}
 
 struct count_while_alive {
     std::atomic<int>& n;

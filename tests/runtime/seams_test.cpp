@@ -19,11 +19,12 @@
 #include <rondo/tasklet.hpp>
 #include <rondo/time.hpp>
 
+#include "support/helpers.hpp"
+
 using namespace std::chrono_literals;
+using namespace support;
 
 namespace {
-
-using lines = std::vector<std::string>;
 
 // Out of line, as a library's functions are: the compiler may not keep what they gave over a call that suspends.
 [[gnu::noinline]] std::thread::id this_thread() {
@@ -34,14 +35,6 @@ thread_local int per_thread = 0;
 [[gnu::noinline]] int& per_thread_here() {
     asm volatile("");
     return per_thread;
-}
-[[gnu::noinline]] int get_errno() {
-    asm volatile("");
-    return errno;
-}
-[[gnu::noinline]] void set_errno(int n) {
-    asm volatile("");
-    errno = n;
 }
 
 std::string message_of(const std::exception_ptr& error) {

@@ -28,63 +28,11 @@
 #include <rondo/time.hpp>
 #include <rondo/wait_group.hpp>
 
+#include "support/helpers.hpp"
+#include "support/last_words.hpp"
+
 using namespace std::chrono_literals;
-
-namespace {
-
-constexpr unsigned one_worker = 1;
-
-// What calling f comes to: "stopped", "usage_error", "returned", ...
-template <class F>
-std::string end_of(F&& f) {
-    try {
-        f();
-        return "returned";
-    } catch (const rondo::usage_error&) {
-        return "usage_error";
-    } catch (const rondo::stopped&) {
-        return "stopped";
-    } catch (const std::exception& e) {
-        return e.what();
-    }
-}
-
-// Runs f in a process of its own and gives what it said before it aborted; nothing if it did not abort.
-template <class F>
-std::string last_words(F&& f) {
-    int ends[2];
-    REQUIRE(::pipe(ends) == 0);
-    const pid_t child = ::fork();
-    REQUIRE(child >= 0);
-    if (child == 0) {
-        const rlimit no_core{0, 0};
-        ::setrlimit(RLIMIT_CORE, &no_core);
-        ::dup2(ends[1], STDERR_FILENO);
-        f();
-        ::_exit(0);
-    }
-    ::close(ends[1]);
-    std::string said;
-    char part[512];
-    for (ssize_t n; (n = ::read(ends[0], part, sizeof part)) > 0;) said.append(part, static_cast<std::size_t>(n));
-    ::close(ends[0]);
-    int status = 0;
-    ::waitpid(child, &status, 0);
-    return WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT ? said : std::string();
-}
-
-// Tasklets that can be looked at once nothing moves any more.
-struct stage {
-    rondo::runtime rt;
-    explicit stage(unsigned workers) : rt({.workers = workers}) {}
-    std::size_t settle() {
-        const auto report = rt.run_until_idle();
-        for (auto& e : report.errors) std::rethrow_exception(e);
-        return report.parked.size();
-    }
-};
-
-}  // namespace
+using namespace support;
 
 // ------------------------------------------------------------------------------------------------------------- mutex
 

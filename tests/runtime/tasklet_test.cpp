@@ -28,53 +28,17 @@
 #include <rondo/time.hpp>
 #include <rondo/wait_group.hpp>
 
+#include "support/helpers.hpp"
+
 using namespace std::chrono_literals;
+using namespace support;
 
 namespace {
-
-constexpr unsigned one_worker = 1;
-using lines = std::vector<std::string>;
-
-// What calling f comes to.
-template <class F>
-std::string end_of(F&& f) {
-    try {
-        f();
-        return "returned";
-    } catch (const rondo::usage_error&) {
-        return "usage_error";
-    } catch (const rondo::stopped&) {
-        return "stopped";
-    } catch (const std::exception& e) {
-        return e.what();
-    }
-}
-
-// Tasklets that can be looked at once nothing moves any more.
-struct stage {
-    rondo::runtime rt;
-    explicit stage(unsigned workers) : rt({.workers = workers}) {}
-    std::size_t settle() {                        // how many tasklets wait
-        const auto report = rt.run_until_idle();
-        for (auto& e : report.errors) std::rethrow_exception(e);
-        return report.parked.size();
-    }
-};
 
 struct at_exit_of_scope {
     std::function<void()> action;
     ~at_exit_of_scope() { action(); }
 };
-
-// Out of line: g++ keeps the address of errno over a call that may come back on another thread.
-[[gnu::noinline]] int get_errno() {
-    asm volatile("");
-    return errno;
-}
-[[gnu::noinline]] void set_errno(int n) {
-    asm volatile("");
-    errno = n;
-}
 
 }  // namespace
 

@@ -21,28 +21,13 @@
 #include <rondo/scope.hpp>
 #include <rondo/time.hpp>
 
+#include "support/helpers.hpp"
+
 #include "../../runtime/src/timer_wheel.hpp"
 
 using namespace std::chrono_literals;
+using namespace support;
 using clock_type = std::chrono::steady_clock;
-
-namespace {
-
-constexpr unsigned one_worker = 1;
-
-template <class F>
-std::string end_of(F&& f) {
-    try {
-        f();
-        return "returned";
-    } catch (const rondo::stopped&) {
-        return "stopped";
-    } catch (const std::exception& e) {
-        return e.what();
-    }
-}
-
-}  // namespace
 
 // ------------------------------------------------------------------------------------------------------------- sleep
 

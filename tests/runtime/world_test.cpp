@@ -27,30 +27,13 @@
 #include <rondo/time.hpp>
 #include <rondo/wait_group.hpp>
 
+#include "support/helpers.hpp"
+
 using namespace std::chrono_literals;
+using namespace support;
 using rondo::testing::world;
 
 namespace {
-
-template <class F>
-std::string end_of(F&& f) {
-    try {
-        f();
-        return "returned";
-    } catch (const rondo::testing::leaked&) {
-        return "leaked";
-    } catch (const rondo::deadlock&) {
-        return "deadlock";
-    } catch (const rondo::usage_error&) {
-        return "usage_error";
-    } catch (const rondo::stopped&) {
-        return "stopped";
-    } catch (const std::exception& e) {
-        return e.what();
-    }
-}
-
-bool has(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
 
 // What a test takes in real time must not depend on what it takes in the world's.
 class stopwatch {
