@@ -25,28 +25,35 @@ mutex::~mutex() {
     expect(word_.load(relaxed) == 0, "a mutex must not be destroyed while somebody holds it");
 }
 
-bool mutex::lock_slowly(waiter& me, lowlevel::time_point until) {
-    lowlevel::wait_node node(me);
-    lock_.lock();
-    auto now = word_.load(relaxed);
+// With the spin lock held. True: the mutex is ours. False: somebody else's, and (if we may wait) whoever unlocks it will
+// look at the list. Throws without the lock.
+bool mutex::take_or_contend(waiter& me, bool may_wait, std::uintptr_t& now) {
+    now = word_.load(relaxed);
     for (;;) {
         if (now == 0) {
             // acquire: as in take().
-            if (!word_.compare_exchange_weak(now, word_of(me), acquire, relaxed)) continue;
-            lock_.unlock();
-            return true;
+            if (word_.compare_exchange_weak(now, word_of(me), acquire, relaxed)) return true;
+            continue;
         }
         if ((now & ~contended) == word_of(me)) {
             lock_.unlock();
             throw usage_error("mutex::lock: the caller holds this mutex already and would wait for itself for ever; "
                               "lock it once, or split the function into a part that locks and a part that does not");
         }
-        if (until == detail::at_once) {
-            lock_.unlock();
-            return false;
-        }
         // relaxed: the spin lock orders what the holder will find when it sees this bit.
-        if ((now & contended) || word_.compare_exchange_weak(now, now | contended, relaxed, relaxed)) break;
+        if (!may_wait || (now & contended) || word_.compare_exchange_weak(now, now | contended, relaxed, relaxed))
+            return false;
+    }
+}
+
+bool mutex::lock_slowly(waiter& me, lowlevel::time_point until) {
+    lowlevel::wait_node node(me);
+    lock_.lock();
+    std::uintptr_t now;
+    const bool mine = take_or_contend(me, until != detail::at_once, now);
+    if (mine || until == detail::at_once) {
+        lock_.unlock();
+        return mine;
     }
     const waiter* holder = now & plain_thread ? &detail::some_plain_thread
                                               : reinterpret_cast<const waiter*>(now & ~contended);
@@ -57,6 +64,15 @@ bool mutex::lock_slowly(waiter& me, lowlevel::time_point until) {
     lowlevel::unlink(lock_, waiters_, node);
     lowlevel::raise(outcome);
     return false;
+}
+
+bool mutex::lock_or_enlist(waiter& me, lowlevel::wait_node& node) {
+    lock_.lock();
+    std::uintptr_t now;
+    const bool mine = take_or_contend(me, true, now);
+    if (!mine) waiters_.push_back(node);
+    lock_.unlock();
+    return mine;
 }
 
 void mutex::lock_again(waiter& me) noexcept {

@@ -135,11 +135,34 @@ bool collect(task_ref& r, void* into) {
     return true;
 }
 
-// The tasklet has begun, or lies somewhere else, or the caller is a plain thread.
-[[gnu::noinline]] bool wait_for_task(task_ref& r, lowlevel::time_point until, void* into) {
+void expect_something_to_join(task_ref r) {
     if (!r.t)
         throw usage_error("tasklet::join: there is nothing to join (already joined, or the handle was moved from); "
                           "join once, and keep the result");
+}
+
+// True: `node` is the joiner's now. False: it has ended, or, `gone`, its descriptor is no longer its own. t.guard is held
+// on return only if true.
+bool become_joiner(task_ref r, lowlevel::wait_node& node, bool& gone) {
+    task& t = *r.t;
+    t.guard.lock();
+    gone = t.id.load(relaxed) != r.id;
+    if (gone || t.state.load(relaxed) == task::phase::finished) {
+        t.guard.unlock();
+        return false;
+    }
+    if (node.who == &t || t.joiner) {
+        t.guard.unlock();
+        if (node.who == &t) throw usage_error("tasklet::join: a tasklet cannot join itself");
+        throw usage_error("tasklet::join: somebody else is joining this tasklet already; join once");
+    }
+    t.joiner = &node;
+    return true;
+}
+
+// The tasklet has begun, or lies somewhere else, or the caller is a plain thread.
+[[gnu::noinline]] bool wait_for_task(task_ref& r, lowlevel::time_point until, void* into) {
+    expect_something_to_join(r);
     task& t = *r.t;
     const auto gone = [&] {                       // it ended and left nothing behind
         r = {};
@@ -151,27 +174,12 @@ bool collect(task_ref& r, void* into) {
     if (until == lowlevel::time_point::min()) return false;
 
     lowlevel::waiter& self = lowlevel::enter();
-    if (&self == &t) throw usage_error("tasklet::join: a tasklet cannot join itself");
     lowlevel::wait_node node(self);
-    t.guard.lock();
-    if (t.id.load(relaxed) != r.id) {
-        t.guard.unlock();
-        return gone();
-    }
-    if (t.state.load(relaxed) == task::phase::finished) {
-        t.guard.unlock();
-        return collect(r, into);
-    }
-    if (t.joiner) {
-        t.guard.unlock();
-        throw usage_error("tasklet::join: somebody else is joining this tasklet already; join once");
-    }
-    t.joiner = &node;
+    bool is_gone;
+    if (!become_joiner(r, node, is_gone)) return is_gone ? gone() : collect(r, into);
     const auto outcome = lowlevel::suspend(self, {lowlevel::wait_kind::join, &t, &t}, &t.guard, until);
     if (outcome == lowlevel::wake::ready) return collect(r, into);
-    t.guard.lock();
-    if (t.joiner == &node) t.joiner = nullptr;
-    t.guard.unlock();
+    withdraw_from(r, node);
     lowlevel::raise(outcome);
     return false;
 }
@@ -215,6 +223,22 @@ bool join_task(task_ref& r, lowlevel::time_point until, void* into) {
         return run_inline(*w, *t, into);
     }
     return wait_for_task(r, until, into);
+}
+
+bool ended_or_enlist(task_ref r, lowlevel::wait_node& node) {
+    expect_something_to_join(r);
+    if (task_done(r)) return true;
+    bool gone;
+    if (!become_joiner(r, node, gone)) return true;
+    r.t->guard.unlock();
+    return false;
+}
+
+void withdraw_from(task_ref r, lowlevel::wait_node& node) noexcept {
+    task& t = *r.t;
+    t.guard.lock();
+    if (t.joiner == &node) t.joiner = nullptr;
+    t.guard.unlock();
 }
 
 bool task_done(task_ref r) noexcept {

@@ -92,7 +92,7 @@ void publish(rondo::detail::departure& d, void* left) noexcept {
     const auto generation = static_cast<std::uint32_t>(waiter::generation_of(now) + 1);
     bool opened = false;
     do {
-        if ((now & waiter::stop_flag) && !me.shield) break;
+        if (((now & waiter::stop_flag) && !me.shield) || (now & waiter::missed_flag)) break;
         const auto next = (static_cast<std::uint64_t>(generation) << 32) | (now & waiter::stop_flag) |
                           (me.shield ? waiter::shield_flag : 0) | waiter::open_flag;
         // release: the claimer sees our frame. seq_cst: in one order with request_stop() on a tasklet below us.
@@ -100,10 +100,14 @@ void publish(rondo::detail::departure& d, void* left) noexcept {
     } while (!opened);
     if (timer) w.wheel.unlock();
     if (lock) lock->unlock();
-    if (!opened) {                                // a stop came first: it ends this wait
-        me.word.store((static_cast<std::uint64_t>(generation) << 32) | waiter::stop_flag |
-                          (static_cast<std::uint64_t>(wake::stopped) << 8),
-                      relaxed);
+    if (!opened) {                                // a stop came first, or a partner that enlisting has missed
+        std::uint64_t next;
+        do {
+            const bool stops = (now & waiter::stop_flag) && !is_shielded;
+            next = (static_cast<std::uint64_t>(generation) << 32) | (now & waiter::stop_flag) |
+                   (static_cast<std::uint64_t>(stops ? wake::stopped : wake::none) << 8);
+            // acquire: pairs with the release in claim(), which has set `missed`.
+        } while (!me.word.compare_exchange_weak(now, next, acquire, relaxed));
         w.push_ready(me);
         return;
     }
@@ -149,7 +153,20 @@ wake block_thread(plain_thread& me, const wait_site& site, spin_lock* lock, time
     const bool unlimited = first == timer_wheel::never;
     me.counted = unlimited;
     if (unlimited) rondo::detail::blocked_foreign_threads().fetch_add(1, seq_cst);
-    me.word.store((static_cast<std::uint64_t>(generation) << 32) | waiter::open_flag, release);
+    const auto open = (static_cast<std::uint64_t>(generation) << 32) | waiter::open_flag;
+    if (auto now = me.word.load(relaxed); now & waiter::enlisting_flag) {
+        // release: as below. acquire: pairs with the release in claim(), which has set `missed`.
+        do {
+            if (now & waiter::missed_flag) {
+                if (unlimited) rondo::detail::blocked_foreign_threads().fetch_sub(1, seq_cst);
+                me.word.exchange(open & ~waiter::open_flag, acquire);
+                me.kind.store(wait_kind::none, relaxed);
+                return wake::none;
+            }
+        } while (!me.word.compare_exchange_weak(now, open, release, relaxed));
+    } else {
+        me.word.store(open, release);
+    }
     if (lock) lock->unlock();
     bool limited = !unlimited;
     while (me.signal.load(acquire) == 0) {        // acquire: pairs with the release in resume()
@@ -275,6 +292,35 @@ wake suspend_into(waiter& me, waiter& other, const wait_site& site, spin_lock* l
 }
 
 void point(waiter& me) noexcept { simulated_point(*worker::current(), static_cast<task&>(me), false); }
+
+void begin_enlisting(waiter& me) noexcept {
+    // relaxed: whoever meets a node of ours has it from its list's lock.
+    me.word.fetch_or(waiter::enlisting_flag, relaxed);
+}
+
+bool missed(const waiter& me) noexcept { return me.word.load(relaxed) & waiter::missed_flag; }
+
+void end_enlisting(waiter& me) noexcept {
+    auto now = me.word.load(relaxed);
+    std::uint64_t next;
+    do next = (static_cast<std::uint64_t>(waiter::generation_of(now) + 1) << 32) | (now & waiter::stop_flag);
+    // acquire: pairs with the release in claim(), which may have set `missed`.
+    while (!me.word.compare_exchange_weak(now, next, acquire, relaxed));
+}
+
+std::uint32_t random() noexcept {
+    if (worker* w = worker::current()) return w->random();
+    static thread_local std::uint32_t state = static_cast<std::uint32_t>(steady_now_ns()) | 1;
+    state ^= state << 13;
+    state ^= state >> 17;
+    state ^= state << 5;
+    return state;
+}
+
+void pause(unsigned round) noexcept {
+    for (auto n = random() % (16u << std::min(round, 8u)); n > 0; --n) rondo::detail::cpu_relax();
+    if (round > 8) std::this_thread::yield();
+}
 
 void raise(wake outcome) {
     if (outcome == wake::stopped) throw stopped();

@@ -135,6 +135,7 @@ public:
     void poll_timers() noexcept;
     void resume_expired(timer_entry* due) noexcept;
     [[nodiscard]] std::int64_t coarse_now_ns() const noexcept { return now_ns_; }
+    std::uint32_t random() noexcept;
 
     scheduler& home;
     const unsigned index;
@@ -184,7 +185,6 @@ private:
     void yield_for_backlog() noexcept;                    // lets the unstarted ones run first
     [[nodiscard]] bool take_own_from_top(task& t, std::uint64_t id, const void* frame) noexcept;
     void wake_for_fresh() noexcept;
-    std::uint32_t random() noexcept;
 
     static constexpr std::size_t most_free = 512;
     static constexpr std::uint64_t id_batch = 64;

@@ -243,6 +243,9 @@ struct task_ref {
 /// what the tasklet ended with. False: `until` has passed. Throws stopped (`r` is kept), usage_error.
 [[nodiscard]] bool join_task(task_ref& r, lowlevel::time_point until, void* into);
 [[nodiscard]] bool task_done(task_ref r) noexcept;
+/// For select. True: it has ended, join_task() will not wait. False: it will claim `node` at its end. Throws usage_error.
+[[nodiscard]] bool ended_or_enlist(task_ref r, lowlevel::wait_node& node);
+void withdraw_from(task_ref r, lowlevel::wait_node& node) noexcept;
 void stop_task(task_ref r) noexcept;
 void detach_task(task_ref r) noexcept;
 

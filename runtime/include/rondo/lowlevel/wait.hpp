@@ -9,6 +9,11 @@
 //                                       the tasklet has left its stack
 //   open      partner, timer, stop      claim(): CAS acq_rel             closed, with an outcome
 //
+// A wait with several nodes (select) links them one after the other while its owner still runs: `enlisting`. Whoever
+// finds such a node cannot claim it yet. claim() then says so in the word (`missed`), the node is dropped, and publish
+// fails: the owner comes back and begins anew. So nobody waits for an owner that is still enlisting, and no partner
+// that came meanwhile is missed.
+//
 // I1  `open` only after the tasklet has left its stack: a winner never resumes a running tasklet.
 // I2  The winner, and nobody else, calls resume(), once, after it has moved the value.
 // I3  A node is in at most one list and is only touched under that list's lock; the owner unlinks it under the lock
@@ -17,7 +22,8 @@
 //     claims the wait for the stop. So no stop is lost (Dekker's pattern, within one word).
 // I5  A timer is put into its wheel, and the word opened, under the wheel's lock; it fires under the same lock.
 //     So it neither fires before the wait is open nor after cancel() has returned.
-// Progress: claim() is lock-free; it retries only when a stop flag arrives in between.
+// Progress: claim() is lock-free; it retries only when a flag arrives in between. Two selects that enlist with each
+//           other at the same time both begin anew: obstruction-free, with a random pause.
 // Checked:  tests/model/wait_word_test.cpp walks through every interleaving of owner, partner, timer and stop.
 #pragma once
 
@@ -65,6 +71,8 @@ public:
     static constexpr std::uint64_t open_flag = 1;
     static constexpr std::uint64_t stop_flag = 2;
     static constexpr std::uint64_t shield_flag = 4;     // this wait is not ended by a stop
+    static constexpr std::uint64_t enlisting_flag = 8;  // nodes of the next wait are being linked; owner only
+    static constexpr std::uint64_t missed_flag = 16;    // somebody found one of them; it has been dropped
 
     // The order of the members is that of use: with the first two of detail::task they fill one cache line, all that a
     // yield or a short wait touches.
@@ -90,7 +98,13 @@ public:
             // release hands on what the claimer wrote before. relaxed on failure: a loser reads nothing.
             if (word.compare_exchange_weak(w, next, rondo::detail::acq_rel, rondo::detail::relaxed)) return true;
         }
+        // release: pairs with the owner's acquire when it begins anew; it then sees why.
+        while (is_enlisting(w, generation) && !(w & missed_flag))
+            if (word.compare_exchange_weak(w, w | missed_flag, rondo::detail::release, rondo::detail::relaxed)) break;
         return false;
+    }
+    static constexpr bool is_enlisting(std::uint64_t w, std::uint32_t generation) noexcept {
+        return (w & enlisting_flag) && generation_of(w) + 1 == generation;
     }
     [[nodiscard]] bool stop_requested() const noexcept { return word.load(rondo::detail::relaxed) & stop_flag; }
 };
@@ -102,6 +116,7 @@ struct wait_node {
     waiter* who = nullptr;
     std::uint32_t generation = 0;
     bool linked = false;
+    bool claimed = false;          ///< this node has ended the wait: which of a select's
     std::uint8_t tag = 0;          ///< free for the owner of the list
     void* slot = nullptr;          ///< free for the owner of the list: where the value goes to or comes from
 
@@ -110,7 +125,12 @@ struct wait_node {
     wait_node(const wait_node&) = delete;
     wait_node& operator=(const wait_node&) = delete;
 
-    bool claim(wake outcome) noexcept { return who->claim(generation, outcome); }
+    /// True: the caller has ended the wait, and must resume() its owner.
+    bool claim(wake outcome) noexcept {
+        if (!who->claim(generation, outcome)) return false;
+        claimed = true;            // the owner waits for our resume()
+        return true;
+    }
 };
 
 /// Waiters in order of arrival. No lock of its own: its owner's spin lock guards it. All operations O(1).
@@ -180,6 +200,16 @@ wake suspend(waiter& me, const wait_site& site, spin_lock* lock, time_point unti
 wake suspend_into(waiter& me, waiter& other, const wait_site& site, spin_lock* lock,
                   time_point until = no_deadline) noexcept;
 
+/// For a wait with several nodes: call begin_enlisting(), then link them one by one, each under its own list's lock, then
+/// suspend() without a lock. suspend() gives wake::none if somebody has found a node in between: take all of them out,
+/// pause(), begin anew. Until then missed() says the same, for those who would rather not link the rest.
+void begin_enlisting(waiter& me) noexcept;
+[[nodiscard]] bool missed(const waiter& me) noexcept;
+/// Instead of suspend(), once all nodes are out again: there is no need to wait.
+void end_enlisting(waiter& me) noexcept;
+/// A short random pause, longer in later rounds.
+void pause(unsigned round) noexcept;
+
 /// Takes the node out of its list if it is still there. Call it when suspend() did not return ready.
 inline void unlink(spin_lock& lock, wait_list& list, wait_node& node) noexcept {
     lock.lock();
@@ -196,6 +226,9 @@ inline void after_operation(waiter& me) noexcept {
 
 /// Throws what `outcome` says: stopped or deadline. Returns for the others.
 void raise(wake outcome);
+
+/// A random number: the worker's, or a testing world's, or the thread's own.
+[[nodiscard]] std::uint32_t random() noexcept;
 
 /// The time that timeouts are measured in: the steady clock, or the virtual one of a testing world.
 [[nodiscard]] time_point now() noexcept;
