@@ -11,6 +11,7 @@
 #include <rondo/once.hpp>
 #include <rondo/run.hpp>
 #include <rondo/scope.hpp>
+#include <rondo/select.hpp>
 #include <rondo/semaphore.hpp>
 #include <rondo/shared_mutex.hpp>
 #include <rondo/tasklet.hpp>

@@ -23,6 +23,16 @@
 #include <rondo/detail/spin_channel.hpp>
 
 namespace rondo {
+namespace detail {
+template <class T>
+using core_of = spin_channel<T>;
+}
+namespace lowlevel {
+template <class T, class F>
+class receive_clause;
+template <class T, class Source, class F>
+class send_clause;
+}  // namespace lowlevel
 
 /// What may cross a channel. A move that throws halfway would lose the value, so it must not throw.
 template <class T>
@@ -192,6 +202,11 @@ public:
     std::default_sentinel_t end() const noexcept { return {}; }
 
 private:
+    template <class, class>
+    friend class lowlevel::receive_clause;
+    template <class, class, class>
+    friend class lowlevel::send_clause;
+
     static constexpr unsigned handoff_code(handoff who) noexcept {
         return who == handoff::receiver ? detail::to_receiver : who == handoff::sender ? detail::to_sender : 0u;
     }

@@ -18,6 +18,7 @@
 
 #include <rondo/detail/packet.hpp>
 #include <rondo/error.hpp>
+#include <rondo/lowlevel/select_clause.hpp>
 #include <rondo/lowlevel/wait.hpp>
 
 namespace rondo::detail {
@@ -63,6 +64,13 @@ private:
     std::unique_ptr<packet<T>[]> ring_;
     std::deque<packet<T>> queue_;
 };
+
+/// The value of `p` goes back to where it came from.
+template <class T>
+void put_back(T& value, packet<T>& p) noexcept {
+    std::destroy_at(&value);
+    std::construct_at(&value, p.take());
+}
 
 template <class T>
 class spin_channel {
@@ -185,6 +193,72 @@ public:
         return result;
     }
 
+    // ---- for select; `pins`: see I3
+
+    lowlevel::progress select_receive(packet<T>& into, lowlevel::wait_node* node, bool pins,
+                                      lowlevel::partner& met) noexcept {
+        lock_.lock();
+        if (pins) ++pins_;
+        auto result = lowlevel::progress::done;
+        if (store_.size() != 0) {
+            into = store_.pop();
+            if (lowlevel::wait_node* s = senders_.claim_front(lowlevel::wake::ready)) {
+                store_.push(std::move(*static_cast<packet<T>*>(s->slot)));
+                met = {s->who, false};
+            }
+        } else if (lowlevel::wait_node* s = senders_.claim_front(lowlevel::wake::ready)) {
+            into = std::move(*static_cast<packet<T>*>(s->slot));
+            met = {s->who, (hand_to_ & to_sender) != 0};
+        } else if (closed_) {
+            result = lowlevel::progress::closed;
+        } else {
+            if (node) {
+                node->slot = &into;
+                receivers_.push_back(*node);
+            }
+            result = lowlevel::progress::waits;
+        }
+        lock_.unlock();
+        return result;
+    }
+    lowlevel::progress select_send(packet<T>& value, lowlevel::wait_node& node, bool pins, lowlevel::partner& met) {
+        lock_.lock();
+        if (pins) ++pins_;
+        const auto result = offer(value, met);
+        if (result == lowlevel::progress::waits) {
+            node.slot = &value;
+            senders_.push_back(node);
+        }
+        lock_.unlock();
+        return result;
+    }
+    lowlevel::progress select_send(T& value, lowlevel::partner& met) {
+        lock_.lock();
+        lowlevel::progress result;
+        if (!closed_ && receivers_.empty() && store_.full()) {
+            result = lowlevel::progress::waits;
+        } else {
+            packet<T> p(std::move(value));
+            try {
+                result = offer(p, met);
+            } catch (...) {                          // no memory; the lock has been let go
+                put_back(value, p);
+                throw;
+            }
+            if (result != lowlevel::progress::done) put_back(value, p);
+        }
+        lock_.unlock();
+        return result;
+    }
+    void withdraw_receive(lowlevel::wait_node& node) noexcept { lowlevel::unlink(lock_, receivers_, node); }
+    void withdraw_send(lowlevel::wait_node& node) noexcept { lowlevel::unlink(lock_, senders_, node); }
+    void unpin() noexcept {
+        lock_.lock();
+        const bool last = --pins_ == 0 && orphan_;
+        lock_.unlock();
+        if (last) delete this;
+    }
+
     void close() noexcept {
         lock_.lock();
         closed_ = true;
@@ -232,6 +306,18 @@ public:
     }
 
 private:
+    // With the lock held: hands the value over, or puts it into a slot, if that can be done at once.
+    lowlevel::progress offer(packet<T>& value, lowlevel::partner& met) {
+        if (closed_) return lowlevel::progress::closed;
+        if (lowlevel::wait_node* r = receivers_.claim_front(lowlevel::wake::ready)) {
+            *static_cast<packet<T>*>(r->slot) = std::move(value);
+            met = {r->who, (hand_to_ & to_receiver) != 0};
+            return lowlevel::progress::done;
+        }
+        if (store_.full()) return lowlevel::progress::waits;
+        keep(std::move(value));
+        return lowlevel::progress::done;
+    }
     // Called with the lock held; a channel without a limit may be out of memory: then the lock is let go.
     void keep(packet<T>&& p) {
         try {
