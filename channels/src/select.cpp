@@ -26,14 +26,16 @@ namespace rondo::lowlevel {
 
 class selection {
 public:
-    selection(std::span<select_clause* const> clauses, const select_options& options) noexcept
+    selection(std::span<select_clause* const> clauses, const select_options& options)
         : clauses_(clauses), options_(options), me_(enter()) {
         for (std::size_t i = 0; i < clauses.size(); ++i) order_[i] = static_cast<std::uint8_t>(i);
         if (!options.in_order) shuffle();
     }
     ~selection() {
         for (auto* c : clauses_) c->finish();
-        if (met_.who) met_.runs_now ? resume_now(*met_.who) : resume(*met_.who, placement::tail);
+        if (!met_.who) return;
+        if (met_.runs_now) settle_now(*met_.who, met_.how);
+        else settle(*met_.who, met_.how, placement::tail);
     }
     selection(const selection&) = delete;
     selection& operator=(const selection&) = delete;

@@ -8,7 +8,9 @@
 #include <algorithm>
 #include <climits>
 #include <ctime>
+#include <mutex>
 #include <thread>
+#include <vector>
 
 #include <rondo/tasklet.hpp>
 #include <rondo/time.hpp>
@@ -46,14 +48,45 @@ std::int64_t to_ns(time_point tp) noexcept {
 }
 std::int64_t steady_now_ns() noexcept { return to_ns(std::chrono::steady_clock::now()); }
 
-// A plain thread's record. Its futex may be woken a moment after it has gone on, even ended: that is harmless.
+// A plain thread's record. Type-stable, as a tasklet's descriptor is: a thread that ends leaves it to the next one, and
+// it is never freed. So a stale reference may try to claim it, and a futex may be woken after its thread has gone on.
 struct alignas(64) plain_thread : waiter {
     rondo::detail::atomic<std::uint32_t> signal{0};
     bool counted = false;               // among blocked_foreign_threads(); the waker takes it out before it signals
+    plain_thread* next = nullptr;
+};
+struct thread_records {
+    std::mutex lock;
+    plain_thread* free = nullptr;
+    std::vector<plain_thread*> all;     // so that leak checkers see them
+};
+thread_records& records() noexcept {
+    static thread_records* const r = new thread_records;      // outlives every thread
+    return *r;
+}
+struct thread_record {
+    plain_thread* mine;
+    thread_record() {
+        auto& r = records();
+        std::lock_guard hold(r.lock);
+        if ((mine = r.free)) {
+            r.free = mine->next;
+        } else {
+            r.all.push_back(mine = new plain_thread);
+        }
+        mine->deadline_ns = INT64_MAX;
+        mine->shield = 0;
+    }
+    ~thread_record() {
+        auto& r = records();
+        std::lock_guard hold(r.lock);
+        mine->next = r.free;
+        r.free = mine;
+    }
 };
 [[gnu::noinline]] plain_thread& this_thread_record() noexcept {
-    static thread_local plain_thread record;
-    return record;
+    static thread_local thread_record record;
+    return *record.mine;
 }
 
 task* running_tasklet(worker*& w) noexcept {
@@ -73,6 +106,7 @@ struct suspension : rondo::detail::departure {
     task* me;
     spin_lock* lock;
     timer_entry* timer;
+    std::uint32_t generation;
 };
 
 void publish(rondo::detail::departure& d, void* left) noexcept {
@@ -89,28 +123,30 @@ void publish(rondo::detail::departure& d, void* left) noexcept {
         w.wheel.insert_locked(*timer);
     }
     auto now = me.word.load(relaxed);
-    const auto generation = static_cast<std::uint32_t>(waiter::generation_of(now) + 1);
-    bool opened = false;
+    const auto generation = s.generation;
+    bool opened = false, early = false;
+    std::uint64_t next;
     do {
-        if (((now & waiter::stop_flag) && !me.shield) || (now & waiter::missed_flag)) break;
-        const auto next = (static_cast<std::uint64_t>(generation) << 32) | (now & waiter::stop_flag) |
-                          (me.shield ? waiter::shield_flag : 0) | waiter::open_flag;
-        // release: the claimer sees our frame. seq_cst: in one order with request_stop() on a tasklet below us.
-        opened = me.word.compare_exchange_weak(now, next, seq_cst, relaxed);
-    } while (!opened);
+        if (waiter::generation_of(now) == generation) {      // claim_published() was faster
+            early = true;
+            break;
+        }
+        const bool stops = (now & waiter::stop_flag) && !is_shielded;
+        opened = !stops && !(now & waiter::missed_flag);
+        next = (static_cast<std::uint64_t>(generation) << 32) | (now & waiter::stop_flag);
+        if (opened) next |= (is_shielded ? waiter::shield_flag : 0) | waiter::open_flag;
+        else next |= static_cast<std::uint64_t>(stops ? wake::stopped : wake::none) << 8;
+        // release: the claimer sees our frame. seq_cst: in one order with request_stop() on a tasklet below us. acquire:
+        // pairs with the release in claim(), if it has set `missed`.
+    } while (!me.word.compare_exchange_weak(now, next, seq_cst, relaxed));
     if (timer) w.wheel.unlock();
     if (lock) lock->unlock();
-    if (!opened) {                                // a stop came first, or a partner that enlisting has missed
-        std::uint64_t next;
-        do {
-            const bool stops = (now & waiter::stop_flag) && !is_shielded;
-            next = (static_cast<std::uint64_t>(generation) << 32) | (now & waiter::stop_flag) |
-                   (static_cast<std::uint64_t>(stops ? wake::stopped : wake::none) << 8);
-            // acquire: pairs with the release in claim(), which has set `missed`.
-        } while (!me.word.compare_exchange_weak(now, next, acquire, relaxed));
-        w.push_ready(me);
+    if (early) {
+        // acq_rel: pairs with the winner's in settle(), either way round. After this `me` may be gone on.
+        if (me.word.fetch_or(waiter::left_flag, acq_rel) & waiter::settled_flag) w.push_ready(me);
         return;
     }
+    if (!opened) return w.push_ready(me);         // a stop came first, or a partner that enlisting has missed
     // Joiners that run us as a plain call cannot be resumed before us: their stop is ours. The claim finds our wait
     // still open, or does nothing. A shield holds against theirs, too.
     for (task* b = is_shielded ? nullptr : below; b; b = b->below.load(relaxed))
@@ -120,7 +156,9 @@ void publish(rondo::detail::departure& d, void* left) noexcept {
         }
 }
 
-[[gnu::always_inline]] inline wake suspend_tasklet(worker& w, task& me, task* into, const wait_site& site, spin_lock* lock,
+std::uint32_t next_generation(const waiter& me) noexcept { return waiter::generation_of(me.word.load(relaxed)) + 1; }
+
+[[gnu::always_inline]] inline wake suspend_tasklet(worker& w, task& me, std::uint32_t generation, task* into, const wait_site& site, spin_lock* lock,
                      time_point until) noexcept {
     note(me, site, w.coarse_now_ns());
     timer_entry timer;
@@ -129,11 +167,12 @@ void publish(rondo::detail::departure& d, void* left) noexcept {
     d.me = &me;
     d.lock = lock;
     d.timer = nullptr;
+    d.generation = generation;
     const auto until_ns = to_ns(until);
     if (const auto first = std::min(until_ns, me.deadline_ns); first != timer_wheel::never) [[unlikely]] {
         timer.deadline_ns = first;
         timer.who = &me;
-        timer.generation = waiter::generation_of(me.word.load(relaxed)) + 1;
+        timer.generation = generation;
         timer.outcome = me.deadline_ns <= until_ns ? wake::deadline : wake::timed_out;
         d.timer = &timer;
     }
@@ -144,31 +183,37 @@ void publish(rondo::detail::departure& d, void* left) noexcept {
     return waiter::outcome_of(me.word.load(relaxed));
 }
 
-wake block_thread(plain_thread& me, const wait_site& site, spin_lock* lock, time_point until) noexcept {
+wake block_thread(plain_thread& me, std::uint32_t generation, const wait_site& site, spin_lock* lock,
+                  time_point until) noexcept {
     note(me, site, steady_now_ns());
     const auto until_ns = to_ns(until);
     const auto first = std::min(until_ns, me.deadline_ns);
-    const auto generation = waiter::generation_of(me.word.load(relaxed)) + 1;
     me.signal.store(0, relaxed);
     const bool unlimited = first == timer_wheel::never;
     me.counted = unlimited;
     if (unlimited) rondo::detail::blocked_foreign_threads().fetch_add(1, seq_cst);
     const auto open = (static_cast<std::uint64_t>(generation) << 32) | waiter::open_flag;
-    if (auto now = me.word.load(relaxed); now & waiter::enlisting_flag) {
-        // release: as below. acquire: pairs with the release in claim(), which has set `missed`.
-        do {
-            if (now & waiter::missed_flag) {
-                if (unlimited) rondo::detail::blocked_foreign_threads().fetch_sub(1, seq_cst);
-                me.word.exchange(open & ~waiter::open_flag, acquire);
-                me.kind.store(wait_kind::none, relaxed);
-                return wake::none;
-            }
-        } while (!me.word.compare_exchange_weak(now, open, release, relaxed));
-    } else {
-        me.word.store(open, release);
+    const auto go_on = [&] {                      // without having waited
+        if (unlimited) rondo::detail::blocked_foreign_threads().fetch_sub(1, seq_cst);
+        me.kind.store(wait_kind::none, relaxed);
+        return waiter::outcome_of(me.word.load(relaxed));
+    };
+    bool early = false;
+    for (auto now = me.word.load(relaxed);;) {
+        if ((early = waiter::generation_of(now) == generation)) {      // claim_published() was faster
+            // acq_rel: pairs with the winner's in settle(), either way round.
+            if (me.word.fetch_or(waiter::left_flag, acq_rel) & waiter::settled_flag) return go_on();
+            break;
+        }
+        const bool missed = now & waiter::missed_flag;
+        // release: the claimer sees our frame. acquire: pairs with the release in claim(), which has set `missed`.
+        if (me.word.compare_exchange_weak(now, missed ? open & ~waiter::open_flag : open, acq_rel, relaxed)) {
+            if (missed) return go_on();
+            break;
+        }
     }
     if (lock) lock->unlock();
-    bool limited = !unlimited;
+    bool limited = !unlimited && !early;
     while (me.signal.load(acquire) == 0) {        // acquire: pairs with the release in resume()
         timespec t{static_cast<time_t>(first / 1'000'000'000), static_cast<long>(first % 1'000'000'000)};
         ::syscall(SYS_futex, &me.signal, FUTEX_WAIT_BITSET_PRIVATE, 0, limited ? &t : nullptr, nullptr,
@@ -277,8 +322,14 @@ waiter& self() noexcept {
 }
 
 wake suspend(waiter& me, const wait_site& site, spin_lock* lock, time_point until) noexcept {
-    if (!me.is_tasklet) return block_thread(static_cast<plain_thread&>(me), site, lock, until);
-    return suspend_tasklet(*worker::current(), static_cast<task&>(me), nullptr, site, lock, until);
+    const auto generation = next_generation(me);
+    if (!me.is_tasklet) return block_thread(static_cast<plain_thread&>(me), generation, site, lock, until);
+    return suspend_tasklet(*worker::current(), static_cast<task&>(me), generation, nullptr, site, lock, until);
+}
+
+wake suspend_published(waiter& me, std::uint32_t generation, const wait_site& site, time_point until) noexcept {
+    if (!me.is_tasklet) return block_thread(static_cast<plain_thread&>(me), generation, site, nullptr, until);
+    return suspend_tasklet(*worker::current(), static_cast<task&>(me), generation, nullptr, site, nullptr, until);
 }
 
 wake suspend_into(waiter& me, waiter& other, const wait_site& site, spin_lock* lock, time_point until) noexcept {
@@ -288,7 +339,7 @@ wake suspend_into(waiter& me, waiter& other, const wait_site& site, spin_lock* l
         resume(other, placement::tail);
         return suspend(me, site, lock, until);
     }
-    return suspend_tasklet(*w, static_cast<task&>(me), &static_cast<task&>(other), site, lock, until);
+    return suspend_tasklet(*w, static_cast<task&>(me), next_generation(me), &static_cast<task&>(other), site, lock, until);
 }
 
 void point(waiter& me) noexcept { simulated_point(*worker::current(), static_cast<task&>(me), false); }
@@ -357,6 +408,26 @@ void resume_now(waiter& who) noexcept {
         w->migrates() || !w->has_spare_stack())
         return resume(who, placement::tail);
     requeue_current(*w, *me, &static_cast<task&>(who));
+}
+
+namespace {
+
+// True: the owner of a wait that was won early has left, so that whoever has won it makes it go on.
+bool has_left(waiter& who) noexcept {
+    // acq_rel: pairs with the owner's in publish() and block_thread(), either way round.
+    return who.word.fetch_or(waiter::settled_flag, acq_rel) & waiter::left_flag;
+}
+
+}  // namespace
+
+void settle(waiter& who, waiter::hold how, placement where) noexcept {
+    if (how == waiter::hold::early && !has_left(who)) return;
+    resume(who, where);
+}
+
+void settle_now(waiter& who, waiter::hold how) noexcept {
+    if (how == waiter::hold::early && !has_left(who)) return;
+    resume_now(who);
 }
 
 void request_stop(waiter& who) noexcept {

@@ -14,6 +14,11 @@
 // fails: the owner comes back and begins anew. So nobody waits for an owner that is still enlisting, and no partner
 // that came meanwhile is missed.
 //
+// A wait that is shown without a lock (a lock-free channel's) can be found before its owner has left its stack. Then
+// claim_published() wins it early: the generation is the new one already, with an outcome and `early`. The winner moves
+// the value; the owner's frame is there, since it cannot go on before both have signed: the winner `settled`, when it is
+// done, the owner's worker `left`, once the stack is quiet. The second of the two makes the owner go on.
+//
 // I1  `open` only after the tasklet has left its stack: a winner never resumes a running tasklet.
 // I2  The winner, and nobody else, calls resume(), once, after it has moved the value.
 // I3  A node is in at most one list and is only touched under that list's lock; the owner unlinks it under the lock
@@ -73,6 +78,9 @@ public:
     static constexpr std::uint64_t shield_flag = 4;     // this wait is not ended by a stop
     static constexpr std::uint64_t enlisting_flag = 8;  // nodes of the next wait are being linked; owner only
     static constexpr std::uint64_t missed_flag = 16;    // somebody found one of them; it has been dropped
+    static constexpr std::uint64_t early_flag = 32;     // claimed before its owner had left
+    static constexpr std::uint64_t settled_flag = 64;   // early: the winner is done
+    static constexpr std::uint64_t left_flag = 128;     // early: the owner has left
 
     // The order of the members is that of use: with the first two of detail::task they fill one cache line, all that a
     // yield or a short wait touches.
@@ -102,6 +110,19 @@ public:
         while (is_enlisting(w, generation) && !(w & missed_flag))
             if (word.compare_exchange_weak(w, w | missed_flag, rondo::detail::release, rondo::detail::relaxed)) break;
         return false;
+    }
+    enum class hold : std::uint8_t { none, open, early };
+    /// As claim(), for a wait shown without a lock (suspend_published): it may be won before it is open. The winner must
+    /// call settle() or settle_now(), with what this gives, in place of resume().
+    hold claim_published(std::uint32_t generation, wake outcome) noexcept {
+        auto w = word.load(rondo::detail::relaxed);
+        while (generation_of(w) + 1 == generation && !(w & enlisting_flag)) {
+            const auto next = (static_cast<std::uint64_t>(generation) << 32) | (w & stop_flag) | early_flag |
+                              (static_cast<std::uint64_t>(outcome) << 8);
+            // release: hands on what the claimer wrote before. What the owner has written came with the reference.
+            if (word.compare_exchange_weak(w, next, rondo::detail::acq_rel, rondo::detail::relaxed)) return hold::early;
+        }
+        return claim(generation, outcome) ? hold::open : hold::none;
     }
     static constexpr bool is_enlisting(std::uint64_t w, std::uint32_t generation) noexcept {
         return (w & enlisting_flag) && generation_of(w) + 1 == generation;
@@ -196,6 +217,9 @@ void ensure_stack() noexcept;
 /// outcome, without throwing; on timed_out, stopped and deadline a node may still be linked: call unlink().
 wake suspend(waiter& me, const wait_site& site, spin_lock* lock, time_point until = no_deadline) noexcept;
 
+/// As suspend(), for a wait that others could find before this call: its node's `generation` has been shown to them.
+wake suspend_published(waiter& me, std::uint32_t generation, const wait_site& site, time_point until) noexcept;
+
 /// As suspend(), and runs `other` (claimed by the caller, a tasklet) on this worker at once.
 wake suspend_into(waiter& me, waiter& other, const wait_site& site, spin_lock* lock,
                   time_point until = no_deadline) noexcept;
@@ -240,6 +264,10 @@ void resume(waiter& who, placement where = placement::next) noexcept;
 /// queue. Falls back to resume(who, next) where that is impossible (plain thread, other runtime, budget used up).
 /// Suspends: yes. Does not look for a stop.
 void resume_now(waiter& who) noexcept;
+
+/// As resume() and resume_now(), for what claim_published() has given. An early one goes on once it has left.
+void settle(waiter& who, waiter::hold how, placement where) noexcept;
+void settle_now(waiter& who, waiter::hold how) noexcept;
 
 /// Ends the current wait of `who` with a stop, and lets its later waits end the same way. From any thread, for as long
 /// as the caller knows that `who` lives.
