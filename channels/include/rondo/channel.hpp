@@ -19,14 +19,10 @@
 #include <rondo/error.hpp>
 #include <rondo/lowlevel/wait.hpp>
 
-#include <rondo/detail/packet.hpp>
+#include <rondo/detail/rendezvous_channel.hpp>
 #include <rondo/detail/spin_channel.hpp>
 
 namespace rondo {
-namespace detail {
-template <class T>
-using core_of = spin_channel<T>;
-}
 namespace lowlevel {
 template <class T, class F>
 class receive_clause;
@@ -48,6 +44,13 @@ struct unbounded_t {
 };
 inline constexpr unbounded_t unbounded{};
 
+/// The baseline that the lock-free channels are measured against: everything under one spin lock. Behaves the same.
+/// channel<T> c{rondo::spin_locked, slots, who}.
+struct spin_locked_t {
+    explicit spin_locked_t() = default;
+};
+inline constexpr spin_locked_t spin_locked{};
+
 /// What became of a try_send or send_for. True in a condition if the value was sent.
 struct send_status {
     enum code : std::uint8_t { done, full, closed, timed_out };
@@ -65,18 +68,19 @@ struct send_status {
 /// channel; when the last copy goes, those that still wait get `closed`. Safe from any tasklet and any thread, of any
 /// runtime or none.
 ///
-/// Example: samples/ping_pong.cpp.   Algorithm: channels/include/rondo/detail/spin_channel.hpp.
+/// Example: samples/ping_pong.cpp.   Algorithms: channels/include/rondo/detail/{cell_queue,spin_channel}.hpp.
 template <message T>
 class channel {
 public:
     using value_type = T;
 
     /// Open from the start. Allocates once. Throws std::bad_alloc.
-    explicit channel(std::size_t slots = 0)
-        : core_(new detail::spin_channel<T>(slots, slots == 0 ? handoff_code(handoff::receiver) : 0)) {}
+    explicit channel(std::size_t slots = 0) : channel(slots, slots == 0 ? handoff::receiver : handoff::none) {}
     explicit channel(unbounded_t) : core_(new detail::spin_channel<T>(detail::no_limit, 0)) {}
-    explicit channel(handoff who) : core_(new detail::spin_channel<T>(0, handoff_code(who))) {}
-    channel(std::size_t slots, handoff who) : core_(new detail::spin_channel<T>(slots, handoff_code(who))) {}
+    explicit channel(handoff who) : channel(0, who) {}
+    channel(std::size_t slots, handoff who) : core_(make(slots, who)) {}
+    explicit channel(spin_locked_t, std::size_t slots = 0, handoff who = handoff::receiver)
+        : core_(new detail::spin_channel<T>(slots, slots == 0 ? handoff_code(who) : 0)) {}
     channel(const channel& other) noexcept : core_(other.core_) { core_->add_handle(); }
     channel(channel&& other) noexcept : core_(std::exchange(other.core_, nullptr)) {}
     channel& operator=(channel other) noexcept {
@@ -218,11 +222,15 @@ private:
         return s == detail::sent::done ? send_status::done
                                        : s == detail::sent::closed ? send_status::closed : send_status::full;
     }
-    detail::spin_channel<T>& core() const {
+    static detail::channel_core<T>* make(std::size_t slots, handoff who) {
+        if (slots == 0) return new detail::rendezvous_channel<T>(handoff_code(who));
+        return new detail::spin_channel<T>(slots, handoff_code(who));
+    }
+    detail::channel_core<T>& core() const {
         if (!core_) [[unlikely]] throw usage_error("this channel handle was moved from: it names no channel any more");
         return *core_;
     }
-    detail::spin_channel<T>* core_;
+    detail::channel_core<T>* core_;
 };
 
 }  // namespace rondo

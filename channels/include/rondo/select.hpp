@@ -28,10 +28,11 @@ class receive_clause final : public select_clause {
 public:
     receive_clause(const channel<T>& c, F f) : core_(&c.core()), f_(std::move(f)) { can_close = true; }
     progress attempt(waiter& me, bool enlists, partner& met) override {
-        const bool pins = enlists && !std::exchange(pinned_, true);
-        return core_->select_receive(into_, enlists ? &fresh_node(me) : nullptr, pins, met);
+        if (!enlists) return core_->select_receive(into_, met);
+        if (!std::exchange(pinned_, true)) core_->pin();
+        return core_->select_receive(into_, fresh_node(me), place_, met);
     }
-    void withdraw() noexcept override { core_->withdraw_receive(node()); }
+    void withdraw() noexcept override { core_->withdraw_receive(node(), place_); }
     void finish() noexcept override {
         if (std::exchange(pinned_, false)) core_->unpin();
     }
@@ -39,9 +40,10 @@ public:
     [[nodiscard]] const void* object() const noexcept { return core_; }
 
 private:
-    rondo::detail::core_of<T>* core_;
+    rondo::detail::channel_core<T>* core_;
     F f_;
     rondo::detail::packet<T> into_;
+    void* place_ = nullptr;
     bool pinned_ = false;
 };
 
@@ -55,9 +57,10 @@ public:
     }
     progress attempt(waiter& me, bool enlists, partner& met) override {
         if (!enlists) return core_->select_send(value_, met);
+        if (!std::exchange(pinned_, true)) core_->pin();
         packet_.emplace(std::move(value_));
         try {
-            const auto p = core_->select_send(*packet_, fresh_node(me), !std::exchange(pinned_, true), met);
+            const auto p = core_->select_send(*packet_, fresh_node(me), place_, met);
             if (p == progress::closed) give_back();
             return p;
         } catch (...) {                        // no memory for an unbounded channel's storage
@@ -66,7 +69,7 @@ public:
         }
     }
     void withdraw() noexcept override {
-        core_->withdraw_send(node());
+        core_->withdraw_send(node(), place_);
         give_back();
     }
     void finish() noexcept override {
@@ -80,10 +83,11 @@ private:
         if (!packet_->empty()) rondo::detail::put_back(value_, *packet_);
         packet_.reset();
     }
-    rondo::detail::core_of<T>* core_;
+    rondo::detail::channel_core<T>* core_;
     Source value_;
     F f_;
     std::optional<rondo::detail::packet<T>> packet_;
+    void* place_ = nullptr;
     bool pinned_ = false;
 };
 

@@ -7,7 +7,7 @@
 // I1  Senders wait only while no receiver waits and all slots are full; receivers only while nothing can be had.
 // I2  A value is in exactly one place: a sender's frame, a slot, a receiver's frame. Close, stop and timeout only ever
 //     end waits; they touch no value. So nothing is lost and nothing arrives twice.
-// I3  handles_ counts the copies of the channel; pins_ (under the lock) the waiters. The core dies with the last of both.
+// I3  A waiter holds a pin (channel_core.hpp), so that the core is there when it takes its node out.
 #pragma once
 
 #include <cstddef>
@@ -16,18 +16,10 @@
 #include <limits>
 #include <utility>
 
-#include <rondo/detail/packet.hpp>
+#include <rondo/detail/channel_core.hpp>
 #include <rondo/error.hpp>
-#include <rondo/lowlevel/select_clause.hpp>
-#include <rondo/lowlevel/wait.hpp>
 
 namespace rondo::detail {
-
-inline constexpr std::size_t no_limit = std::numeric_limits<std::size_t>::max();
-inline constexpr unsigned to_receiver = 1, to_sender = 2;
-
-enum class sent : std::uint8_t { done, full, closed };
-enum class received : std::uint8_t { value, empty, closed, timed_out };
 
 /// A ring of packets that allocates once, or, without a limit, as it grows.
 template <class T>
@@ -65,20 +57,12 @@ private:
     std::deque<packet<T>> queue_;
 };
 
-/// The value of `p` goes back to where it came from.
 template <class T>
-void put_back(T& value, packet<T>& p) noexcept {
-    std::destroy_at(&value);
-    std::construct_at(&value, p.take());
-}
-
-template <class T>
-class spin_channel {
+class spin_channel final : public channel_core<T> {
 public:
     spin_channel(std::size_t slots, unsigned hand_to) : store_(slots), hand_to_(hand_to) {}
 
-    /// True: sent. False: `until` has passed. Throws closed, stopped.
-    bool send(packet<T> value, lowlevel::time_point until) {
+    bool send(packet<T>&& value, lowlevel::time_point until) override {
         lowlevel::waiter& me = lowlevel::enter();
         lock_.lock();
         if (closed_) {
@@ -101,16 +85,16 @@ public:
         lowlevel::wait_node node(me);
         node.slot = &value;
         senders_.push_back(node);
-        ++pins_;
+        const pinned pin(*this, true);
         const auto outcome = lowlevel::suspend(me, {lowlevel::wait_kind::send, this, nullptr}, &lock_, until);
-        unpin(senders_, node);
         if (outcome == lowlevel::wake::ready) return true;
         if (outcome == lowlevel::wake::closed) throw closed();
+        lowlevel::unlink(lock_, senders_, node);
         lowlevel::raise(outcome);
         return false;
     }
 
-    sent try_send(T& value) {
+    sent try_send(T& value) override {
         lock_.lock();
         if (closed_) {
             lock_.unlock();
@@ -132,7 +116,7 @@ public:
         return sent::done;
     }
 
-    received receive(packet<T>& into, lowlevel::time_point until) {
+    received receive(packet<T>& into, lowlevel::time_point until) override {
         lowlevel::waiter& me = lowlevel::enter();
         lock_.lock();
         if (store_.size() != 0) {
@@ -162,16 +146,16 @@ public:
         lowlevel::wait_node node(me);
         node.slot = &into;
         receivers_.push_back(node);
-        ++pins_;
+        const pinned pin(*this, true);
         const auto outcome = lowlevel::suspend(me, {lowlevel::wait_kind::receive, this, nullptr}, &lock_, until);
-        unpin(receivers_, node);
         if (outcome == lowlevel::wake::ready) return received::value;
         if (outcome == lowlevel::wake::closed) return received::closed;
+        lowlevel::unlink(lock_, receivers_, node);
         lowlevel::raise(outcome);
         return received::timed_out;
     }
 
-    received try_receive(packet<T>& into) noexcept {
+    received try_receive(packet<T>& into) noexcept override {
         lock_.lock();
         lowlevel::waiter* who = nullptr;
         auto result = received::value;
@@ -193,51 +177,30 @@ public:
         return result;
     }
 
-    // ---- for select; `pins`: see I3
-
-    lowlevel::progress select_receive(packet<T>& into, lowlevel::wait_node* node, bool pins,
-                                      lowlevel::partner& met) noexcept {
+    lowlevel::progress select_receive(packet<T>& into, lowlevel::partner& met) noexcept override {
         lock_.lock();
-        if (pins) ++pins_;
-        auto result = lowlevel::progress::done;
-        if (store_.size() != 0) {
-            into = store_.pop();
-            if (lowlevel::wait_node* s = senders_.claim_front(lowlevel::wake::ready)) {
-                store_.push(std::move(*static_cast<packet<T>*>(s->slot)));
-                met = {s->who, false};
-            }
-        } else if (lowlevel::wait_node* s = senders_.claim_front(lowlevel::wake::ready)) {
-            into = std::move(*static_cast<packet<T>*>(s->slot));
-            met = {s->who, (hand_to_ & to_sender) != 0};
-        } else if (closed_) {
-            result = lowlevel::progress::closed;
-        } else {
-            if (node) {
-                node->slot = &into;
-                receivers_.push_back(*node);
-            }
-            result = lowlevel::progress::waits;
-        }
+        const auto result = take(into, met);
         lock_.unlock();
         return result;
     }
-    lowlevel::progress select_send(packet<T>& value, lowlevel::wait_node& node, bool pins, lowlevel::partner& met) {
+    lowlevel::progress select_receive(packet<T>& into, lowlevel::wait_node& node, void*&,
+                                      lowlevel::partner& met) override {
         lock_.lock();
-        if (pins) ++pins_;
-        const auto result = offer(value, met);
+        const auto result = take(into, met);
         if (result == lowlevel::progress::waits) {
-            node.slot = &value;
-            senders_.push_back(node);
+            node.slot = &into;
+            receivers_.push_back(node);
         }
         lock_.unlock();
         return result;
     }
-    lowlevel::progress select_send(T& value, lowlevel::partner& met) {
+    void withdraw_receive(lowlevel::wait_node& node, void*) noexcept override {
+        lowlevel::unlink(lock_, receivers_, node);
+    }
+    lowlevel::progress select_send(T& value, lowlevel::partner& met) override {
         lock_.lock();
-        lowlevel::progress result;
-        if (!closed_ && receivers_.empty() && store_.full()) {
-            result = lowlevel::progress::waits;
-        } else {
+        auto result = lowlevel::progress::waits;
+        if (closed_ || !receivers_.empty() || !store_.full()) {
             packet<T> p(std::move(value));
             try {
                 result = offer(p, met);
@@ -250,16 +213,20 @@ public:
         lock_.unlock();
         return result;
     }
-    void withdraw_receive(lowlevel::wait_node& node) noexcept { lowlevel::unlink(lock_, receivers_, node); }
-    void withdraw_send(lowlevel::wait_node& node) noexcept { lowlevel::unlink(lock_, senders_, node); }
-    void unpin() noexcept {
+    lowlevel::progress select_send(packet<T>& value, lowlevel::wait_node& node, void*&,
+                                   lowlevel::partner& met) override {
         lock_.lock();
-        const bool last = --pins_ == 0 && orphan_;
+        const auto result = offer(value, met);
+        if (result == lowlevel::progress::waits) {
+            node.slot = &value;
+            senders_.push_back(node);
+        }
         lock_.unlock();
-        if (last) delete this;
+        return result;
     }
+    void withdraw_send(lowlevel::wait_node& node, void*) noexcept override { lowlevel::unlink(lock_, senders_, node); }
 
-    void close() noexcept {
+    void close() noexcept override {
         lock_.lock();
         closed_ = true;
         // Claimed waiters are chained, so that they are resumed without the lock; a resumed one's node is gone.
@@ -284,28 +251,33 @@ public:
         }
     }
 
-    [[nodiscard]] bool is_closed() noexcept { return locked([&] { return closed_; }); }
-    [[nodiscard]] std::ptrdiff_t balance() noexcept {
+    bool is_closed() noexcept override { return locked([&] { return closed_; }); }
+    std::ptrdiff_t balance() noexcept override {
         return locked([&] {
             return static_cast<std::ptrdiff_t>(senders_.size()) - static_cast<std::ptrdiff_t>(receivers_.size());
         });
     }
-    [[nodiscard]] std::size_t size() noexcept { return locked([&] { return store_.size(); }); }
-    [[nodiscard]] std::size_t capacity() const noexcept { return store_.slots(); }
-
-    void add_handle() noexcept { handles_.fetch_add(1, relaxed); }
-    void drop_handle() noexcept {
-        // acq_rel: the last one sees what the others did before they let go.
-        if (handles_.fetch_sub(1, acq_rel) != 1) return;
-        close();                                                  // whoever waits on it still gets `closed`
-        lock_.lock();
-        orphan_ = true;
-        const bool last = pins_ == 0;
-        lock_.unlock();
-        if (last) delete this;
-    }
+    std::size_t size() noexcept override { return locked([&] { return store_.size(); }); }
+    std::size_t capacity() const noexcept override { return store_.slots(); }
 
 private:
+    // With the lock held: the oldest value, if there is one.
+    lowlevel::progress take(packet<T>& into, lowlevel::partner& met) noexcept {
+        if (store_.size() != 0) {
+            into = store_.pop();
+            if (lowlevel::wait_node* s = senders_.claim_front(lowlevel::wake::ready)) {
+                store_.push(std::move(*static_cast<packet<T>*>(s->slot)));
+                met = {s->who, false};
+            }
+            return lowlevel::progress::done;
+        }
+        if (lowlevel::wait_node* s = senders_.claim_front(lowlevel::wake::ready)) {
+            into = std::move(*static_cast<packet<T>*>(s->slot));
+            met = {s->who, (hand_to_ & to_sender) != 0};
+            return lowlevel::progress::done;
+        }
+        return closed_ ? lowlevel::progress::closed : lowlevel::progress::waits;
+    }
     // With the lock held: hands the value over, or puts it into a slot, if that can be done at once.
     lowlevel::progress offer(packet<T>& value, lowlevel::partner& met) {
         if (closed_) return lowlevel::progress::closed;
@@ -327,13 +299,6 @@ private:
             throw;
         }
     }
-    void unpin(lowlevel::wait_list& list, lowlevel::wait_node& node) noexcept {
-        lock_.lock();
-        if (node.linked) list.erase(node);
-        const bool last = --pins_ == 0 && orphan_;
-        lock_.unlock();
-        if (last) delete this;
-    }
     template <class F>
     auto locked(F f) noexcept {
         lock_.lock();
@@ -343,12 +308,10 @@ private:
     }
 
     lowlevel::spin_lock lock_;
-    bool closed_ = false, orphan_ = false;
+    bool closed_ = false;
     lowlevel::wait_list senders_, receivers_;
     packet_store<T> store_;
-    std::size_t pins_ = 0;
     const unsigned hand_to_;
-    atomic<std::size_t> handles_{1};
 };
 
 }  // namespace rondo::detail

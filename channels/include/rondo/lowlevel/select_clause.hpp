@@ -39,6 +39,7 @@ enum class progress : std::uint8_t {
 struct partner {
     waiter* who = nullptr;
     bool runs_now = false;          ///< takes over this worker, rather than going to the tail
+    waiter::hold how = waiter::hold::open;
 };
 
 class select_clause {

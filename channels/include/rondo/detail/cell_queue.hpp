@@ -1,0 +1,379 @@
+// Where senders and receivers meet without a lock: two-party cells on fetch-and-add tickets.
+//
+// After N. Koval, D. Alistarh, R. Elizarov, "Fast and scalable channels in Kotlin coroutines" (2023), reduced for
+// tasklets with stacks: a cell never holds a value. A send and a receive take tickets from one counter each; equal tickets
+// meet in one cell, which therefore has at most one visitor from either side. Who comes first leaves a reference to its
+// waiting frame there and suspends; who comes second claims that wait, moves the value between the frames, resumes.
+//
+//   cell        who may change it                     how                             next
+//   empty       the first visitor                     CAS release                     a wait_node's address
+//               close()                               CAS                             closed
+//   node        the second visitor, or a try, after   store release                   done
+//               it has tried to claim the wait
+//               close(), likewise                     store release                   done
+//               its owner, when its wait has ended    CAS                             dead
+//               for another reason
+//   dead        the second visitor, or trim()         store release                   done
+//   done, closed: nobody, until the segment is used again
+//
+// Cells lie in segments, linked by `next`. A counter is one word: {closed | the segment's incarnation | its index | the
+// position of the next ticket in it}, so that a ticket names its segment and nobody holds a pointer that might be stale:
+// the owner of a ticket that has not visited its cell keeps the segment in place. Positions past the end mean that the
+// word must be moved on to the next segment first; everybody who sees that helps, by compare-and-swap. Segments live in
+// type-stable memory (cell_store): reading one that has been given back is harmless, and the incarnation in the word, and
+// in `next`, makes the compare-and-swap fail that would follow from it.
+//
+//   segment     in use until both counters have left it (`left`) and all its cells are done; then spare, or back to the
+//               store. If a second visitor is not done yet it waits in limbo_ and is looked at again when the next one is
+//               left.
+//
+// I1  Tickets count up and are never given back, except by try and trim, which take one only together with a partner, or
+//     a dead cell, that they have seen (compare-and-swap instead of fetch-and-add).
+// I2  A cell's first visitor writes who_ and generation_ of its own side before it publishes its node; nobody else does.
+// I3  A reference {waiter, generation} in a cell may be stale: its wait was ended by a stop or a limit. Claiming it
+//     fails then, by the generation (waiters are type-stable). The node itself is touched only after a claim was won.
+// I4  A plain operation can be claimed as soon as it is published, before it has left its stack (claim_published). So a
+//     send and a receive that meet never both begin anew; only a select that is still enlisting makes its partner take
+//     the next ticket.
+// I5  Whoever gives up touches, after its wait, its cell (by a CAS that expects its own node's address, which nobody
+//     else can have put anywhere) but never the queue, unless it holds a pin: close() may have ended with the queue gone.
+// I6  Dead cells are passed over by the other side's next ticket, or trimmed: by whoever gives up with a pin, and each
+//     time a counter goes on to the next segment. What stays is at most the dead ones between two who still wait.
+// Progress: send and receive are lock-free: each step fails only because somebody else has got ahead. Select: see
+//           channels/src/select.cpp.
+// Dropped: publishing only after the tasklet has left its stack (then a late publisher may hit a cell that is used again,
+//          or everybody needs hazard pointers); 1 as tickets' unit for try (it would burn tickets).
+// Checked: tests/model/cell_queue_test.cpp, tests/stress/channel_stress_test.cpp.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <new>
+
+#include <rondo/detail/atomic.hpp>
+#include <rondo/lowlevel/wait.hpp>
+
+namespace rondo::detail {
+
+enum class side : std::uint8_t { send, receive };
+constexpr side other(side s) noexcept { return s == side::send ? side::receive : side::send; }
+
+/// Where one send and one receive meet.
+struct cell {
+    static constexpr std::uintptr_t empty = 0, dead = 1, done = 2, closed = 3;      // else a wait_node's address
+
+    atomic<std::uintptr_t> state{empty};
+    lowlevel::waiter* who[2];                       // by side; see I2
+    std::uint32_t generation[2];
+};
+
+/// Cells is how many a segment has: few in models.
+template <std::size_t Cells>
+struct alignas(64) cell_segment {
+    static constexpr std::size_t cells = Cells;
+
+    atomic<std::uint64_t> next{0};                  // {incarnation of this one:28 | index of the next:24}
+    atomic<std::uint64_t> base{0};                  // the ticket of its first cell
+    atomic<std::uint32_t> incarnation{0};
+    atomic<std::uint32_t> left{0};                  // which counters have left it
+    atomic<std::uint32_t> link{0};                  // in limbo_, or in the store
+    cell at[Cells];
+};
+
+/// Who was met, or what else happened.
+struct meeting {
+    enum class kind : std::uint8_t { met, waits, closed };
+    kind what = kind::waits;
+    lowlevel::waiter::hold how = lowlevel::waiter::hold::none;
+    lowlevel::wait_node* node = nullptr;            // met: claimed; its slot is ours until settle()
+    cell* at = nullptr;                             // waits: where our own node is
+};
+
+/// Store: segment, segment& operator[](index), index allocate() (0: no memory), release(index), resume(waiter&).
+template <class Store>
+class cell_queue {
+    using segment = typename Store::segment;
+    using waiter = lowlevel::waiter;
+    using wake = lowlevel::wake;
+
+public:
+    explicit cell_queue(Store store = {}) noexcept : store_(store) {}
+    cell_queue(const cell_queue&) = delete;
+    cell_queue& operator=(const cell_queue&) = delete;
+    ~cell_queue() {                                 // nobody waits any more, and nobody is inside
+        const auto s = index(counters_[0].word.load(relaxed)), r = index(counters_[1].word.load(relaxed));
+        std::uint32_t at;
+        if (s && r) at = store_[s].base.load(relaxed) < store_[r].base.load(relaxed) ? s : r;
+        else at = static_cast<std::uint32_t>(first_.load(relaxed) & index_mask);
+        while (at != 0) {
+            const auto next = static_cast<std::uint32_t>(store_[at].next.load(relaxed) & index_mask);
+            give_back(at);
+            at = next;
+        }
+        for (at = limbo_.load(acquire); at != 0;) {
+            const auto next = store_[at].link.load(relaxed);
+            give_back(at);
+            at = next;
+        }
+        if (at = spare_.load(relaxed); at != 0) store_.release(at);
+    }
+
+    /// Takes a ticket and meets whoever is there; else publishes `node` (its slot set). With what == waits the caller
+    /// must suspend_published(), or, a select, suspend(). met: the claimed partner's. Throws std::bad_alloc.
+    meeting arrive(side mine, waiter& me, lowlevel::wait_node& node) {
+        for (;;) {
+            cell* const c = take_ticket(mine);
+            if (!c) return {.what = meeting::kind::closed};
+            // acquire: pairs with the publishing CAS of the other side.
+            auto seen = c->state.load(acquire);
+            if (seen == cell::empty) {
+                c->who[static_cast<unsigned>(mine)] = &me;
+                c->generation[static_cast<unsigned>(mine)] = node.generation;
+                // release: whoever finds the node sees who, generation and our frame. acquire: as above.
+                if (c->state.compare_exchange_strong(seen, reinterpret_cast<std::uintptr_t>(&node), acq_rel, acquire))
+                    return {.what = meeting::kind::waits, .at = c};
+            }
+            if (seen == cell::closed) return {.what = meeting::kind::closed};
+            if (seen == cell::dead) {
+                // release: pairs with the acquire in retire(), as every `done` does.
+                c->state.store(cell::done, release);
+                continue;
+            }
+            if (const meeting m = meet(*c, seen, mine); m.node) return m;
+        }
+    }
+
+    /// As arrive(), but only if somebody waits on the other side.
+    meeting try_arrive(side mine) noexcept { return advance_over(mine, true); }
+
+    /// The wait is over and this node was not claimed: takes it out.
+    void withdraw(cell& at, lowlevel::wait_node& node) noexcept {
+        auto expected = reinterpret_cast<std::uintptr_t>(&node);
+        // release: the other visitor, or trim(), may let the segment be used again. relaxed: who was faster is done with us.
+        at.state.compare_exchange_strong(expected, cell::dead, acq_rel, relaxed);
+    }
+    /// Passes over dead cells of `waiting` side at the front. Needs a pin, as every call but withdraw().
+    void trim(side waiting) noexcept { advance_over(other(waiting), false); }
+
+    /// From now on no tickets: those who wait get wake::closed.
+    void close() noexcept {
+        // acq_rel: whoever finds the bit sees what the closer did before; we see the segments that tickets came from.
+        const auto s = counters_[0].word.fetch_or(closed_bit, acq_rel);
+        const auto r = counters_[1].word.fetch_or(closed_bit, acq_rel);
+        if (r & closed_bit) return;
+        const auto sends = tickets(s), receives = tickets(r);
+        if (sends == receives) return;
+        const side waiting = sends > receives ? side::send : side::receive;
+        each_cell(sends > receives ? r : s, sends > receives ? s : r, [&](cell& c) {
+            auto seen = c.state.load(acquire);
+            if (seen == cell::empty && c.state.compare_exchange_strong(seen, cell::closed, acq_rel, acquire)) return;
+            if (seen <= cell::closed) return;
+            waiter& who = *c.who[static_cast<unsigned>(waiting)];
+            auto* const node = reinterpret_cast<lowlevel::wait_node*>(seen);
+            const auto how = who.claim_published(c.generation[static_cast<unsigned>(waiting)], wake::closed);
+            if (how != waiter::hold::none) node->claimed = true;
+            c.state.store(cell::done, release);
+            if (how != waiter::hold::none) store_.settle(who, how);
+        });
+    }
+    [[nodiscard]] bool is_closed() const noexcept { return counters_[1].word.load(acquire) & closed_bit; }
+
+    /// > 0: so many senders wait, < 0: receivers. A snapshot.
+    [[nodiscard]] std::ptrdiff_t balance() noexcept {
+        std::ptrdiff_t waiting = 0;
+        for (unsigned round = 0; round < 16; ++round) {
+            const auto s = counters_[0].word.load(acquire), r = counters_[1].word.load(acquire);
+            const auto sends = tickets(s), receives = tickets(r);
+            const bool senders = sends > receives;
+            waiting = 0;
+            if (sends == receives) break;
+            const bool whole = each_cell(senders ? r : s, senders ? s : r, [&](cell& c) {
+                if (c.state.load(relaxed) > cell::closed) waiting += senders ? 1 : -1;
+            });
+            if (whole && s == counters_[0].word.load(acquire) && r == counters_[1].word.load(acquire)) break;
+        }
+        return waiting;
+    }
+
+private:
+    static constexpr unsigned position_bits = 11, index_bits = 24;
+    static constexpr std::uint64_t position_mask = (1u << position_bits) - 1, index_mask = (1u << index_bits) - 1,
+                                   incarnation_mask = (1u << 28) - 1, closed_bit = 1ull << 63;
+    static constexpr std::uint64_t no_position = segment::cells;
+
+    static std::uint64_t position(std::uint64_t w) noexcept { return w & position_mask; }
+    static std::uint32_t index(std::uint64_t w) noexcept {
+        return static_cast<std::uint32_t>((w >> position_bits) & index_mask);
+    }
+    static std::uint64_t incarnation(std::uint64_t w) noexcept {
+        return (w >> (position_bits + index_bits)) & incarnation_mask;
+    }
+    [[nodiscard]] std::uint64_t word_at(std::uint32_t i, std::uint64_t pos) noexcept {
+        return ((store_[i].incarnation.load(relaxed) & incarnation_mask) << (position_bits + index_bits)) |
+               (static_cast<std::uint64_t>(i) << position_bits) | pos;
+    }
+    [[nodiscard]] std::uint64_t tickets(std::uint64_t w) noexcept {
+        const auto pos = position(w) < segment::cells ? position(w) : segment::cells;
+        return index(w) ? store_[index(w)].base.load(relaxed) + pos : 0;
+    }
+
+    cell* take_ticket(side mine) {
+        auto& word = counters_[static_cast<unsigned>(mine)].word;
+        for (;;) {
+            // acquire: pairs with the release that moved the word here: the segment's cells are made. release: close()
+            // sees what we have seen.
+            const auto w = word.fetch_add(1, acq_rel);
+            if (w & closed_bit) [[unlikely]] {
+                word.fetch_sub(1, relaxed);         // so that positions never overflow
+                return nullptr;
+            }
+            if (position(w) < segment::cells) [[likely]] return &store_[index(w)].at[position(w)];
+            if (cell* c = move_on(mine)) return c;
+        }
+    }
+
+    // Moves the word to the next segment, unless somebody else has, and takes that one's first ticket.
+    [[gnu::noinline]] cell* move_on(side mine) {
+        auto& word = counters_[static_cast<unsigned>(mine)].word;
+        for (;;) {
+            auto w = word.load(acquire);
+            if ((w & closed_bit) || position(w) < segment::cells) return nullptr;
+            const auto next = next_of(w, true);
+            if (next == 0) continue;                // w is stale
+            // release: see take_ticket(). If it succeeds, w was not stale, and so `next` is the one.
+            if (!word.compare_exchange_strong(w, word_at(next, 1), acq_rel, relaxed)) continue;
+            leave(index(w), mine);
+            trim(mine);
+            trim(other(mine));
+            return &store_[next].at[0];
+        }
+    }
+
+    // The segment after w's; 0: there is none (yet), or w is stale.
+    std::uint32_t next_of(std::uint64_t w, bool make) {
+        const auto i = index(w);
+        auto& link = i ? store_[i].next : first_;
+        const auto mine = incarnation(w) << index_bits;
+        auto seen = link.load(acquire);             // pairs with the CAS below
+        if ((seen & ~index_mask) != mine) return 0;
+        if (seen & index_mask) return static_cast<std::uint32_t>(seen & index_mask);
+        if (!make) return 0;
+        const auto fresh = spare_.load(relaxed) ? spare_.exchange(0, acq_rel) : 0;
+        const auto n = fresh ? fresh : store_.allocate();
+        if (n == 0) throw std::bad_alloc();
+        segment& s = store_[n];
+        for (auto& c : s.at) c.state.store(cell::empty, relaxed);
+        s.left.store(0, relaxed);
+        s.base.store(i ? store_[i].base.load(relaxed) + segment::cells : 0, relaxed);
+        s.next.store((s.incarnation.load(relaxed) & incarnation_mask) << index_bits, relaxed);
+        // release: the segment is made. On failure somebody else has linked one, or w is stale.
+        if (link.compare_exchange_strong(seen, mine | n, acq_rel, acquire)) return n;
+        recycle(n);
+        return (seen & ~index_mask) == mine ? static_cast<std::uint32_t>(seen & index_mask) : 0;
+    }
+
+    // For who has found a node (`seen`) in its own ticket's cell.
+    meeting meet(cell& c, std::uintptr_t seen, side mine) noexcept {
+        waiter& who = *c.who[static_cast<unsigned>(other(mine))];
+        const auto generation = c.generation[static_cast<unsigned>(other(mine))];
+        auto* const node = reinterpret_cast<lowlevel::wait_node*>(seen);
+        const auto how = who.claim_published(generation, wake::ready);
+        if (how != waiter::hold::none) node->claimed = true;
+        c.state.store(cell::done, release);
+        if (how == waiter::hold::none) return {};
+        return {.what = meeting::kind::met, .how = how, .node = node};
+    }
+
+    // Takes tickets for as long as a dead cell is next; and, for a try, one that somebody waits at.
+    meeting advance_over(side mine, bool meets) noexcept {
+        auto& word = counters_[static_cast<unsigned>(mine)].word;
+        for (;;) {
+            auto w = word.load(acquire);
+            if (w & closed_bit) return {.what = meeting::kind::closed};
+            if (position(w) >= segment::cells || index(w) == 0) {
+                const auto next = next_of(w, false);
+                if (next == 0) {
+                    if (w == word.load(relaxed)) return {};         // nobody is ahead of us
+                    continue;
+                }
+                if (word.compare_exchange_strong(w, word_at(next, 0), acq_rel, relaxed)) leave(index(w), mine);
+                continue;
+            }
+            cell& c = store_[index(w)].at[position(w)];
+            const auto seen = c.state.load(acquire);
+            if (seen == cell::empty || (!meets && seen != cell::dead)) return {};
+            if (seen == cell::closed) return {.what = meeting::kind::closed};
+            if (seen == cell::done) continue;       // w is stale
+            if (!word.compare_exchange_strong(w, w + 1, acq_rel, relaxed)) continue;
+            // The ticket is ours. The node may have become dead by now.
+            if (const auto now = c.state.load(acquire); now == cell::dead) c.state.store(cell::done, release);
+            else if (const meeting m = meet(c, now, mine); m.node) return m;
+        }
+    }
+
+    void leave(std::uint32_t i, side mine) noexcept {
+        // acq_rel: the second to leave sees what the first has seen.
+        if (i && store_[i].left.fetch_or(1u << static_cast<unsigned>(mine), acq_rel)) retire(i);
+    }
+    void retire(std::uint32_t i) noexcept {
+        auto waiting = limbo_.load(relaxed) ? limbo_.exchange(0, acq_rel) : 0;
+        for (;;) {
+            if (is_done(i)) {
+                recycle(i);
+            } else {
+                auto before = limbo_.load(relaxed);
+                do store_[i].link.store(before, relaxed);
+                // release: pairs with the exchange above, which takes all: so there is no ABA.
+                while (!limbo_.compare_exchange_weak(before, i, release, relaxed));
+            }
+            if (waiting == 0) return;
+            i = waiting;
+            waiting = store_[i].link.load(relaxed);
+        }
+    }
+    bool is_done(std::uint32_t i) noexcept {
+        for (auto& c : store_[i].at)
+            if (c.state.load(acquire) != cell::done) return false;
+        return true;
+    }
+    void recycle(std::uint32_t i) noexcept {
+        renew(i);
+        if (const auto before = spare_.exchange(i, acq_rel)) store_.release(before);
+    }
+    void give_back(std::uint32_t i) noexcept {
+        renew(i);
+        store_.release(i);
+    }
+    void renew(std::uint32_t i) noexcept {
+        // relaxed: whoever holds a word of the old incarnation finds out by a compare-and-swap, not by this.
+        auto& n = store_[i].incarnation;
+        n.store(n.load(relaxed) + 1, relaxed);
+    }
+
+    // Calls f for the cells of the tickets from `from` to `to`. False: a segment has been used again under our hands.
+    template <class F>
+    bool each_cell(std::uint64_t from, std::uint64_t to, F&& f) {
+        auto at = from;
+        for (;;) {
+            const bool last = index(at) == index(to);
+            const auto end = last && position(to) < segment::cells ? position(to) : segment::cells;
+            if (index(at))
+                for (auto p = position(at); p < end; ++p) f(store_[index(at)].at[p]);
+            if (last) return true;
+            const auto next = next_of(at & ~closed_bit, false);
+            if (next == 0) return false;
+            at = word_at(next, 0);
+        }
+    }
+
+    struct alignas(64) counter {
+        // The first ticket finds no segment (index 0, no cell left) and makes one.
+        atomic<std::uint64_t> word{no_position};
+    };
+    counter counters_[2];
+    alignas(64) atomic<std::uint64_t> first_{0};    // as segment::next
+    atomic<std::uint32_t> spare_{0}, limbo_{0};
+    [[no_unique_address]] Store store_;
+};
+
+}  // namespace rondo::detail

@@ -1,0 +1,30 @@
+// Where the segments of all channels come from.
+#pragma once
+
+#include <cstdint>
+
+#include <rondo/detail/cell_queue.hpp>
+
+namespace rondo::detail {
+
+/// Type-stable memory: address space for all segments that there can be is reserved once, on first use, and never given
+/// back; what is touched stays. An index is worth an address by one multiplication. Free ones form a lock-free stack.
+class cell_store {
+public:
+    using segment = cell_segment<15>;               // 512 bytes
+
+    segment& operator[](std::uint32_t index) const noexcept { return memory[index]; }
+    [[nodiscard]] std::uint32_t allocate() const noexcept;      // 0: no memory
+    void release(std::uint32_t index) const noexcept;
+    static void settle(lowlevel::waiter& who, lowlevel::waiter::hold how) noexcept {
+        lowlevel::settle(who, how, lowlevel::placement::tail);
+    }
+
+private:
+    static constinit segment* memory;               // set before the first index is given out
+};
+static_assert(sizeof(cell_store::segment) == 512);
+
+extern template class cell_queue<cell_store>;
+
+}  // namespace rondo::detail

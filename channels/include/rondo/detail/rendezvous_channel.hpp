@@ -1,0 +1,142 @@
+// The lock-free channel without slots: a typed shell around rendezvous (which is channels/src/rendezvous.cpp).
+#pragma once
+
+#include <cstddef>
+#include <utility>
+
+#include <rondo/detail/cell_store.hpp>
+#include <rondo/detail/channel_core.hpp>
+#include <rondo/error.hpp>
+
+namespace rondo::detail {
+
+/// Two frames meet: where a value is, and where it shall go.
+class rendezvous {
+public:
+    enum class end : std::uint8_t { met, passed, closed, timed_out };
+
+    /// met: the partner's slot is `m.node->slot`, move the value, then part(). passed: a partner has done all that while
+    /// we waited. Suspends; throws stopped.
+    end pass(counted_core& core, side mine, void* slot, lowlevel::time_point until, meeting& m);
+    /// The same for a select that enlists: met, waits (until withdraw()), closed.
+    meeting enlist(side mine, void* slot, lowlevel::wait_node& node) {
+        node.slot = slot;
+        return cells_.arrive(mine, *node.who, node);
+    }
+    meeting try_pass(side mine) noexcept { return cells_.try_arrive(mine); }
+    void withdraw(side mine, lowlevel::wait_node& node, void* place) noexcept;
+
+    /// Lets the partner go on: takes over the worker, or goes to the tail.
+    static void part(const meeting& m, bool partner_runs_now) noexcept {
+        if (partner_runs_now) lowlevel::settle_now(*m.node->who, m.how);
+        else lowlevel::settle(*m.node->who, m.how, lowlevel::placement::tail);
+    }
+
+    void close() noexcept { cells_.close(); }
+    [[nodiscard]] bool is_closed() const noexcept { return cells_.is_closed(); }
+    [[nodiscard]] std::ptrdiff_t balance() noexcept { return cells_.balance(); }
+
+private:
+    cell_queue<cell_store> cells_;
+};
+
+template <class T>
+class rendezvous_channel final : public channel_core<T> {
+    using progress = lowlevel::progress;
+    using kind = meeting::kind;
+    using end = rendezvous::end;
+
+public:
+    explicit rendezvous_channel(unsigned hand_to) noexcept : hand_to_(hand_to) {}
+
+    bool send(packet<T>&& value, lowlevel::time_point until) override {
+        meeting m;
+        switch (meet_.pass(*this, side::send, &value, until, m)) {
+            case end::met:
+                packet_at(m) = std::move(value);
+                rendezvous::part(m, hand_to_ & to_receiver);
+                return true;
+            case end::passed: return true;
+            case end::closed: throw closed();
+            default: return false;
+        }
+    }
+    sent try_send(T& value) override {
+        const meeting m = meet_.try_pass(side::send);
+        if (m.what == kind::closed) return sent::closed;
+        if (m.what == kind::waits) return sent::full;
+        packet_at(m) = packet<T>(std::move(value));
+        rendezvous::part(m, false);
+        return sent::done;
+    }
+    received receive(packet<T>& into, lowlevel::time_point until) override {
+        meeting m;
+        switch (meet_.pass(*this, side::receive, &into, until, m)) {
+            case end::met:
+                into = std::move(packet_at(m));
+                rendezvous::part(m, hand_to_ & to_sender);
+                return received::value;
+            case end::passed: return received::value;
+            case end::closed: return received::closed;
+            default: return received::timed_out;
+        }
+    }
+    received try_receive(packet<T>& into) noexcept override {
+        const meeting m = meet_.try_pass(side::receive);
+        if (m.what == kind::closed) return received::closed;
+        if (m.what == kind::waits) return received::empty;
+        into = std::move(packet_at(m));
+        rendezvous::part(m, false);
+        return received::value;
+    }
+
+    progress select_receive(packet<T>& into, lowlevel::partner& met) noexcept override {
+        return receive_from(meet_.try_pass(side::receive), into, met);
+    }
+    progress select_receive(packet<T>& into, lowlevel::wait_node& node, void*& place, lowlevel::partner& met) override {
+        const meeting m = meet_.enlist(side::receive, &into, node);
+        place = m.at;
+        return receive_from(m, into, met);
+    }
+    void withdraw_receive(lowlevel::wait_node& node, void* place) noexcept override {
+        meet_.withdraw(side::receive, node, place);
+    }
+    progress select_send(T& value, lowlevel::partner& met) override {
+        const meeting m = meet_.try_pass(side::send);
+        if (m.what == kind::met) packet_at(m) = packet<T>(std::move(value));
+        return progress_of(m, met, to_receiver);
+    }
+    progress select_send(packet<T>& value, lowlevel::wait_node& node, void*& place, lowlevel::partner& met) override {
+        const meeting m = meet_.enlist(side::send, &value, node);
+        place = m.at;
+        if (m.what == kind::met) packet_at(m) = std::move(value);
+        return progress_of(m, met, to_receiver);
+    }
+    void withdraw_send(lowlevel::wait_node& node, void* place) noexcept override {
+        meet_.withdraw(side::send, node, place);
+    }
+
+    void close() noexcept override { meet_.close(); }
+    bool is_closed() noexcept override { return meet_.is_closed(); }
+    std::ptrdiff_t balance() noexcept override { return meet_.balance(); }
+    std::size_t size() noexcept override { return 0; }
+    std::size_t capacity() const noexcept override { return 0; }
+
+private:
+    static packet<T>& packet_at(const meeting& m) noexcept { return *static_cast<packet<T>*>(m.node->slot); }
+    progress receive_from(const meeting& m, packet<T>& into, lowlevel::partner& met) noexcept {
+        if (m.what == kind::met) into = std::move(packet_at(m));
+        return progress_of(m, met, to_sender);
+    }
+    progress progress_of(const meeting& m, lowlevel::partner& met, unsigned runs_now) const noexcept {
+        if (m.what == kind::closed) return progress::closed;
+        if (m.what == kind::waits) return progress::waits;
+        met = {m.node->who, (hand_to_ & runs_now) != 0, m.how};
+        return progress::done;
+    }
+
+    rendezvous meet_;
+    const unsigned hand_to_;
+};
+
+}  // namespace rondo::detail
