@@ -99,17 +99,21 @@ public:
 
     /// True for the one caller that ends the wait `generation` with `outcome`; that caller must call resume().
     bool claim(std::uint32_t generation, wake outcome) noexcept {
-        auto w = word.load(rondo::detail::relaxed);
-        while (generation_of(w) == generation && (w & open_flag)) {
-            const auto next = (w & ~(open_flag | shield_flag | 0xff00)) | (static_cast<std::uint64_t>(outcome) << 8);
-            // acq_rel: acquire pairs with the publishing CAS, so that the claimer sees the frame as its owner left it;
-            // release hands on what the claimer wrote before. relaxed on failure: a loser reads nothing.
-            if (word.compare_exchange_weak(w, next, rondo::detail::acq_rel, rondo::detail::relaxed)) return true;
+        for (auto w = word.load(rondo::detail::relaxed);;) {
+            if (generation_of(w) == generation && (w & open_flag)) {
+                const auto next = (w & ~(open_flag | shield_flag | 0xff00)) | (static_cast<std::uint64_t>(outcome) << 8);
+                // acq_rel: acquire pairs with the publishing CAS, so that the claimer sees the frame as its owner left
+                // it; release hands on what the claimer wrote before. relaxed on failure: a loser reads nothing.
+                if (word.compare_exchange_weak(w, next, rondo::detail::acq_rel, rondo::detail::relaxed)) return true;
+            } else if (is_enlisting(w, generation) && !(w & missed_flag)) {
+                // release: pairs with the owner's acquire when it begins anew; it then sees why. If this fails the wait
+                // may have been opened meanwhile.
+                if (word.compare_exchange_weak(w, w | missed_flag, rondo::detail::release, rondo::detail::relaxed))
+                    return false;
+            } else {
+                return false;
+            }
         }
-        // release: pairs with the owner's acquire when it begins anew; it then sees why.
-        while (is_enlisting(w, generation) && !(w & missed_flag))
-            if (word.compare_exchange_weak(w, w | missed_flag, rondo::detail::release, rondo::detail::relaxed)) break;
-        return false;
     }
     enum class hold : std::uint8_t { none, open, early };
     /// As claim(), for a wait shown without a lock (suspend_published): it may be won before it is open. The winner must
