@@ -20,61 +20,13 @@
 #include <rondo/scope.hpp>
 #include <rondo/time.hpp>
 
+#include "stage.hpp"
+
 using namespace std::chrono_literals;
-using rondo::channel;
 using rondo::send_status;
-
-namespace {
-
-constexpr unsigned one_worker = 1;
-using lines = std::vector<std::string>;
-
-// What calling f comes to.
-template <class F>
-std::string end_of(F&& f) {
-    try {
-        f();
-        return "returned";
-    } catch (const rondo::closed&) {
-        return "closed";
-    } catch (const rondo::usage_error&) {
-        return "usage_error";
-    } catch (const rondo::stopped&) {
-        return "stopped";
-    } catch (const std::exception& e) {
-        return e.what();
-    }
-}
-
-// Tasklets that can be looked at once nothing moves any more.
-struct stage {
-    rondo::runtime rt;
-    explicit stage(unsigned workers) : rt({.workers = workers}) {}
-    std::size_t settle() {                        // how many tasklets wait
-        const auto report = rt.run_until_idle();
-        for (auto& e : report.errors) std::rethrow_exception(e);
-        return report.parked.size();
-    }
-};
-
-// Counts how many of its kind live; moved-from ones hold nothing.
-class token {
-public:
-    explicit token(std::atomic<int>& live) : live_(&live) { ++*live_; }
-    token(token&& other) noexcept : live_(std::exchange(other.live_, nullptr)) {}
-    token& operator=(token&& other) noexcept {
-        std::swap(live_, other.live_);
-        return *this;
-    }
-    ~token() {
-        if (live_) --*live_;
-    }
-
-private:
-    std::atomic<int>* live_;
-};
-
-}  // namespace
+#ifndef RONDO_TEST_CHANNEL                        // spin_locked_test.cpp runs these tests over another kind
+using rondo::channel;
+#endif
 
 // -------------------------------------------------------------------------------------------------------- rendezvous
 
