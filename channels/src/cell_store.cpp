@@ -61,4 +61,10 @@ void cell_store::release(std::uint32_t index) const noexcept {
     while (!all.free.compare_exchange_weak(head, ((head & ~index_mask) + one_count) | index, acq_rel, relaxed));
 }
 
+std::size_t cell_store::in_use() noexcept {
+    std::size_t n = all.used.load(relaxed) - 1;
+    for (auto i = static_cast<std::uint32_t>(all.free.load(acquire) & index_mask); i; i = memory[i].link.load(relaxed)) --n;
+    return n;
+}
+
 }  // namespace rondo::detail

@@ -451,6 +451,19 @@ TEST_CASE("a variable given to `to` is moved from only if it is sent", "[select]
         CHECK_FALSE(q);
         CHECK(a.size() + b.size() == 2);
     }
+    SECTION("also when all of them have to wait, with or without a lock") {
+        channel<std::unique_ptr<int>> c, d{rondo::spin_locked};
+        stage s(GENERATE(1u, 2u));
+        auto t = s.rt.spawn([&] { select(to(c, q, nothing), to(d, q, nothing)); });
+        CHECK(s.settle() == 1);
+        CHECK(q);
+        auto got = (GENERATE(0, 1) ? c : d).try_receive();
+        REQUIRE(got);
+        REQUIRE(*got);
+        CHECK(**got == 2);
+        CHECK_FALSE(q);
+        CHECK(s.settle() == 0);
+    }
 }
 
 TEST_CASE("a value given to `to` is copied from a constant and dies unsent with the clause", "[select][values]") {

@@ -58,20 +58,9 @@ public:
     progress attempt(waiter& me, bool enlists, partner& met) override {
         if (!enlists) return core_->select_send(value_, met);
         if (!std::exchange(pinned_, true)) core_->pin();
-        packet_.emplace(std::move(value_));
-        try {
-            const auto p = core_->select_send(*packet_, fresh_node(me), place_, met);
-            if (p == progress::closed) give_back();
-            return p;
-        } catch (...) {                        // no memory for an unbounded channel's storage
-            give_back();
-            throw;
-        }
+        return core_->select_send(value_, fresh_node(me), place_, met);
     }
-    void withdraw() noexcept override {
-        core_->withdraw_send(node(), place_);
-        give_back();
-    }
+    void withdraw() noexcept override { core_->withdraw_send(node(), place_); }
     void finish() noexcept override {
         if (std::exchange(pinned_, false)) core_->unpin();
     }
@@ -79,14 +68,9 @@ public:
     [[nodiscard]] const void* object() const noexcept { return core_; }
 
 private:
-    void give_back() noexcept {                // a packet that was taken is empty
-        if (!packet_->empty()) rondo::detail::put_back(value_, *packet_);
-        packet_.reset();
-    }
     rondo::detail::channel_core<T>* core_;
     Source value_;
     F f_;
-    std::optional<rondo::detail::packet<T>> packet_;
     void* place_ = nullptr;
     bool pinned_ = false;
 };

@@ -1,6 +1,7 @@
 // Where the segments of all channels come from.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include <rondo/detail/cell_queue.hpp>
@@ -16,6 +17,8 @@ public:
     segment& operator[](std::uint32_t index) const noexcept { return memory[index]; }
     [[nodiscard]] std::uint32_t allocate() const noexcept;      // 0: no memory
     void release(std::uint32_t index) const noexcept;
+    /// How many are given out. For tests.
+    [[nodiscard]] static std::size_t in_use() noexcept;
     static void settle(lowlevel::waiter& who, lowlevel::waiter::hold how) noexcept {
         lowlevel::settle(who, how, lowlevel::placement::tail);
     }

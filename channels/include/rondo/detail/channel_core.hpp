@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <limits>
 #include <memory>
+#include <utility>
 
 #include <rondo/detail/atomic.hpp>
 #include <rondo/detail/packet.hpp>
@@ -24,6 +25,15 @@ template <class T>
 void put_back(T& value, packet<T>& p) noexcept {
     std::destroy_at(&value);
     std::construct_at(&value, p.take());
+}
+
+/// A sender's slot holds a packet, or, in a select, just the value, where the caller has it: several clauses may offer the
+/// same one.
+inline constexpr std::uint8_t slot_is_value = 1;
+template <class T>
+packet<T> taken_from(const lowlevel::wait_node& sender) noexcept {
+    if (sender.tag == slot_is_value) return packet<T>(std::move(*static_cast<T*>(sender.slot)));
+    return std::move(*static_cast<packet<T>*>(sender.slot));
 }
 
 /// Counts handles (copies of the channel) and pins (operations that may touch the channel after their wait). All handles
@@ -88,7 +98,7 @@ public:
                                               lowlevel::partner& met) = 0;
     virtual void withdraw_receive(lowlevel::wait_node& node, void* place) noexcept = 0;
     virtual lowlevel::progress select_send(T& value, lowlevel::partner& met) = 0;
-    virtual lowlevel::progress select_send(packet<T>& value, lowlevel::wait_node& node, void*& place,
+    virtual lowlevel::progress select_send(T& value, lowlevel::wait_node& node, void*& place,
                                            lowlevel::partner& met) = 0;
     virtual void withdraw_send(lowlevel::wait_node& node, void* place) noexcept = 0;
 

@@ -73,7 +73,7 @@ public:
         meeting m;
         switch (meet_.pass(*this, side::receive, &into, until, m)) {
             case end::met:
-                into = std::move(packet_at(m));
+                into = taken_from<T>(*m.node);
                 rendezvous::part(m, hand_to_ & to_sender);
                 return received::value;
             case end::passed: return received::value;
@@ -85,7 +85,7 @@ public:
         const meeting m = meet_.try_pass(side::receive);
         if (m.what == kind::closed) return received::closed;
         if (m.what == kind::waits) return received::empty;
-        into = std::move(packet_at(m));
+        into = taken_from<T>(*m.node);
         rendezvous::part(m, false);
         return received::value;
     }
@@ -106,10 +106,11 @@ public:
         if (m.what == kind::met) packet_at(m) = packet<T>(std::move(value));
         return progress_of(m, met, to_receiver);
     }
-    progress select_send(packet<T>& value, lowlevel::wait_node& node, void*& place, lowlevel::partner& met) override {
+    progress select_send(T& value, lowlevel::wait_node& node, void*& place, lowlevel::partner& met) override {
+        node.tag = slot_is_value;
         const meeting m = meet_.enlist(side::send, &value, node);
         place = m.at;
-        if (m.what == kind::met) packet_at(m) = std::move(value);
+        if (m.what == kind::met) packet_at(m) = packet<T>(std::move(value));
         return progress_of(m, met, to_receiver);
     }
     void withdraw_send(lowlevel::wait_node& node, void* place) noexcept override {
@@ -125,7 +126,7 @@ public:
 private:
     static packet<T>& packet_at(const meeting& m) noexcept { return *static_cast<packet<T>*>(m.node->slot); }
     progress receive_from(const meeting& m, packet<T>& into, lowlevel::partner& met) noexcept {
-        if (m.what == kind::met) into = std::move(packet_at(m));
+        if (m.what == kind::met) into = taken_from<T>(*m.node);
         return progress_of(m, met, to_sender);
     }
     progress progress_of(const meeting& m, lowlevel::partner& met, unsigned runs_now) const noexcept {

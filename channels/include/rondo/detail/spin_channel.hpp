@@ -124,7 +124,7 @@ public:
             // A slot is free: the oldest waiting sender's value moves up.
             lowlevel::waiter* who = nullptr;
             if (lowlevel::wait_node* s = senders_.claim_front(lowlevel::wake::ready)) {
-                store_.push(std::move(*static_cast<packet<T>*>(s->slot)));
+                store_.push(taken_from<T>(*s));
                 who = s->who;
             }
             lock_.unlock();
@@ -134,7 +134,7 @@ public:
         if (lowlevel::wait_node* s = senders_.claim_front(lowlevel::wake::ready)) {
             lowlevel::waiter& who = *s->who;
             lock_.unlock();
-            into = std::move(*static_cast<packet<T>*>(s->slot));
+            into = taken_from<T>(*s);
             if (hand_to_ & to_sender) lowlevel::resume_now(who);
             else lowlevel::resume(who, lowlevel::placement::tail);
             return received::value;
@@ -163,11 +163,11 @@ public:
         if (store_.size() != 0) {
             into = store_.pop();
             if ((s = senders_.claim_front(lowlevel::wake::ready))) {
-                store_.push(std::move(*static_cast<packet<T>*>(s->slot)));
+                store_.push(taken_from<T>(*s));
                 who = s->who;
             }
         } else if ((s = senders_.claim_front(lowlevel::wake::ready))) {
-            into = std::move(*static_cast<packet<T>*>(s->slot));
+            into = taken_from<T>(*s);
             who = s->who;
         } else {
             result = closed_ ? received::closed : received::empty;
@@ -199,26 +199,16 @@ public:
     }
     lowlevel::progress select_send(T& value, lowlevel::partner& met) override {
         lock_.lock();
-        auto result = lowlevel::progress::waits;
-        if (closed_ || !receivers_.empty() || !store_.full()) {
-            packet<T> p(std::move(value));
-            try {
-                result = offer(p, met);
-            } catch (...) {                          // no memory; the lock has been let go
-                put_back(value, p);
-                throw;
-            }
-            if (result != lowlevel::progress::done) put_back(value, p);
-        }
+        const auto result = offer(value, met);
         lock_.unlock();
         return result;
     }
-    lowlevel::progress select_send(packet<T>& value, lowlevel::wait_node& node, void*&,
-                                   lowlevel::partner& met) override {
+    lowlevel::progress select_send(T& value, lowlevel::wait_node& node, void*&, lowlevel::partner& met) override {
         lock_.lock();
         const auto result = offer(value, met);
         if (result == lowlevel::progress::waits) {
             node.slot = &value;
+            node.tag = slot_is_value;
             senders_.push_back(node);
         }
         lock_.unlock();
@@ -266,28 +256,34 @@ private:
         if (store_.size() != 0) {
             into = store_.pop();
             if (lowlevel::wait_node* s = senders_.claim_front(lowlevel::wake::ready)) {
-                store_.push(std::move(*static_cast<packet<T>*>(s->slot)));
+                store_.push(taken_from<T>(*s));
                 met = {s->who, false};
             }
             return lowlevel::progress::done;
         }
         if (lowlevel::wait_node* s = senders_.claim_front(lowlevel::wake::ready)) {
-            into = std::move(*static_cast<packet<T>*>(s->slot));
+            into = taken_from<T>(*s);
             met = {s->who, (hand_to_ & to_sender) != 0};
             return lowlevel::progress::done;
         }
         return closed_ ? lowlevel::progress::closed : lowlevel::progress::waits;
     }
-    // With the lock held: hands the value over, or puts it into a slot, if that can be done at once.
-    lowlevel::progress offer(packet<T>& value, lowlevel::partner& met) {
+    // With the lock held: hands the value over, or puts it into a slot, if that can be done at once. Throws without it.
+    lowlevel::progress offer(T& value, lowlevel::partner& met) {
         if (closed_) return lowlevel::progress::closed;
         if (lowlevel::wait_node* r = receivers_.claim_front(lowlevel::wake::ready)) {
-            *static_cast<packet<T>*>(r->slot) = std::move(value);
+            *static_cast<packet<T>*>(r->slot) = packet<T>(std::move(value));
             met = {r->who, (hand_to_ & to_receiver) != 0};
             return lowlevel::progress::done;
         }
         if (store_.full()) return lowlevel::progress::waits;
-        keep(std::move(value));
+        packet<T> p(std::move(value));
+        try {
+            keep(std::move(p));
+        } catch (...) {                              // no memory
+            put_back(value, p);
+            throw;
+        }
         return lowlevel::progress::done;
     }
     // Called with the lock held; a channel without a limit may be out of memory: then the lock is let go.

@@ -1,0 +1,250 @@
+// Channels under random sends, receives, selects, tries, limits, stops and closes: what is sent is received exactly once.
+// Several seeds, also with every tasklet resumed on another worker than the one it left.
+#include <catch2/catch.hpp>
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <memory>
+#include <random>
+#include <thread>
+#include <vector>
+
+#include <rondo/channel.hpp>
+#include <rondo/run.hpp>
+#include <rondo/select.hpp>
+#include <rondo/time.hpp>
+
+using namespace std::chrono_literals;
+using rondo::channel;
+
+namespace {
+
+struct dice {
+    std::minstd_rand next;
+    explicit dice(unsigned seed) : next(seed * 2654435761u + 1) {}
+    unsigned below(unsigned n) { return static_cast<unsigned>(next() % n); }
+    std::chrono::microseconds up_to_us(unsigned most) { return std::chrono::microseconds(next() % most); }
+};
+
+rondo::runtime_options options_for(unsigned workers, bool migrate) {
+    rondo::runtime_options o;
+    o.workers = workers;
+    o.force_migration = migrate;
+    return o;
+}
+
+// Values are indices of marks: one may be sent once and received once.
+struct ledger {
+    struct mark {
+        std::atomic<unsigned char> sent{0}, received{0};
+    };
+    explicit ledger(std::size_t n) : marks(n) {}
+    std::vector<mark> marks;
+    std::atomic<long> twice{0};
+    void sent(std::size_t v) { twice += marks[v].sent.fetch_add(1) != 0; }
+    void received(std::size_t v) { twice += marks[v].received.fetch_add(1) != 0; }
+    [[nodiscard]] long lost_or_made() const {
+        long n = 0;
+        for (const auto& m : marks) n += m.sent != m.received;
+        return n;
+    }
+};
+
+using value = std::unique_ptr<std::size_t>;       // move-only, and a leak or a double free shows
+using line = channel<value>;
+
+line make_line(int kind) {
+    switch (kind) {
+        case 0: return line{};
+        case 1: return line{rondo::handoff::sender};
+        case 2: return line{rondo::spin_locked};
+        case 3: return line{1};
+        case 4: return line{3};
+        default: return line{rondo::unbounded};
+    }
+}
+
+// One send in a random form. Throws closed, stopped.
+void send_somehow(dice& d, line& a, line& b, std::size_t v, ledger& all) {
+    auto p = std::make_unique<std::size_t>(v);
+    switch (d.below(5)) {
+        case 0:
+            a.send(std::move(p));
+            all.sent(v);
+            break;
+        case 1:
+            if (a.send_for(std::move(p), d.up_to_us(80))) all.sent(v);
+            break;
+        case 2:
+            if (a.try_send(p)) all.sent(v);
+            break;
+        case 3: {
+            const auto done = [&] { all.sent(v); };
+            rondo::select(rondo::to(a, p, done), rondo::to(b, p, done), rondo::after(d.up_to_us(80), [] {}));
+            break;
+        }
+        default:
+            if (rondo::within(d.up_to_us(80), [&] { a.send(std::move(p)); })) all.sent(v);
+    }
+}
+// One receive in a random form. False: closed.
+bool receive_somehow(dice& d, line& a, line& b, ledger& all) {
+    const auto got = [&](value p) { all.received(*p); };
+    switch (d.below(5)) {
+        case 0:
+            if (auto p = a.next()) return got(std::move(*p)), true;
+            return false;
+        case 1:
+            if (auto p = a.receive_for(d.up_to_us(80))) got(std::move(*p));
+            return true;
+        case 2:
+            if (auto p = b.try_receive()) got(std::move(*p));
+            return true;
+        case 3: return rondo::select(rondo::from(a, got), rondo::from(b, got), rondo::after(d.up_to_us(80), [] {}));
+        default: {
+            auto p = rondo::within(d.up_to_us(80), [&] { return a.next(); });
+            if (p && *p) got(std::move(**p));
+            return !p || *p;
+        }
+    }
+}
+
+}  // namespace
+
+TEST_CASE("channels lose no value and make none, whatever stops, gives up or closes", "[stress][channel]") {
+    const auto workers = GENERATE(1u, 2u, 4u);
+    const bool migrate = GENERATE(false, true);
+    const auto kind = GENERATE(0, 1, 2, 3, 4, 5);
+    const auto seed = GENERATE(1u, 2u, 3u);
+    constexpr unsigned senders = 6, receivers = 6;
+    const std::size_t each = migrate ? 40 : 150;
+    ledger all(senders * each);
+    std::ptrdiff_t left = 0;
+    rondo::run(options_for(workers, migrate), [&] {
+        line a = make_line(kind), b = make_line(static_cast<int>(seed % 2) ? 0 : kind);
+        std::vector<rondo::tasklet<void>> sending, receiving;
+        for (unsigned i = 0; i < senders; ++i)
+            sending.push_back(rondo::spawn([&, i, a, b]() mutable {
+                dice d(seed * 100 + i);
+                try {
+                    for (std::size_t k = 0; k < each; ++k) {
+                        if (d.below(2)) send_somehow(d, a, b, i * each + k, all);
+                        else send_somehow(d, b, a, i * each + k, all);
+                        if (d.below(16) == 0) rondo::yield();
+                    }
+                } catch (const rondo::closed&) {
+                }
+            }));
+        for (unsigned i = 0; i < receivers; ++i)
+            receiving.push_back(rondo::spawn([&, i, a, b]() mutable {
+                dice d(seed * 100 + 50 + i);
+                try {
+                    while (d.below(2) ? receive_somehow(d, a, b, all) : receive_somehow(d, b, a, all)) {}
+                } catch (const rondo::closed&) {
+                }
+            }));
+        // Some are stopped at random moments; the channels are closed while there is still something going on, or later.
+        dice d(seed);
+        const auto stop_some = [&](std::vector<rondo::tasklet<void>>& some) {
+            for (auto& t : some)
+                if (d.below(4) == 0) {
+                    for (auto n = d.below(20); n > 0; --n) rondo::yield();
+                    t.stop();
+                }
+        };
+        stop_some(receiving);
+        stop_some(sending);
+        if (seed % 2) {
+            rondo::sleep_for(d.up_to_us(500));
+            a.close();
+        }
+        const auto join = [](std::vector<rondo::tasklet<void>>& some) {
+            for (auto& t : some) {
+                try {
+                    t.join();
+                } catch (const rondo::stopped&) {
+                }
+            }
+        };
+        // Senders that nobody serves any more: the closing ends them.
+        rondo::sleep_for(2ms);
+        for (auto n = 0; n < 200; ++n) {
+            bool busy = false;
+            for (auto& t : sending) busy = busy || !t.done();
+            if (!busy) break;
+            rondo::sleep_for(500us);
+        }
+        a.close();
+        b.close();
+        join(sending);
+        join(receiving);
+        while (auto p = a.try_receive()) all.received(**p);      // slots keep theirs
+        while (auto p = b.try_receive()) all.received(**p);
+        left = a.balance() + b.balance();
+    });
+    CHECK(all.twice == 0);
+    CHECK(all.lost_or_made() == 0);
+    CHECK(left == 0);
+}
+
+TEST_CASE("plain threads and tasklets lose no value between them", "[stress][channel][threads]") {
+    const auto kind = GENERATE(0, 2, 3);
+    const auto seed = GENERATE(1u, 2u);
+    constexpr unsigned threads = 3;
+    constexpr std::size_t each = 200;
+    ledger all(2 * threads * each);
+    line a = make_line(kind), b = make_line(0);
+    {
+        rondo::runtime rt({.workers = 2});
+        const auto send = [&, a, b](unsigned i) mutable {
+            dice d(seed * 100 + i);
+            try {
+                for (std::size_t k = 0; k < each; ++k) send_somehow(d, k % 2 ? a : b, k % 2 ? b : a, i * each + k, all);
+            } catch (const rondo::closed&) {
+            }
+        };
+        const auto receive = [&, a, b](unsigned i) mutable {
+            dice d(seed * 100 + 50 + i);
+            try {
+                while (d.below(2) ? receive_somehow(d, a, b, all) : receive_somehow(d, b, a, all)) {}
+            } catch (const rondo::closed&) {
+            }
+        };
+        std::vector<std::thread> out, in;
+        std::vector<rondo::tasklet<void>> out_there, in_there;
+        for (unsigned i = 0; i < threads; ++i) {
+            in.emplace_back(receive, i);
+            in_there.push_back(rt.spawn(receive, threads + i));
+            out.emplace_back(send, i);
+            out_there.push_back(rt.spawn(send, threads + i));
+        }
+        for (auto& t : out) t.join();
+        for (auto& t : out_there) t.join();
+        a.close();
+        b.close();
+        for (auto& t : in) t.join();
+        for (auto& t : in_there) t.join();
+    }
+    while (auto p = a.try_receive()) all.received(**p);
+    CHECK(all.twice == 0);
+    CHECK(all.lost_or_made() == 0);
+    CHECK(a.balance() == 0);
+    CHECK(b.balance() == 0);
+}
+
+TEST_CASE("waits that are given up leave no memory behind in a quiet channel", "[stress][channel]") {
+    const auto workers = GENERATE(1u, 2u);
+    const auto before = rondo::detail::cell_store::in_use();
+    rondo::run({.workers = workers}, [] {
+        channel<int> quiet, busy;
+        auto t = rondo::spawn([=] {
+            for (int i = 0; i < 20'000; ++i) busy.send(i);
+        });
+        for (int i = 0; i < 20'000; ++i) rondo::select(rondo::from(quiet, [](int) {}), rondo::from(busy, [](int) {}));
+        t.join();
+        CHECK(quiet.balance() == 0);
+        CHECK(rondo::detail::cell_store::in_use() < 100);
+    });
+    CHECK(rondo::detail::cell_store::in_use() == before);
+}
