@@ -1,6 +1,7 @@
 // What does a message cost when many producers and consumers share one channel?
 #include <rondo/rondo.hpp>
 
+#include "../common/channels.hpp"
 #include "../common/peer.hpp"
 #include "../common/workloads.hpp"
 
@@ -8,11 +9,12 @@ using peer::u64;
 
 static void mpmc() {
     const auto p = peer::size("p"), c = peer::size("c"), slots = peer::size("cap"), n = peer::size("n");
+    const bool spin = peer::flag("spin");
     u64 total = 0;
 
     const double ns = rondo::run({.workers = peer::workers}, [&] {
         const peer::stopwatch watch;
-        rondo::channel<u64> line(slots);
+        auto line = peer::rendezvous(spin, slots);
         std::vector<rondo::tasklet<void>> producers;
         std::vector<rondo::tasklet<u64>> consumers;
         for (u64 i = 0; i < p; ++i)

@@ -1,16 +1,19 @@
 // How long does a token take to the next of many tasklets in a circle of rendezvous channels?
 #include <rondo/rondo.hpp>
 
+#include "../common/channels.hpp"
 #include "../common/peer.hpp"
 
 using peer::u64;
 
 static void ring() {
     const auto tasks = peer::size("tasks"), hops = peer::size("hops");
+    const bool spin = peer::flag("spin");
     u64 where = 0;
 
     const double ns = rondo::run({.workers = peer::workers}, [&] {
-        std::vector<rondo::channel<u64>> circle(tasks);
+        std::vector<rondo::channel<u64>> circle;
+        for (u64 i = 0; i < tasks; ++i) circle.push_back(peer::rendezvous(spin));
         rondo::channel<u64> finished;
 
         const peer::stopwatch watch;

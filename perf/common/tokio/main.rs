@@ -16,6 +16,7 @@ mod parked_memory;
 mod peer;
 mod pingpong;
 mod ring;
+mod select;
 mod skynet;
 mod sleep;
 mod spawn_join;
@@ -33,6 +34,7 @@ async fn tokio_workload(mut call: Call) {
         "pingpong" => pingpong::run(c).await,
         "ring" => ring::run(c).await,
         "mpmc" => mpmc::run(c).await,
+        "select" => select::run(c).await,
         "yield" => r#yield::run(c).await,
         "parked_memory" => parked_memory::run(c).await,
         "hackysack" => hackysack::run(c).await,
