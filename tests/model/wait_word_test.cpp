@@ -2,7 +2,8 @@
 // one end, no stop is lost, and nobody ends a wait that he does not mean.
 //
 // publish() and request_stop() live in runtime/src/wait.cpp between things that a model cannot have (stacks, futexes);
-// what they do to the word is repeated here step by step. Whoever changes the one must change the other.
+// what they do to the word is repeated here step by step. Whoever changes the one must change the other. (Waits that are
+// enlisting, or won early: cell_queue_test.cpp.)
 #include "model_atomics.hpp"
 
 #include <catch2/catch.hpp>
