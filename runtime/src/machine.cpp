@@ -20,6 +20,8 @@
 #include <fmt/format.h>
 #include <tbb/info.h>
 
+#include <rondo/lowlevel/threads.hpp>
+
 #include "scheduler.hpp"
 
 namespace rondo::detail {
@@ -122,6 +124,12 @@ std::size_t foreign_threads(std::size_t known) {
 #endif
     return all > known ? all - known : 0;
 }
+
+}  // namespace rondo::detail
+
+std::size_t rondo::lowlevel::threads_that_may_wake(std::size_t known) { return rondo::detail::foreign_threads(known); }
+
+namespace rondo::detail {
 
 // ---------------------------------------------------------------------------------------------- stack overflow
 
