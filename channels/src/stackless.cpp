@@ -69,9 +69,8 @@ struct session_core {
     context* current = nullptr;
     rondo::detail::atomic<lowlevel::waiter*> current_who{nullptr};      // for is it me?, without the lock
     std::size_t active = 0;                              // contexts in the ring
-    std::unordered_map<lowlevel::waiter*, context*> by_waiter;          // several workers
     std::vector<context*> runners;                       // inside run(), the innermost last
-    context* oldest = nullptr;                           // all live ones, but for main
+    context* first_live = nullptr;                           // all live ones, but for main
     std::size_t live = 0, finished = 0;
     std::vector<std::exception_ptr> more_errors;         // that main has not been thrown yet
     bool main_polls = false;                             // main sleeps, and looks now and then for a deadlock
@@ -209,18 +208,18 @@ struct access {
     static void list(session_core& s, context& c) {
         if (c.listed || c.is_main) return;
         c.listed = true;
-        c.older = nullptr;
-        c.newer = s.oldest;
-        if (s.oldest) s.oldest->older = &c;
-        s.oldest = &c;
+        c.prev_live = nullptr;
+        c.next_live = s.first_live;
+        if (s.first_live) s.first_live->prev_live = &c;
+        s.first_live = &c;
         ++s.live;
     }
     static void unlist(session_core& s, context& c) noexcept {
         if (!c.listed) return;
         c.listed = false;
-        (c.older ? c.older->newer : s.oldest) = c.newer;
-        if (c.newer) c.newer->older = c.older;
-        c.older = c.newer = nullptr;
+        (c.prev_live ? c.prev_live->next_live : s.first_live) = c.next_live;
+        if (c.next_live) c.next_live->prev_live = c.prev_live;
+        c.prev_live = c.next_live = nullptr;
         --s.live;
     }
     static void put_pending(context& c, std::exception_ptr& e) noexcept {
@@ -229,10 +228,16 @@ struct access {
     }
 };
 
+context::~context() {                                    // never with the lock held
+    if (!home) return;
+    const hold_lock hold;
+    access::unlist(*home, *this);
+}
+
 namespace {
 
 thread_local std::shared_ptr<session_core> session_of_thread;            // of a plain thread
-thread_local session_core* session_of_worker = nullptr;
+thread_local session_core* session_of_worker = nullptr;                  // is_ring: of its only worker
 thread_local context_ptr last_on_worker;                                 // several workers: for on_switch
 thread_local bool is_in_callback = false;
 
@@ -240,6 +245,13 @@ thread_local bool is_in_callback = false;
     asm volatile("" ::: "memory");
     return session_of_worker;
 }
+
+// Several workers: a tasklet may go on on any of them, so it is found by its waiter.
+std::unordered_map<const lowlevel::waiter*, context*>& context_of_waiter() {
+    static std::unordered_map<const lowlevel::waiter*, context*> all;
+    return all;
+}
+rondo::detail::atomic<std::size_t> contexts_of_waiters{0};
 
 // All sessions: who could still help whom.
 std::vector<session_core*>& all_sessions() {
@@ -294,14 +306,12 @@ public:
             return;
         }
         if (session_core* s = worker_session()) {
-            if (s->is_ring) {
-                if (s->current_who.load(relaxed) == &w) me_ = s->current;
-            } else {
-                const hold_lock hold;
-                if (auto it = s->by_waiter.find(&w); it != s->by_waiter.end()) me_ = it->second;
-            }
-            if (me_) return;
+            if (s->current_who.load(relaxed) == &w) me_ = s->current;
+        } else if (contexts_of_waiters.load(relaxed) != 0) {
+            const hold_lock hold;
+            if (auto it = context_of_waiter().find(&w); it != context_of_waiter().end()) me_ = it->second;
         }
+        if (me_) return;
         guest_ = std::make_shared<context>();            // one of Rondo's own tasklets
         guest_->started = guest_->granted = true;
         guest_->at = phase::running;
@@ -544,7 +554,8 @@ std::vector<context_ptr> live_ones(session_core& s) {
         all.reserve(n);
         const hold_lock hold;
         if (s.live > all.capacity()) continue;           // more since
-        for (context* c = s.oldest; c; c = c->newer) all.push_back(c->shared_from_this());
+        for (context* c = s.first_live; c; c = c->next_live)
+            if (auto owned = c->weak_from_this().lock()) all.push_back(std::move(owned));     // else it is just going
         return all;
     }
 }
@@ -605,7 +616,10 @@ void finish(context& c, std::exception_ptr e) noexcept {
     session_core& s = *home;
     lowlevel::waiter* next = nullptr;
     lock.lock();
-    if (!s.is_ring) s.by_waiter.erase(c.who);
+    if (!s.is_ring) {
+        context_of_waiter().erase(c.who);
+        contexts_of_waiters.fetch_sub(1, relaxed);
+    }
     access::leave_ring(s, c);
     access::unlist(s, c);
     c.at = phase::done;
@@ -629,14 +643,18 @@ void finish(context& c, std::exception_ptr e) noexcept {
 }
 
 void live(context& c) noexcept {
-    session_of_worker = c.home.get();
     session_core& s = *c.home;
+    if (s.is_ring) session_of_worker = &s;
     std::exception_ptr error;
     {
         const hold_lock hold;                            // whoever launched us has left its stack
         c.who = &lowlevel::self();
-        if (s.is_ring) s.set_current(&c);
-        else s.by_waiter.emplace(c.who, &c);
+        if (s.is_ring) {
+            s.set_current(&c);
+        } else {
+            context_of_waiter().emplace(c.who, &c);
+            contexts_of_waiters.fetch_add(1, relaxed);
+        }
     }
     std::unique_ptr<callable> body = std::move(c.body);
     try {
@@ -1358,6 +1376,7 @@ void end_session(session_core& s) noexcept {
         try {
             stackless::run();
         } catch (const stopped&) {
+        } catch (const closed&) {                        // its channel went before it: the usual end of a service
         } catch (...) {
             print_unseen(std::current_exception());
         }

@@ -51,6 +51,11 @@ enum class phase : std::uint8_t {
 
 /// One tasklet, or a thread's main tasklet, or a passing guest (a Rondo tasklet that uses a channel).
 struct context : std::enable_shared_from_this<context> {
+    context() = default;
+    context(const context&) = delete;
+    context& operator=(const context&) = delete;
+    ~context();
+
     std::shared_ptr<session_core> home;           // nullptr: a guest, or its thread has ended
     std::uint64_t id = 0;
     std::string name;
@@ -69,8 +74,8 @@ struct context : std::enable_shared_from_this<context> {
 
     context* prev = nullptr;                      // the ring, or a channel's queue
     context* next = nullptr;
-    context* older = nullptr;                     // all live ones of the session
-    context* newer = nullptr;
+    context* prev_live = nullptr;                     // all live ones of the session
+    context* next_live = nullptr;
     bool listed = false;
 
     lowlevel::waiter* who = nullptr;

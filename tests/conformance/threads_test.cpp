@@ -1,0 +1,316 @@
+// Threads and workers: M01 to M09, and MW1 to MW5.
+#include <catch2/catch.hpp>
+
+#include <atomic>
+#include <chrono>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <rondo/channel.hpp>
+#include <rondo/run.hpp>
+
+#include "stage.hpp"
+
+using namespace conformance;
+using namespace std::chrono_literals;
+
+TEST_CASE("a new thread has tasklets of its own", "[M01]") {
+    sl::session s;
+    journal j;
+    sl::tasklet([&] { j.say("main's"); })();
+    std::thread([&] {
+        CHECK(sl::getruncount() == 1);                // this thread's; the other one waits in join
+        CHECK(sl::getmain().is_current());
+        sl::tasklet([&] { j.say("the thread's"); })();
+        sl::run();
+    }).join();
+    CHECK(j.said() == lines{"the thread's"});
+    sl::run();
+    CHECK(j.said() == lines{"the thread's", "main's"});
+}
+
+TEST_CASE("values cross between two threads in order, none is lost", "[M02]") {
+    const auto workers = GENERATE(1u, 2u);
+    const int many = 2000;
+    sl::channel<int> c;
+    c.preference(GENERATE(-1, 0, 1));
+    std::vector<int> got;
+    std::thread sender([&, workers] {
+        sl::session s({.workers = workers});
+        auto t = sl::tasklet([&] {
+            for (int i = 0; i < many; ++i) c.send(i);
+        })();
+        while (t.alive()) {
+            sl::run();
+            std::this_thread::yield();
+        }
+    });
+    {
+        sl::session s({.workers = workers});
+        for (int i = 0; i < many; ++i) got.push_back(c.receive());
+    }
+    sender.join();
+    for (int i = 0; i < many; ++i) CHECK(got[static_cast<std::size_t>(i)] == i);
+    CHECK(got.size() == many);
+}
+
+TEST_CASE("both mains of two threads can wait for each other", "[M02][M08]") {
+    sl::channel<int> there, back;
+    std::thread other([&] {
+        for (int i = 0; i < 500; ++i) back.send(there.receive() + 1);
+    });
+    int wrong = 0;
+    for (int i = 0; i < 500; ++i) {
+        there.send(i);
+        wrong += back.receive() != i + 1;
+    }
+    other.join();
+    CHECK(wrong == 0);
+}
+
+TEST_CASE("a switch to a tasklet of another thread is an error; it can be inserted there", "[M04]") {
+    sl::session s;
+    std::atomic<int> ran{0};
+    sl::tasklet_ref t;
+    t.bind([&] { ++ran; });
+    std::string switched, ran_there;
+    std::thread([&] {
+        switched = end_of([&] { t.switch_to(); });
+        t.insert();                                   // only makes it ready, on its own thread
+        ran_there = std::to_string(ran);
+    }).join();
+    CHECK(switched == "usage_error");
+    CHECK(ran_there == "0");
+    sl::run();
+    CHECK(ran == 1);
+}
+
+TEST_CASE("tasklets of a thread that has ended are dead, and calls about them are errors, not crashes", "[M06]") {
+    sl::tasklet_ref waiting, fresh, unstarted;
+    std::atomic<int> unwound{0};
+    std::thread([&] {
+        struct note {
+            std::atomic<int>& n;
+            ~note() { ++n; }
+        };
+        waiting = sl::tasklet([&] {
+            note n{unwound};
+            sl::schedule_remove();
+        })();
+        sl::run();
+        fresh = sl::tasklet([] {})();
+        unstarted.bind([] {});
+    }).join();
+    CHECK(unwound == 1);                              // Rondo: Stackless would never clean it up
+    for (auto* t : {&waiting, &fresh, &unstarted}) {
+        CHECK_FALSE(t->alive());
+        CHECK(end_of([&] { t->insert(); }) == "usage_error");
+        CHECK(end_of([&] { t->run(); }) == "usage_error");
+        CHECK(end_of([&] { t->switch_to(); }) == "usage_error");
+        CHECK(end_of([&] { t->remove(); }) == "usage_error");
+        CHECK(end_of([&] { t->bind([] {}); }) == "usage_error");
+        CHECK(end_of([&] { t->raise_exception<oops>("late"); }) == "usage_error");
+        CHECK(end_of([&] { t->kill(); }) == "returned");
+    }
+}
+
+TEST_CASE("a thread that receives sleeps in the system until another one sends", "[M08]") {
+    sl::channel<int> c;
+    std::atomic<bool> go{false};
+    int got = 0;
+    std::thread sender([&] {
+        while (c.balance() == 0) std::this_thread::yield();
+        go = true;
+        c.send(4);
+    });
+    {
+        sl::session s({.workers = GENERATE(1u, 2u)});
+        sl::tasklet([] { sl::schedule(); })();        // ends; then nobody here can wake main
+        got = c.receive();
+    }
+    sender.join();
+    CHECK(go);
+    CHECK(got == 4);
+}
+
+TEST_CASE("a kill from another thread runs the destructors in the tasklet's own thread", "[M09]") {
+    sl::session s;
+    const auto here = sl::getmain().id();
+    std::uint64_t cleaned_in = 0;
+    sl::channel<int> c;
+    struct note {
+        std::uint64_t& in;
+        ~note() { in = sl::getmain().id(); }
+    };
+    auto t = sl::tasklet([&] {
+        note n{cleaned_in};
+        c.receive();
+    })();
+    sl::run();
+    std::size_t count_there = 0;
+    std::thread([&] {
+        t.kill();
+        count_there = sl::getruncount();
+    }).join();
+    CHECK(count_there == 1);
+    CHECK(t.scheduled());
+    CHECK(cleaned_in == 0);
+    sl::run();
+    CHECK(cleaned_in == here);
+    CHECK_FALSE(t.alive());
+}
+
+TEST_CASE("Rondo's own tasklets can use the channels, but are in no ring", "[M01][guest]") {
+    const auto workers = GENERATE(1u, 2u);
+    sl::channel<int> there, back;
+    std::string ring;
+    rondo::run({.workers = workers}, [&] {
+        auto t = rondo::spawn([&] {
+            ring = end_of([] { sl::schedule(); });
+            for (int i = 0; i < 100; ++i) back.send(there.receive() + 1);
+        });
+        int sum = 0;
+        for (int i = 0; i < 100; ++i) {
+            there.send(i);
+            sum += back.receive();
+        }
+        t.join();
+        CHECK(sum == 5050);
+    });
+    CHECK(ring == "usage_error");
+}
+
+TEST_CASE("a stackless tasklet may use Rondo's own channels and sleeps", "[guest]") {
+    sl::session s({.workers = GENERATE(1u, 2u)});
+    rondo::channel<int> c{1};
+    int got = 0;
+    sl::tasklet([&] {
+        rondo::sleep_for(1ms);
+        c.send(3);
+    })();
+    sl::tasklet([&] { got = c.receive(); })();
+    CHECK(sl::run().parked == 0);
+    CHECK(got == 3);
+}
+
+// ------------------------------------------------------------------------------------------------------ several workers
+
+TEST_CASE("values arrive exactly once while receivers are killed at random", "[MW1][several]") {
+    const auto seed = GENERATE(range(1u, 6u));
+    const auto workers = GENERATE(2u, 4u);
+    sl::session s({.workers = workers});
+    const int senders = 6, each = 100, receivers = 12;
+    sl::channel<int> c;
+    std::vector<std::atomic<int>> seen(senders * each);
+    std::atomic<int> received{0};
+    std::vector<sl::tasklet_ref> all;
+    for (int r = 0; r < receivers; ++r)
+        all.push_back(sl::tasklet([&] {
+            for (int v : c) {
+                ++seen[static_cast<std::size_t>(v)];
+                ++received;
+                sl::schedule();
+            }
+        })());
+    for (int p = 0; p < senders; ++p)
+        sl::tasklet([&, p] {
+            for (int i = 0; i < each; ++i) c.send(p * each + i);
+        })();
+    std::uint32_t chance = seed;
+    for (int k = 0; k < 5; ++k) {
+        chance = chance * 1664525 + 1013904223;
+        all[chance % receivers].kill();
+        std::this_thread::yield();
+    }
+    sl::run();
+    c.close();
+    sl::run();
+    // A value that a receiver had been handed when it was killed dies with it, as in Stackless.
+    int twice = 0, lost = 0;
+    for (auto& n : seen) {
+        twice += n > 1;
+        lost += n == 0;
+    }
+    CHECK(twice == 0);
+    CHECK(lost <= 5);
+    CHECK(c.balance() == 0);
+}
+
+TEST_CASE("no wake-up is lost between insert and schedule_remove", "[MW2][several]") {
+    sl::session s({.workers = GENERATE(1u, 2u, 4u)});
+    const int rounds = 2000;
+    sl::channel<int> done;
+    std::atomic<int> woken{0};
+    auto sleeper = sl::tasklet([&] {
+        for (int i = 0; i < rounds; ++i) {
+            sl::schedule_remove();
+            ++woken;
+        }
+    })();
+    sl::tasklet([&] {
+        for (int i = 0; i < rounds; ++i) {
+            while (!sleeper.paused()) sl::schedule();
+            sleeper.insert();
+            while (woken <= i) sl::schedule();
+        }
+    })();
+    CHECK(sl::run().parked == 0);
+    CHECK(woken == rounds);
+}
+
+TEST_CASE("a storm of tasklets from one is executed by all workers, each once", "[MW4][several]") {
+    sl::session s({.workers = 4});
+    const int many = 2000;
+    std::vector<std::atomic<int>> ran(many);
+    sl::tasklet([&] {
+        for (int i = 0; i < many; ++i) sl::tasklet([&](int n) { ++ran[static_cast<std::size_t>(n)]; })(i);
+    })();
+    CHECK(sl::run().finished == many + 1);
+    for (auto& n : ran) CHECK(n == 1);
+}
+
+TEST_CASE("the same program on one worker switches in the same order every time", "[MW9]") {
+    const auto trace = [] {
+        sl::session s;
+        std::vector<int> order;
+        sl::channel<int> c;
+        for (int p = 0; p < 5; ++p) {
+            sl::tasklet([&, p] {
+                for (int i = 0; i < 20; ++i) {
+                    order.push_back(p);
+                    if ((p + i) % 3 == 0) c.send(i);
+                    else if ((p + i) % 3 == 1) c.receive();
+                    else sl::schedule();
+                }
+            })();
+        }
+        sl::run();
+        return order;
+    };
+    const auto first = trace();
+    CHECK(first.size() > 20);
+    for (int i = 0; i < 5; ++i) CHECK(trace() == first);
+}
+
+TEST_CASE("a session belongs to a thread: in a tasklet it cannot be made", "[session]") {
+    std::string inside;
+    {
+        sl::session s;
+        sl::tasklet([&] { inside = end_of([] { sl::session nested; }); })();
+        sl::run();
+    }
+    CHECK(inside == "usage_error");
+    sl::session outer;
+    int ran = 0;
+    sl::tasklet([&] { ++ran; })();
+    {
+        sl::session inner;                            // the youngest session is the thread's
+        CHECK(sl::getruncount() == 1);
+        sl::run();
+        CHECK(ran == 0);
+    }
+    CHECK(sl::getruncount() == 2);
+    sl::run();
+    CHECK(ran == 1);
+}
