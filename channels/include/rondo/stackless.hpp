@@ -116,7 +116,8 @@ public:
     }
     template <class E, class... Args>
     void raise_exception(Args&&... args) {
-        throw_exception(std::make_exception_ptr(E(std::forward<Args>(args)...)));
+        auto e = std::make_exception_ptr(E(std::forward<Args>(args)...));
+        throw_exception(std::move(e));
     }
 
     [[nodiscard]] bool alive() const noexcept {
@@ -336,7 +337,8 @@ public:
     /// A send whose receiver throws.
     template <class E, class... Args>
     void send_exception(Args&&... args) const {
-        send_throw(std::make_exception_ptr(E(std::forward<Args>(args)...)));
+        auto e = std::make_exception_ptr(E(std::forward<Args>(args)...));
+        send_throw(std::move(e));
     }
     void send_throw(std::exception_ptr e) const {
         packet p(rondo::detail::as_error{std::move(e)});
