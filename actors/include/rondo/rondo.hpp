@@ -2,13 +2,16 @@
 #pragma once
 
 #include <rondo/barrier.hpp>
+#include <rondo/broadcast.hpp>
 #include <rondo/channel.hpp>
 #include <rondo/condition_variable.hpp>
 #include <rondo/error.hpp>
 #include <rondo/event.hpp>
 #include <rondo/latch.hpp>
+#include <rondo/latest.hpp>
 #include <rondo/mutex.hpp>
 #include <rondo/once.hpp>
+#include <rondo/oneshot.hpp>
 #include <rondo/run.hpp>
 #include <rondo/scope.hpp>
 #include <rondo/select.hpp>
@@ -18,5 +21,6 @@
 #include <rondo/testing.hpp>
 #include <rondo/time.hpp>
 #include <rondo/wait_group.hpp>
+#include <rondo/work_queue.hpp>
 
 #include <fmt/format.h>

@@ -1,0 +1,80 @@
+// What oneshot, broadcast, latest and work_queue share: cheap handles, and waking many.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <utility>
+
+#include <rondo/error.hpp>
+#include <rondo/lowlevel/wait.hpp>
+
+namespace rondo::detail {
+
+/// What a receive comes to.
+enum class taken : std::uint8_t { value, empty, closed, timed_out };
+
+/// Waiters that have been claimed under a spin lock and go on once it is free, in order of arrival.
+class claimed_waiters {
+public:
+    void add(lowlevel::wait_node& claimed) noexcept {
+        claimed.next = nullptr;
+        (last_ ? last_->next : first_) = &claimed;
+        last_ = &claimed;
+    }
+    void take_all(lowlevel::wait_list& list, lowlevel::wake outcome) noexcept {
+        while (lowlevel::wait_node* n = list.claim_front(outcome)) add(*n);
+    }
+    void resume_all() noexcept {
+        while (lowlevel::wait_node* n = first_) {
+            first_ = n->next;                          // once its owner goes on the node is gone
+            lowlevel::resume(*n->who, lowlevel::placement::tail);
+        }
+    }
+
+private:
+    lowlevel::wait_node* first_ = nullptr;
+    lowlevel::wait_node* last_ = nullptr;
+};
+
+class hold_spin_lock {
+public:
+    explicit hold_spin_lock(lowlevel::spin_lock& l) noexcept : lock_(l) { lock_.lock(); }
+    ~hold_spin_lock() { lock_.unlock(); }
+    hold_spin_lock(const hold_spin_lock&) = delete;
+    hold_spin_lock& operator=(const hold_spin_lock&) = delete;
+
+private:
+    lowlevel::spin_lock& lock_;
+};
+
+/// Copies name the same core. When the last copy goes, the core is closed, so that whoever still waits on it goes on;
+/// waiters hold the core itself (pin), so that it lives until they are out.
+template <class Core>
+class shared_handle {
+public:
+    template <class... Args>
+    explicit shared_handle(std::in_place_t, Args&&... args)
+        : owner_(std::make_shared<owner>(std::make_shared<Core>(std::forward<Args>(args)...))) {}
+
+    explicit operator bool() const noexcept { return owner_ != nullptr; }      ///< false: moved from
+    [[nodiscard]] Core& operator*() const { return *look().core; }
+    [[nodiscard]] Core* operator->() const { return look().core.get(); }
+    [[nodiscard]] std::shared_ptr<Core> pin() const { return look().core; }
+    friend bool operator==(const shared_handle& a, const shared_handle& b) noexcept { return a.owner_ == b.owner_; }
+
+private:
+    struct owner {
+        explicit owner(std::shared_ptr<Core> c) noexcept : core(std::move(c)) {}
+        owner(const owner&) = delete;
+        owner& operator=(const owner&) = delete;
+        ~owner() { core->abandon(); }
+        std::shared_ptr<Core> core;
+    };
+    owner& look() const {
+        if (!owner_) [[unlikely]] throw usage_error("this handle was moved from: it names nothing any more");
+        return *owner_;
+    }
+    std::shared_ptr<owner> owner_;
+};
+
+}  // namespace rondo::detail

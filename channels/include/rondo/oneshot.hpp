@@ -1,0 +1,283 @@
+// A channel for one value: an answer, a result, a signal that carries something.
+#pragma once
+
+#include <chrono>
+#include <concepts>
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include <rondo/channel.hpp>
+#include <rondo/detail/packet.hpp>
+#include <rondo/detail/shared_core.hpp>
+#include <rondo/detail/time_limit.hpp>
+#include <rondo/error.hpp>
+#include <rondo/lowlevel/select_clause.hpp>
+#include <rondo/lowlevel/wait.hpp>
+
+namespace rondo {
+namespace detail {
+
+// One spin lock guards everything. The value goes from the sender to the oldest waiting receiver, or lies in kept_ until
+// one comes; the wait of everybody else is over then, because nothing more will come.
+//
+//   state      left by                    next
+//   empty      a send; close              full, or spent if a receiver waited; closed
+//   full       a receive; (not close)     spent
+//   spent      nobody
+//   closed     nobody
+template <class T>
+class oneshot_core {
+public:
+    enum class phase : std::uint8_t { empty, full, spent, closed };
+    enum class sent : std::uint8_t { done, closed, again };
+
+    sent send(packet<T>& value) noexcept {
+        claimed_waiters rest;
+        lowlevel::wait_node* first = nullptr;
+        {
+            const hold_spin_lock hold(lock_);
+            if (phase_ == phase::closed) return sent::closed;
+            if (phase_ != phase::empty) return sent::again;
+            first = receivers_.claim_front(lowlevel::wake::ready);
+            phase_ = first ? phase::spent : phase::full;
+            if (!first) kept_ = std::move(value);
+            else rest.take_all(receivers_, lowlevel::wake::closed);
+        }
+        if (first) {
+            *static_cast<packet<T>*>(first->slot) = std::move(value);    // it waits for our resume
+            lowlevel::resume(*first->who, lowlevel::placement::tail);
+        }
+        rest.resume_all();
+        return sent::done;
+    }
+
+    /// taken::timed_out if `until` has passed, empty if it is at_once.
+    taken receive(packet<T>& into, lowlevel::time_point until) {
+        lowlevel::waiter& me = lowlevel::enter();
+        lowlevel::wait_node node(me);
+        node.slot = &into;
+        lock_.lock();
+        const auto now = take(into);
+        if (now != taken::empty || until == at_once) {
+            lock_.unlock();
+            return now;
+        }
+        receivers_.push_back(node);
+        const auto outcome = lowlevel::suspend(me, {lowlevel::wait_kind::receive, this, nullptr}, &lock_, until);
+        if (outcome == lowlevel::wake::ready) return taken::value;
+        if (outcome == lowlevel::wake::closed) return taken::closed;
+        lowlevel::unlink(lock_, receivers_, node);
+        lowlevel::raise(outcome);
+        return taken::timed_out;
+    }
+    taken try_receive(packet<T>& into) noexcept {
+        const hold_spin_lock hold(lock_);
+        return take(into);
+    }
+    /// For select: as try_receive, and links the node (if any) when there is nothing yet.
+    taken take_or_enlist(packet<T>& into, lowlevel::wait_node* node) noexcept {
+        const hold_spin_lock hold(lock_);
+        const auto now = take(into);
+        if (now == taken::empty && node) receivers_.push_back(*node);
+        return now;
+    }
+    void withdraw(lowlevel::wait_node& node) noexcept { lowlevel::unlink(lock_, receivers_, node); }
+
+    void close() noexcept {
+        claimed_waiters woken;
+        {
+            const hold_spin_lock hold(lock_);
+            if (phase_ != phase::empty) return;            // what has been sent can still be taken
+            phase_ = phase::closed;
+            woken.take_all(receivers_, lowlevel::wake::closed);
+        }
+        woken.resume_all();
+    }
+    void abandon() noexcept { close(); }
+    [[nodiscard]] phase now() noexcept {
+        const hold_spin_lock hold(lock_);
+        return phase_;
+    }
+
+private:
+    taken take(packet<T>& into) noexcept {              // with the lock held
+        if (phase_ == phase::empty) return taken::empty;
+        if (phase_ != phase::full) return taken::closed;
+        into = std::move(kept_);
+        phase_ = phase::spent;
+        return taken::value;
+    }
+
+    lowlevel::spin_lock lock_;
+    phase phase_ = phase::empty;
+    packet<T> kept_;
+    lowlevel::wait_list receivers_;
+};
+
+}  // namespace detail
+
+/// A channel for one value. The first send puts it in without waiting; the first receive takes it out. Then it is spent:
+/// whoever else receives, or waits already, gets `closed`. A handle: copies name the same oneshot; when the last copy goes,
+/// or a sender() goes without having sent, those that wait get `closed`. Safe from any tasklet and any thread, of any
+/// runtime or none.
+///
+/// Example: tests/channels/oneshot_test.cpp.
+template <message T>
+class oneshot {
+    using core = detail::oneshot_core<T>;
+
+public:
+    using value_type = T;
+    class sender_end;
+
+    /// Allocates twice. Throws std::bad_alloc.
+    oneshot() : core_(std::in_place) {}
+
+    /// Puts the value in. Suspends: never.
+    /// Throws: `closed` if it has been closed; usage_error if something has been sent before. The value is destroyed then.
+    /// Cost:   O(receivers that wait), no allocation.
+    void send(T value) const { put(detail::packet<T>(std::move(value))); }
+    /// Puts an exception in: the receive throws it.
+    void send_error(std::exception_ptr error) const { put(detail::packet<T>(detail::as_error{std::move(error)})); }
+    /// As send(), but says so instead of throwing: closed, or full if something has been sent before; then `value` stays
+    /// as it was. Suspends: never.
+    send_status try_send(T& value) const {
+        detail::packet<T> p(std::move(value));
+        const auto result = core_->send(p);
+        if (result == core::sent::done) return send_status::done;
+        value = p.take();
+        return result == core::sent::closed ? send_status::closed : send_status::full;
+    }
+    send_status try_send(T&& value) const { return try_send(value); }
+
+    /// Takes the value; throws the exception that was sent in its place.
+    ///
+    /// Suspends: until there is one; may resume on another worker. On a plain thread: blocks the thread.
+    /// Stop:     throws `stopped`; the value has not been taken.
+    /// Throws:   `closed` if it is closed, or has been taken by somebody else.
+    /// Cost:     O(1), no allocation.
+    T receive() const {
+        detail::packet<T> p;
+        if (core_.pin()->receive(p, lowlevel::no_deadline) == detail::taken::closed) throw closed();
+        return p.take();
+    }
+    /// As receive(), but nullopt in place of `closed`.
+    std::optional<T> next() const {
+        detail::packet<T> p;
+        if (core_.pin()->receive(p, lowlevel::no_deadline) == detail::taken::closed) return std::nullopt;
+        return p.take();
+    }
+    /// The value if it is there, else nullopt. Suspends: never. Never throws `closed`.
+    std::optional<T> try_receive() const {
+        detail::packet<T> p;
+        if (core_->try_receive(p) != detail::taken::value) return std::nullopt;
+        return p.take();
+    }
+    /// As receive(), but nullopt when the time is up.
+    template <class Rep, class Period>
+    std::optional<T> receive_for(std::chrono::duration<Rep, Period> d) const {
+        return receive_by(detail::limit_after(d));
+    }
+    template <class Clock, class Duration>
+    std::optional<T> receive_until(std::chrono::time_point<Clock, Duration> tp) const {
+        return receive_by(detail::limit_at(tp));
+    }
+
+    /// Nothing can be sent any more: those who wait get `closed`. A value that has been sent can still be taken.
+    /// Suspends: never.
+    void close() const noexcept { core_->close(); }
+    /// Can nothing come out of it any more? A snapshot.
+    [[nodiscard]] bool is_closed() const noexcept {
+        const auto p = core_->now();
+        return p == core::phase::closed || p == core::phase::spent;
+    }
+    /// Has a value been sent that nobody has taken? A snapshot.
+    [[nodiscard]] bool is_ready() const noexcept { return core_->now() == core::phase::full; }
+
+    /// The right to send, move-only: if it goes without having sent, the oneshot is closed. So whoever waits for the answer
+    /// of a tasklet that ends early, by an exception say, does not wait for ever.
+    [[nodiscard]] sender_end sender() const { return sender_end(*this); }
+
+    friend bool operator==(const oneshot& a, const oneshot& b) noexcept { return a.core_ == b.core_; }
+
+    /// For select: see from().
+    template <class F>
+    class receive_clause final : public lowlevel::select_clause {
+    public:
+        receive_clause(const oneshot& o, F f) : core_(o.core_.pin()), f_(std::move(f)) { can_close = true; }
+        lowlevel::progress attempt(lowlevel::waiter& me, bool enlists, lowlevel::partner&) override {
+            lowlevel::wait_node* node = nullptr;
+            if (enlists) {
+                node = &fresh_node(me);
+                node->slot = &into_;
+            }
+            switch (core_->take_or_enlist(into_, node)) {
+                case detail::taken::value: return lowlevel::progress::done;
+                case detail::taken::closed: return lowlevel::progress::closed;
+                default: return lowlevel::progress::waits;
+            }
+        }
+        void withdraw() noexcept override { core_->withdraw(node()); }
+        void run() { std::invoke(f_, into_.take()); }
+
+    private:
+        std::shared_ptr<core> core_;
+        F f_;
+        detail::packet<T> into_;
+    };
+
+private:
+    void put(detail::packet<T> p) const {
+        switch (core_->send(p)) {
+            case core::sent::done: return;
+            case core::sent::closed: throw closed();
+            default: throw usage_error("a oneshot takes one value: something has been sent before");
+        }
+    }
+    std::optional<T> receive_by(lowlevel::time_point until) const {
+        detail::packet<T> p;
+        switch (core_.pin()->receive(p, until)) {
+            case detail::taken::value: return p.take();
+            case detail::taken::closed: throw closed();
+            default: return std::nullopt;
+        }
+    }
+    detail::shared_handle<core> core_;
+};
+
+/// See oneshot::sender().
+template <message T>
+class oneshot<T>::sender_end {
+public:
+    explicit sender_end(oneshot to) noexcept : to_(std::move(to)) {}
+    sender_end(sender_end&&) noexcept = default;
+    sender_end& operator=(sender_end&& other) noexcept {
+        if (this != &other) {
+            let_go();
+            to_ = std::move(other.to_);
+        }
+        return *this;
+    }
+    ~sender_end() { let_go(); }
+
+    /// As oneshot::send, once. Throws usage_error if it was moved from.
+    void send(T value) { to_.send(std::move(value)); }
+    void send_error(std::exception_ptr error) { to_.send_error(std::move(error)); }
+
+private:
+    void let_go() noexcept {
+        if (to_.core_) to_.close();
+    }
+    oneshot to_;
+};
+
+/// A clause of select: receives from `o` and calls f(value).
+template <message T, std::invocable<T> F>
+[[nodiscard]] auto from(const oneshot<T>& o, F f) {
+    return typename oneshot<T>::template receive_clause<F>(o, std::move(f));
+}
+
+}  // namespace rondo
