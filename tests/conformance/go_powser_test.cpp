@@ -8,6 +8,7 @@
 #include <deque>
 #include <functional>
 #include <numeric>
+#include <optional>
 #include <stdexcept>
 #include <utility>
 #include <vector>
@@ -64,22 +65,34 @@ public:
         });
         return s;
     }
-    // Two readers of one: what one has read ahead is kept for the other.
+    // Two readers of one: what one has read ahead is kept for the other. While the next coefficient is computed kept ones
+    // can still be read: the computation itself may need them (fixed_point).
     std::array<series, 2> split(const series& from) {
         const std::array<series, 2> halves;
         group_.spawn([from, halves] {
+            const series nobody;                      // never ready: Go's nil channel
             std::array<std::deque<rational>, 2> kept;
-            const auto serve = [&](std::size_t me) {
-                if (kept[me].empty()) {
-                    const auto c = from.next();
-                    kept[me].push_back(c);
-                    kept[1 - me].push_back(c);
+            std::array<bool, 2> waiting{};
+            bool asked = false;
+            for (;;) {
+                for (std::size_t i : {0u, 1u}) {
+                    if (!waiting[i]) continue;
+                    if (!kept[i].empty()) {
+                        halves[i].coefficients.send(kept[i].front());
+                        kept[i].pop_front();
+                        waiting[i] = false;
+                    } else if (!std::exchange(asked, true)) {
+                        from.wanted.send(true);
+                    }
                 }
-                halves[me].coefficients.send(kept[me].front());
-                kept[me].pop_front();
-            };
-            while (rondo::select(rondo::from(halves[0].wanted, [&](bool) { serve(0); }),
-                                 rondo::from(halves[1].wanted, [&](bool) { serve(1); }))) {}
+                rondo::select(
+                    rondo::from(waiting[0] ? nobody.wanted : halves[0].wanted, [&](bool yes) { waiting[0] = yes; }),
+                    rondo::from(waiting[1] ? nobody.wanted : halves[1].wanted, [&](bool yes) { waiting[1] = yes; }),
+                    rondo::from(asked ? from.coefficients : nobody.coefficients, [&](rational c) {
+                        asked = false;
+                        for (auto& k : kept) k.push_back(c);
+                    }));
+            }
         });
         return halves;
     }
@@ -169,9 +182,9 @@ template <class F>
 std::vector<rational> first(int how_many, unsigned workers, F&& make) {
     return rondo::run({.workers = workers}, [&] {
         std::vector<rational> got;
+        std::optional<algebra> a;                     // outlives the tasklets, which go on making others
         rondo::scope([&](rondo::group& g) {
-            algebra a(g);
-            const series s = make(a);
+            const series s = make(a.emplace(g));
             for (int i = 0; i < how_many; ++i) got.push_back(s.next());
             g.stop();
         });

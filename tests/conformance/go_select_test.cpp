@@ -277,7 +277,7 @@ TEST_CASE("each way to receive meets each way to send", "[go][select7]") {
     const auto workers = GENERATE(1u, 2u, 4u);
     const bool receiver_first = GENERATE(false, true);
     rondo::runtime rt({.workers = workers});
-    const channel<int> other;
+    const channel<int> nobody_sends, nobody_receives;
     using receiver = int (*)(const channel<int>&, const channel<int>&);
     using sender = void (*)(const channel<int>&, const channel<int>&);
     const std::array<receiver, 3> receivers{
@@ -300,8 +300,8 @@ TEST_CASE("each way to receive meets each way to send", "[go][select7]") {
         for (auto send : senders) {
             const channel<int> c;
             std::atomic<int> got{0};
-            const auto receiving = [&] { got = receive(c, other); };
-            const auto sending = [&] { send(c, other); };
+            const auto receiving = [&] { got = receive(c, nobody_sends); };
+            const auto sending = [&] { send(c, nobody_receives); };
             auto first = receiver_first ? rt.spawn(receiving) : rt.spawn(sending);
             rt.run_until_idle();
             CHECK(got == 0);
@@ -312,7 +312,8 @@ TEST_CASE("each way to receive meets each way to send", "[go][select7]") {
             first.join();
             second.join();
         }
-    CHECK(other.balance() == 0);
+    CHECK(nobody_sends.balance() == 0);
+    CHECK(nobody_receives.balance() == 0);
 }
 
 TEST_CASE("a select with otherwise finds a value that lies in one of its channels", "[go][race]") {
