@@ -68,8 +68,8 @@ const char* describe(lowlevel::wait_kind k) noexcept {
         case blocking: return "a blocking call";
         case yield: return "";
         case work_queue: return "work_queue";
-        case mailbox: return "mailbox";
-        case reply: return "a reply";
+        case mailbox: return "room in the mailbox of";
+        case reply: return "a reply from";
         case other: return "something";
     }
     return "?";
@@ -212,6 +212,11 @@ std::vector<tasklet_info> scheduler::list(bool with_backtraces) const {
                 info.backtrace = backtrace_of(t);
         }
         if (t.id.load(acquire) != info.id) return;    // it ended meanwhile: this may be about two of them
+        if (const auto kind = t.kind.load(relaxed);
+            kind == lowlevel::wait_kind::reply || kind == lowlevel::wait_kind::mailbox)
+            if (auto* layer = above.load(acquire))
+                if (auto name = layer->name_of(t.wait_object.load(relaxed)); !name.empty())
+                    info.waits_for = fmt::format("{} {}", to_string(kind), name);
         if (holder) {
             const auto name = name_of(holder);
             if (info.waits_for == "the end of tasklet" || info.waits_for == "the end of") info.waits_for = "the end of " + name;

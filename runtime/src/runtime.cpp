@@ -41,6 +41,7 @@ void runtime::dump(std::ostream& to) const {
         to << describe(info) << '\n';
         for (auto& frame : info.backtrace) to << "    at " << frame << '\n';
     }
+    if (auto* layer = scheduler_->above.load(detail::acquire)) to << layer->dump();
 }
 
 namespace detail {

@@ -76,8 +76,10 @@ scheduler::~scheduler() {
     }
     closing.store(true, relaxed);
     if (!drained_) wait_until_quiet(std::chrono::steady_clock::now() + std::chrono::seconds(5), is_virtual());
-    for (int round = 0; live() > 0; ++round) {
-        stop_everything();
+    for (int round = 0; !nothing_left() || live() > 0; ++round) {
+        auto* layer = above.load(acquire);
+        if (layer) layer->end();
+        if (round > 0 || !layer) stop_everything();       // first let those end that can by themselves
         wait_until_quiet(std::chrono::steady_clock::now() + std::chrono::milliseconds(round < 10 ? 10 : 1000), is_virtual());
         if (round == 12) {
             std::fputs("rondo: a runtime's destructor waits for tasklets that do not stop:\n", stderr);
@@ -99,6 +101,7 @@ scheduler::~scheduler() {
     for (auto& t : threads_) t.join();
     // acquire: pairs with the release in inject().
     while (visitors_.load(acquire) != 0) std::this_thread::yield();
+    if (auto* layer = above.load(acquire)) layer->home_is_gone();
 }
 
 std::int64_t scheduler::now_ns() noexcept {
@@ -156,6 +159,19 @@ void scheduler::report_unhandled(task& t, std::uint64_t id) noexcept {
     errors_.push_back(t.error);
 }
 
+void scheduler::report_unhandled(std::exception_ptr error) noexcept {
+    if (options.on_unhandled) {
+        try {
+            options.on_unhandled(error, {});
+            return;
+        } catch (...) {
+            error = std::current_exception();
+        }
+    }
+    std::lock_guard hold(lock_);
+    errors_.push_back(std::move(error));
+}
+
 std::vector<std::exception_ptr> scheduler::take_errors() {
     std::lock_guard hold(lock_);
     return std::exchange(errors_, {});
@@ -178,8 +194,21 @@ std::size_t scheduler::stacks_out() const noexcept {
     return taken > kept ? static_cast<std::size_t>(taken - kept) : 0;
 }
 
+bool scheduler::only_background_left() const noexcept {
+    auto* layer = above.load(acquire);
+    const auto n = layer ? layer->background() : 0;
+    return n > 0 && live() == n;
+}
+
+bool scheduler::nothing_left() const noexcept {
+    auto* layer = above.load(acquire);
+    if (!closing.load(relaxed)) return live() == 0 || only_background_left();
+    return live() == 0 && (!layer || layer->live() == 0);
+}
+
 bool scheduler::is_quiet(bool ignore_timers) const noexcept {
     const auto c = idle.snapshot();
+    ignore_timers = ignore_timers || only_background_left();
     if (!idle_workers::all_parked(c) || quiet_version_.load(seq_cst) != c >> 32) return false;
     if (outside_operations.load(seq_cst) != 0) return false;
     for (auto& w : workers)
@@ -269,7 +298,7 @@ void scheduler::wait_for_end(task_ref main) {
     for (;;) {
         wait_until_quiet(lowlevel::no_deadline, false);
         const auto before = idle.snapshot();
-        const bool all_ended = live() == 0;
+        const bool all_ended = nothing_left();
         if (all_ended) {
             if (!is_quiet(false) || idle.snapshot() != before) continue;
         } else if (!is_cut_off()) {
@@ -342,18 +371,21 @@ std::vector<tasklet_info> scheduler::shutdown(std::chrono::steady_clock::duratio
     const auto ended = [this](lowlevel::time_point until) {
         for (;;) {
             const bool quiet = wait_until_quiet(until, is_virtual());
-            if (live() == 0) return true;
+            if (live() == 0 || only_background_left()) return true;
             if (quiet && is_cut_off()) return false;                          // nobody will help
             if (clock::now() >= until) return false;
             std::unique_lock hold(lock_);
             quiet_changed_.wait_until(hold, std::min(until, clock::now() + std::chrono::milliseconds(5)));
         }
     };
-    if (ended(clock::now() + drain)) return {};
+    const bool drained = ended(clock::now() + drain);
+    if (drained && nothing_left()) return {};
     const auto limit = clock::now() + std::max<clock::duration>(drain, std::chrono::milliseconds(100));
+    bool gently = drained;                        // what is left only needs to be told
     do {
-        stop_everything();                        // again and again: those that end may have spawned others
-        if (ended(std::min(limit, clock::now() + std::chrono::milliseconds(20)))) return {};
+        if (auto* layer = above.load(acquire)) layer->end();
+        if (!std::exchange(gently, false)) stop_everything();     // again and again: those that end may spawn others
+        if (ended(std::min(limit, clock::now() + std::chrono::milliseconds(20))) && nothing_left()) return {};
     } while (clock::now() < limit);
     return list(true);
 }

@@ -9,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include <rondo/lowlevel/job.hpp>
 #include <rondo/run.hpp>
 
 #include "idle_workers.hpp"
@@ -37,6 +38,7 @@ public:
     void migrate(task& t) noexcept;                       // force_migration: to another worker than it suspended on
     void wake_for_work() noexcept;                        // somebody parked, unless somebody searches
     void report_unhandled(task& t, std::uint64_t id) noexcept;
+    void report_unhandled(std::exception_ptr error) noexcept;
     [[nodiscard]] std::int64_t now_ns() noexcept;
 
     void wait_for_end(task_ref main);
@@ -80,9 +82,13 @@ public:
     atomic<std::uint64_t> wakes{0};
     atomic<std::uint32_t> outside_operations{0};          // blocking() calls under way: not quiet
     std::unique_ptr<blocking_threads> blocking;
+    atomic<lowlevel::attachment*> above{nullptr};         // what the layer above keeps with us
 
 private:
     [[nodiscard]] bool is_virtual() const noexcept { return options.world != nullptr; }   // timers wait for a test
+    /// Tasklets that only wait in the background, for timers of a layer above, do not count.
+    [[nodiscard]] bool only_background_left() const noexcept;
+    [[nodiscard]] bool nothing_left() const noexcept;
 
     std::vector<std::thread> threads_;
     mutable std::mutex lock_;
@@ -96,6 +102,8 @@ private:
     atomic<unsigned> next_inbox_{0};
 };
 
+/// A fresh life for a descriptor from a worker's cache (`here`) or the pool: a new generation, a new id.
+void begin_task(task& t, worker* w, bool here, std::source_location where) noexcept;
 /// Usable cores: the affinity mask, cut down by the cgroup CPU quotas of this process and all ancestors.
 unsigned usable_cores();
 unsigned workers_wanted(const runtime_options& o);

@@ -29,6 +29,15 @@ void begin(task& t, std::source_location where, std::uint64_t parent) noexcept {
     t.state.store(task::phase::fresh, relaxed);
 }
 
+}  // namespace
+
+void begin_task(task& t, worker* w, bool here, std::source_location where) noexcept {
+    begin(t, where, w && w->running ? w->running->id.load(relaxed) : 0);
+    t.id.store(here ? w->next_id() : new_ids(1), release);
+}
+
+namespace {
+
 // To the pool, from a thread that is no worker of its runtime, or after its runtime has gone.
 void give_back(task& t) noexcept {
     std::lock_guard hold(t.guard);
@@ -56,8 +65,7 @@ void dispose(task& t) noexcept {
     task* t = home->tasks.take(1);
     if (!t) throw out_of_memory("no memory for a tasklet");
     worker* w = worker::here();
-    begin(*t, where, w && w->running ? w->running->id.load(relaxed) : 0);
-    t->id.store(new_ids(1), release);
+    begin_task(*t, w, false, where);
     return *t;
 }
 

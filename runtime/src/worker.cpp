@@ -338,6 +338,17 @@ void worker::wake_for_fresh() noexcept {
     if (is_worth_a_wake()) wake_another();
 }
 
+void worker::push_job(task& t) noexcept {
+    try {
+        fresh_.push(&t);
+    } catch (const std::bad_alloc&) {
+        inbox.push(&t);                               // links need no memory
+    }
+    if (alone_) return;
+    streak_.store(0, relaxed);
+    wake_for_fresh();
+}
+
 void worker::push_ready(task& t) noexcept {
     t.order.store(fresh_.pushed(), relaxed);
     try {

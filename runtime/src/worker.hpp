@@ -75,6 +75,7 @@ public:
             wake_for_fresh();
         }
     }
+    void push_job(task& t) noexcept;                      // as push_fresh, but never yields
     void push_ready(task& t) noexcept;                    // to the tail
     void push_next(task& t) noexcept;                     // to the next slot
     /// Leaves the running tasklet's stack; d.after publishes it. Goes on with `into`, or with whoever is next.

@@ -40,7 +40,7 @@ struct alignas(64) task : lowlevel::waiter {
     struct operations {
         void (*run)(task&);                       // leaves the result in the body
         void (*run_into)(task&, void* into);      // leaves it there; the body is done with
-        void (*discard)(task&) noexcept;          // destroys the callable, which will not run, and frees the body
+        void (*discard)(task&);                   // destroys the callable, which will not run, and frees the body
         void (*take)(task&, void* into);          // moves the result there
         void (*destroy)(task&) noexcept;          // destroys the result, if there is one, and frees the body
         bool keeps;                               // there is a result: the descriptor stays until the handle lets go

@@ -1,0 +1,76 @@
+// The second door, for layers whose objects run now and then and must cost next to nothing in between: jobs, and what
+// such a layer keeps with a runtime.
+//
+// A job is a function that runs as a fresh tasklet, with nothing to join: it costs a descriptor while it runs, and a
+// stack only if it suspends. What a layer keeps with a runtime (an `attachment`) takes part in its end.
+#pragma once
+
+#include <cstddef>
+#include <exception>
+#include <source_location>
+#include <string>
+
+#include <rondo/detail/task.hpp>
+#include <rondo/lowlevel/wait.hpp>
+
+namespace rondo::lowlevel {
+
+using home = rondo::detail::scheduler;
+
+/// `stopped`: a stop came before it began; its waits are then shielded. What it throws is reported as the unhandled
+/// exception of a tasklet.
+using job_function = void (*)(void* what, bool stopped);
+
+/// A tasklet that has not been submitted yet: nobody but its maker knows of it.
+using job = rondo::detail::task_ref;
+
+/// Never fails: waits for memory if need be. From any thread. Suspends: never. Each job must be submitted.
+[[nodiscard]] job make_job(home& at, job_function run, void* what, std::source_location where) noexcept;
+
+/// Lets it run: `next` means as soon as the calling tasklet leaves this worker, `tail` that anybody may take it.
+void submit_job(home& at, job j, placement where) noexcept;
+
+/// Asks the tasklet of a job to stop, if it still is that job. From any thread.
+void stop_job(job j) noexcept;
+
+/// The `what` of the job `run` that is calling; nullptr if the caller is something else.
+[[nodiscard]] void* running_job(job_function run) noexcept;
+
+/// The runtime of the calling tasklet; nullptr on a plain thread.
+[[nodiscard]] home* home_here() noexcept;
+/// A number for the calling worker, to spread things by; 0 on a plain thread.
+[[nodiscard]] unsigned worker_here() noexcept;
+
+/// What a layer above keeps with one runtime, from its first use until the runtime is gone.
+class attachment {
+public:
+    /// Tasklets that wait for timers only and do not keep `run` from returning.
+    [[nodiscard]] virtual std::size_t background() noexcept = 0;
+    /// The runtime ends: everything that still lives shall end, by jobs if need be. May be called again.
+    virtual void end() noexcept = 0;
+    /// What has not ended. Not 0: the runtime waits.
+    [[nodiscard]] virtual std::size_t live() noexcept = 0;
+    /// How a report names an object of this layer that somebody waits for; empty: it is none.
+    [[nodiscard]] virtual std::string name_of(const void* object) = 0;
+    /// For rondo::runtime::dump: a paragraph about what lives.
+    [[nodiscard]] virtual std::string dump() = 0;
+    /// The runtime is gone; `this` may be, too, afterwards.
+    virtual void home_is_gone() noexcept = 0;
+
+protected:
+    ~attachment() = default;
+};
+
+/// The attachment of this runtime, made by the first caller. Throws what `make` throws.
+attachment& attach(home& at, attachment* (*make)(home&));
+
+/// Reports an exception as that of a tasklet which nobody joined.
+void report_unhandled(home& at, std::exception_ptr error) noexcept;
+
+/// Is the runtime being shut down? Jobs still run; nothing else should begin.
+[[nodiscard]] bool is_closing(const home& at) noexcept;
+
+/// The virtual time or the steady clock of a runtime, for callers that are not in it.
+[[nodiscard]] time_point now_at(home& at) noexcept;
+
+}  // namespace rondo::lowlevel

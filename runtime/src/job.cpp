@@ -1,0 +1,102 @@
+// Jobs and attachments: see lowlevel/job.hpp.
+#include <rondo/lowlevel/job.hpp>
+
+#include <new>
+
+#include "scheduler.hpp"
+
+namespace rondo::lowlevel {
+
+using rondo::detail::acq_rel;
+using rondo::detail::acquire;
+using rondo::detail::relaxed;
+using rondo::detail::scheduler;
+using rondo::detail::task;
+using rondo::detail::worker;
+
+namespace {
+
+struct job_body {
+    job_function run;
+    void* what;
+};
+
+job_body body_of_job(task& t) noexcept { return *std::launder(reinterpret_cast<job_body*>(t.body)); }
+
+void run_job(task& t) {
+    const auto body = body_of_job(t);
+    body.run(body.what, false);
+}
+void run_stopped_job(task& t) {                       // its work must be done all the same
+    struct shielded {
+        task& t;
+        explicit shielded(task& u) noexcept : t(u) { ++t.shield; }
+        ~shielded() { --t.shield; }
+    } until_it_ends(t);
+    const auto body = body_of_job(t);
+    body.run(body.what, true);
+}
+constexpr task::operations job_operations{&run_job, [](task& t, void*) { run_job(t); }, &run_stopped_job,
+                                          [](task&, void*) {}, [](task&) noexcept {}, false, false};
+
+}  // namespace
+
+job make_job(home& at, job_function run, void* what, std::source_location where) noexcept {
+    worker* w = worker::here();
+    const bool here = w && &w->home == &at;
+    task* t = nullptr;
+    for (unsigned round = 0; !(t = here ? w->allocate() : at.tasks.take(1)); ++round) detail::spin_wait(round);
+    rondo::detail::begin_task(*t, w, here, where);
+    t->detached.store(true, relaxed);
+    t->ops = &job_operations;
+    ::new (static_cast<void*>(t->body)) job_body{run, what};
+    return {t, t->id.load(relaxed)};
+}
+
+void submit_job(home& at, job j, placement where) noexcept {
+    worker* w = worker::here();
+    task& t = *j.t;
+    if (!w || &w->home != &at) {
+        at.injected.fetch_add(1, relaxed);
+        return at.inject(t);
+    }
+    if (where == placement::next) return w->push_next(t);
+    w->push_job(t);
+}
+
+void stop_job(job j) noexcept { rondo::detail::stop_task(j); }
+
+void* running_job(job_function run) noexcept {
+    worker* w = worker::here();
+    if (!w || !w->running || w->running->ops != &job_operations) return nullptr;
+    const auto body = body_of_job(*w->running);
+    return body.run == run ? body.what : nullptr;
+}
+
+home* home_here() noexcept {
+    worker* w = worker::here();
+    return w && w->running ? &w->home : nullptr;
+}
+
+unsigned worker_here() noexcept {
+    worker* w = worker::here();
+    return w ? w->index : 0;
+}
+
+attachment& attach(home& at, attachment* (*make)(home&)) {
+    // acquire: pairs with the release below; we see what `make` made.
+    if (auto* a = at.above.load(acquire)) return *a;
+    attachment* fresh = make(at);
+    attachment* other = nullptr;
+    if (at.above.compare_exchange_strong(other, fresh, acq_rel, acquire)) return *fresh;
+    fresh->home_is_gone();
+    return *other;
+}
+
+void report_unhandled(home& at, std::exception_ptr error) noexcept { at.report_unhandled(std::move(error)); }
+
+bool is_closing(const home& at) noexcept { return at.closing.load(relaxed); }
+
+time_point now_at(home& at) noexcept { return time_point(std::chrono::nanoseconds(at.now_ns())); }
+
+}  // namespace rondo::lowlevel
