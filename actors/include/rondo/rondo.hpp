@@ -1,6 +1,7 @@
-// Everything: tasklets, channels, scopes, synchronisation. The one header that names all three layers.
+// Everything: tasklets, channels, scopes, synchronisation, actors. The one header that names all three layers.
 #pragma once
 
+#include <rondo/actor.hpp>
 #include <rondo/barrier.hpp>
 #include <rondo/broadcast.hpp>
 #include <rondo/channel.hpp>

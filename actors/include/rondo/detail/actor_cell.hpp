@@ -1,0 +1,232 @@
+// An actor as the library sees it, without its class: who refers to it, its mailbox, what its runner does. Idle it is
+// this, 128 bytes, and the object behind it; no stack, no tasklet, nothing in any queue.
+//
+//   phase     who may leave it                 next
+//   alive     the runner (crash, halt, end)    down, ended
+//   down      the runner, told by `restart`    alive, ended      the object is gone; the mailbox may go on filling
+//   ended     nobody                           (freed once nobody refers to it)
+//
+// The runner is the one activation (a job) that the mailbox's protocol allows (mailbox.hpp, I1). Everything that
+// changes an actor goes through it; others leave an order (one bit) and nudge.
+//
+// Counts: `strong` are handles that can send. When the last one goes the actor ends once its mailbox is empty. `weak`
+// keep the memory: one for all strong ones together, one for the living actor, one for each entry in a list of
+// somebody else's. A strong count that has been 0 may rise again only by the runner's own doing (this_actor::ref).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <source_location>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <rondo/detail/mailbox.hpp>
+#include <rondo/detail/message.hpp>
+#include <rondo/error.hpp>
+#include <rondo/lowlevel/job.hpp>
+
+namespace rondo {
+
+/// Why an actor ended.
+enum class exit_kind : std::uint8_t {
+    stopped,        ///< stop(), by itself or by somebody else
+    unreferenced,   ///< nobody could send to it any more
+    shutdown,       ///< its runtime, or its supervisor, ended
+    killed,         ///< kill()
+    crashed,        ///< an exception came out of a handler: see error
+    linked,         ///< an actor that it was linked with failed: see error
+    gave_up         ///< a supervisor: too many restarts; see error
+};
+[[nodiscard]] const char* to_string(exit_kind kind) noexcept;
+
+struct exit_reason {
+    exit_kind kind = exit_kind::stopped;
+    std::exception_ptr error = nullptr;
+    /// Not an end that anybody asked for.
+    [[nodiscard]] bool is_failure() const noexcept { return kind >= exit_kind::killed; }
+    [[nodiscard]] std::string text() const;       ///< "crashed: out of salt"
+};
+
+/// An ask that nobody will answer: the actor has ended, or ended before its turn came.
+class actor_ended : public error {
+public:
+    actor_ended(const std::string& who, exit_reason why)
+        : error(who + " cannot answer: it has ended (" + why.text() + ")"), why_(std::move(why)) {}
+    [[nodiscard]] const exit_reason& why() const noexcept { return why_; }
+
+private:
+    exit_reason why_;
+};
+
+/// An ask whose handler dropped its reply<R> without an answer.
+class no_answer : public error {
+public:
+    no_answer() : error("the handler dropped its rondo::reply without answering") {}
+};
+
+/// Thrown out of a handler, it (or what derives from it) is the answer to the asker, and the actor goes on: for what an
+/// asker must expect, as "not enough money". Every other exception is a crash. Of a tell, it goes nowhere.
+class refused : public error {
+public:
+    using error::error;
+};
+
+enum class when_full : std::uint8_t {
+    wait,           ///< tell suspends a tasklet, blocks a plain thread
+    drop_newest,    ///< the message that would not fit becomes a dead letter
+    drop_oldest     ///< the oldest waiting message does
+};
+
+enum class dead_letter_reason : std::uint8_t { ended, dropped_newest, dropped_oldest, restarted };
+inline constexpr std::size_t dead_letter_reasons = 4;
+[[nodiscard]] const char* to_string(dead_letter_reason reason) noexcept;
+
+namespace detail {
+
+class actor_system;
+class actor_cell;
+struct actor_extra;
+
+/// A message that this_actor::after and every may send to actors of a class, found by type at run time.
+struct known_message {
+    const message_ops* ops;
+    known_message* next = nullptr;
+};
+
+/// One per class of actors.
+struct actor_class {
+    const type_tag* type;
+    std::size_t lines;                                    // of the whole cell
+    void (*destroy_state)(actor_cell&) noexcept;
+    const message_ops* on_started;                        // what it also handles; nullptr: it does not
+    const message_ops* on_down;
+    const message_ops* on_idle;
+    std::size_t mailbox_slots;
+    when_full full;
+    atomic<known_message*>* known;
+};
+
+class alignas(64) actor_cell {
+public:
+    using box = mailbox<message_node>;
+    enum class phase : std::uint8_t { alive, down, ended };
+    enum order : std::uint8_t { stop = 1, kill = 2, shutdown = 4, linked = 8, halt = 16, restart = 32 };
+    static constexpr unsigned batch = 64;                 // messages an activation handles before others get a turn
+
+    actor_cell(actor_system& in, const actor_class& what, std::size_t slots, when_full full) noexcept
+        : messages(slots), full_policy(full), system(in), of(what) {}
+    actor_cell(const actor_cell&) = delete;
+    actor_cell& operator=(const actor_cell&) = delete;
+
+    // ---- anybody who has a handle
+    void add_ref() noexcept { strong.fetch_add(1, relaxed); }
+    void drop_ref() noexcept;
+    void add_weak() noexcept { weak.fetch_add(1, relaxed); }
+    void drop_weak() noexcept {
+        // acq_rel: what the others did to the memory comes before its end.
+        if (weak.load(acquire) == 1 || weak.fetch_sub(1, acq_rel) == 1) free_memory();
+    }
+    void give_order(order o) noexcept;
+    void kill_now() noexcept;                             // with the handler that is under way
+    void post_system(message_node* m) noexcept;           // takes it; disposes of it if the actor has ended
+    [[nodiscard]] actor_extra& need_extra();              // throws std::bad_alloc
+    [[nodiscard]] std::string label() const;              // actor 7 "ann" (account)
+    [[nodiscard]] bool has_ended() const noexcept { return messages.is_closed(); }
+    [[nodiscard]] void* state() noexcept { return reinterpret_cast<char*>(this) + sizeof(actor_cell); }
+
+    // ---- the runner
+    static void run(void* cell, bool stopped);
+    void add_own_ref() noexcept {                         // strong may have been 0
+        if (strong.fetch_add(1, relaxed) == 0) add_weak();
+    }
+    void schedule(lowlevel::placement where) noexcept;    // by whom the mailbox told to
+    void schedule() noexcept;
+
+    box messages;
+    when_full full_policy;
+    atomic<phase> now{phase::alive};
+    atomic<std::uint8_t> orders{0};
+    std::uint8_t shard = 0;
+    exit_kind end_kind = exit_kind::stopped;
+    std::uint8_t flags = 0;
+    atomic<std::uint32_t> strong{1};
+    atomic<std::uint32_t> weak{2};
+    actor_system& system;
+    const actor_class& of;
+    std::uint64_t id = 0;
+    atomic<actor_extra*> extra{nullptr};
+    message_node* current = nullptr;                      // what is being handled
+    atomic<task*> runner{nullptr};                        // who runs it; nullptr while nobody does, or a moment longer
+    atomic<std::uint64_t> runner_id{0};
+    actor_cell* prev = nullptr;                           // the system's list of the living
+    actor_cell* next = nullptr;
+
+    static constexpr std::uint8_t has_timers = 1, ending = 2, has_behaviour = 4, has_links = 8, has_idle = 16;
+
+private:
+    void activate(bool was_stopped, std::exception_ptr& unhandled);
+    bool look_round(std::exception_ptr& unhandled);
+    bool handle(message_node& m, std::exception_ptr& unhandled);
+    bool fail(message_node& m, std::exception_ptr error, std::exception_ptr& unhandled);
+    bool is_idle_too_early() noexcept;
+    bool go_down(const exit_reason& why) noexcept;
+    bool start_over() noexcept;
+    bool stay_down() noexcept;
+    void end(exit_reason why, bool is_reported, std::exception_ptr& unhandled) noexcept;
+    void end_object(const exit_reason& why) noexcept;
+    void tell_links(const exit_reason& why) noexcept;
+    void admit_waiting() noexcept;
+    void discard(message_node& m) noexcept;               // handled
+    void empty_mailbox(dead_letter_reason why, const exit_reason& end) noexcept;
+    void hand_over() noexcept;                            // to a new activation, at the tail
+    void free_memory() noexcept;
+    [[nodiscard]] exit_reason ordered_end(std::uint8_t o) noexcept;
+};
+static_assert(sizeof(actor_cell) == 128);
+
+// ---- what the templates call
+
+/// The system of the calling tasklet's runtime; usage_error with what to do on a plain thread.
+[[nodiscard]] actor_system& system_here(const char* call);
+[[nodiscard]] actor_system& system_of(lowlevel::home& at);
+/// Gives a new cell its place among the living.
+void enroll(actor_cell& c, std::string_view name, std::source_location where);
+void check_slots(std::size_t slots);
+
+/// Counts the operation, looks for a stop; gives memory for a message.
+[[nodiscard]] void* begin_tell(std::size_t lines);
+/// Takes the message. False: `until` came first (the message is destroyed).
+bool finish_tell(actor_cell& to, message_node* m, lowlevel::time_point until);
+inline void finish_tell(actor_cell& to, message_node* m) noexcept(false) {
+    switch (to.messages.push(m)) {
+        case actor_cell::box::pushed::queued: return;
+        case actor_cell::box::pushed::scheduled: return to.schedule();
+        default: finish_tell(to, m, lowlevel::no_deadline);
+    }
+}
+actor_cell::box::pushed try_push(actor_cell& to, message_node* m) noexcept;
+/// Never waits, bound or not: for timers, topics, what the library itself sends. A dead actor: a dead letter.
+void push_past_bound(actor_cell& to, message_node* m) noexcept;
+void bury(actor_cell& to, message_node* m, dead_letter_reason why, const exit_reason* end = nullptr) noexcept;
+
+/// The actor whose handler is calling; usage_error if none.
+[[nodiscard]] actor_cell& actor_here(const char* call);
+[[nodiscard]] actor_cell* actor_here_or_null() noexcept;
+[[noreturn]] void wrong_class(const actor_cell& c, const type_tag& wanted, const char* call);
+[[noreturn]] void wrong_answer(const message_ops& ops, const type_tag& wanted);
+[[noreturn]] void no_such_actor();
+void add_known(atomic<known_message*>& list, known_message& one) noexcept;
+[[nodiscard]] const message_ops& known_ops(const actor_cell& c, const type_tag& message, const char* call);
+exit_reason wait_for_end(actor_cell& c, lowlevel::time_point until, bool* timed_out);
+void check_ask(const actor_cell& to);
+
+template <class A>
+[[nodiscard]] A& state_of(actor_cell& c) noexcept {
+    return *static_cast<A*>(c.state());
+}
+
+}  // namespace detail
+}  // namespace rondo

@@ -1,0 +1,325 @@
+// How a plain class becomes an actor: which messages it takes, what they answer, and the functions that deliver them.
+#pragma once
+
+#include <concepts>
+#include <cstddef>
+#include <memory>
+#include <new>
+#include <type_traits>
+#include <utility>
+
+#include <rondo/detail/actor_cell.hpp>
+
+namespace rondo {
+
+/// Told to an actor that has on(started), before any other message, each time its object is made.
+struct started {};
+/// Told to an actor that has on(idle) when no message came for the time given to this_actor::idle_timeout.
+struct idle {};
+/// Told to an actor that watches another when that one ends.
+struct down {
+    std::uint64_t id = 0;         ///< whose end it is: actor_ref::id()
+    std::string name;             ///< "" if it had none
+    exit_reason why;
+};
+
+/// An answer that is owed. A handler that takes `rondo::reply<R>` after its message may answer later, or let somebody
+/// else answer. Move-only; dropped without an answer, the asker gets no_answer. Of a message that was told, not asked,
+/// the answer goes nowhere.
+template <class R>
+class reply {
+public:
+    explicit reply(detail::reply_cell* cell) noexcept : cell_(static_cast<detail::reply_with<R>*>(cell)) {}
+    reply(reply&& other) noexcept : cell_(std::exchange(other.cell_, nullptr)) {}
+    reply& operator=(reply&& other) noexcept {
+        if (this != &other) {
+            drop();
+            cell_ = std::exchange(other.cell_, nullptr);
+        }
+        return *this;
+    }
+    ~reply() { drop(); }
+
+    /// Answers. Suspends: never. A second answer does nothing.
+    template <class... V>
+        requires(std::is_void_v<R> ? sizeof...(V) == 0 : std::constructible_from<detail::stored_t<R>, V...>)
+    void send(V&&... value) {
+        if (!cell_) return;
+        if constexpr (!std::is_void_v<R>) {
+            ::new (static_cast<void*>(std::addressof(cell_->value))) detail::stored_t<R>(std::forward<V>(value)...);
+            cell_->has_value = true;
+        }
+        std::exchange(cell_, nullptr)->finish();
+    }
+    /// Answers with an error: ask throws it. The actor goes on.
+    void fail(std::exception_ptr error) noexcept {
+        if (cell_) std::exchange(cell_, nullptr)->fail(std::move(error));
+    }
+    template <class E>
+        requires(!std::same_as<std::remove_cvref_t<E>, std::exception_ptr>)
+    void fail(E&& error) noexcept {
+        fail(std::make_exception_ptr(std::forward<E>(error)));
+    }
+    /// Is somebody waiting for it? False once answered, and of a message that was told.
+    explicit operator bool() const noexcept { return cell_ != nullptr; }
+
+private:
+    void drop() noexcept {
+        if (cell_) fail(std::make_exception_ptr(no_answer()));
+    }
+    detail::reply_with<R>* cell_;
+};
+
+namespace detail {
+
+template <class A, class M>
+concept answers_at_once = requires(A& a, M&& m) { a.on(std::move(m)); };
+
+// The R of on(M, reply<R>); found by deduction from the overload set.
+template <class R, class A, class M>
+R late_answer(void (A::*)(M, reply<R>));
+template <class R, class A, class M>
+R late_answer(void (A::*)(M, reply<R>) const);
+template <class A, class M>
+struct late {
+    template <class R>
+    static std::type_identity<R> of(void (A::*)(M, reply<R>));
+    template <class R>
+    static std::type_identity<R> of(void (A::*)(M, reply<R>) const);
+    template <class R>
+    static std::type_identity<R> of_ref(void (A::*)(const M&, reply<R>));
+    template <class R>
+    static std::type_identity<R> of_ref(void (A::*)(const M&, reply<R>) const);
+};
+template <class A, class M>
+concept answers_late_by_value = requires { late<A, M>::of(&A::on); };
+template <class A, class M>
+concept answers_late_by_reference = requires { late<A, M>::of_ref(&A::on); };
+template <class A, class M>
+concept answers_late = answers_late_by_value<A, M> || answers_late_by_reference<A, M>;
+
+template <class A, class M>
+struct answer_of {
+    using type = void;
+};
+template <class A, class M>
+    requires answers_at_once<A, M>
+struct answer_of<A, M> {
+    using type = std::remove_cvref_t<decltype(std::declval<A&>().on(std::declval<M&&>()))>;
+};
+template <class A, class M>
+    requires(!answers_at_once<A, M> && answers_late_by_value<A, M>)
+struct answer_of<A, M> {
+    using type = typename decltype(late<A, M>::of(&A::on))::type;
+};
+template <class A, class M>
+    requires(!answers_at_once<A, M> && !answers_late_by_value<A, M> && answers_late_by_reference<A, M>)
+struct answer_of<A, M> {
+    using type = typename decltype(late<A, M>::of_ref(&A::on))::type;
+};
+
+// Does the handler take it by const reference? Then the message is still whole after it, and may be stashed.
+template <class A, class M>
+concept on_takes_reference = requires {
+    static_cast<decltype(std::declval<A&>().on(std::declval<const M&>())) (A::*)(const M&)>(&A::on);
+} || requires {
+    static_cast<decltype(std::declval<const A&>().on(std::declval<const M&>())) (A::*)(const M&) const>(&A::on);
+};
+
+}  // namespace detail
+
+/// What may be a message: it is moved into the mailbox, and that must not throw halfway.
+template <class M>
+concept sendable = std::is_object_v<M> && std::move_constructible<M> && std::is_nothrow_destructible_v<M>;
+
+/// The class A has a handler for M: `on(M)`, `on(const M&)`, or one of these with a `rondo::reply<R>` after it.
+template <class A, class M>
+concept has_handler_for = detail::answers_at_once<A, M> || detail::answers_late<A, M>;
+
+/// What a.ask(M) gives.
+template <class A, class M>
+    requires has_handler_for<A, M>
+using answer_t = typename detail::answer_of<A, M>::type;
+
+namespace detail {
+
+/// A handler that this_actor::become has put before the class's own.
+struct behaviour {
+    virtual ~behaviour() = default;
+    /// True: it has handled (and answered) it.
+    virtual bool try_handle(message_node& m, const message_ops& ops, void* payload) = 0;
+};
+bool behave(actor_cell& c, message_node& m, const message_ops& ops, void* payload);
+
+template <class R>
+void answer(message_node& m, auto&& call) {
+    if constexpr (std::is_void_v<R>) {
+        call();
+        if (m.reply) std::exchange(m.reply, nullptr)->finish();
+    } else {
+        if (!m.reply) return (void)call();
+        auto* r = static_cast<reply_with<R>*>(m.reply);
+        ::new (static_cast<void*>(std::addressof(r->value))) stored_t<R>(call());
+        r->has_value = true;
+        m.reply = nullptr;
+        r->finish();
+    }
+}
+
+template <class A, class M>
+void deliver(actor_cell& c, message_node& m) {
+    M& payload = payload_of<M>(m);
+    if (c.flags & actor_cell::has_behaviour) [[unlikely]]
+        if (behave(c, m, *m.ops, &payload)) return;
+    A& a = state_of<A>(c);
+    using R = answer_t<A, M>;
+    if constexpr (answers_at_once<A, M>) {
+        if constexpr (on_takes_reference<A, M>)
+            answer<R>(m, [&]() -> decltype(auto) { return a.on(std::as_const(payload)); });
+        else
+            answer<R>(m, [&]() -> decltype(auto) { return a.on(std::move(payload)); });
+    } else if constexpr (answers_late_by_value<A, M>) {
+        a.on(std::move(payload), reply<R>(std::exchange(m.reply, nullptr)));
+    } else {
+        a.on(std::as_const(payload), reply<R>(std::exchange(m.reply, nullptr)));
+    }
+}
+
+template <class A, class M>
+inline constexpr bool moves_from =
+    !std::is_trivially_copyable_v<M> &&
+    (answers_at_once<A, M> ? !on_takes_reference<A, M> : answers_late_by_value<A, M>);
+
+template <class A, class M>
+inline constexpr message_ops ops_of{&deliver<A, M>,
+                                    &destroy_payload<M>,
+                                    &tag_of<M>,
+                                    &tag_of<answer_t<A, M>>,
+                                    static_cast<std::uint32_t>(lines_of<message_with<M>>),
+                                    moves_from<A, M>};
+
+template <class A, class M>
+constexpr const message_ops* ops_if_handled() noexcept {
+    if constexpr (has_handler_for<A, M>) return &ops_of<A, M>;
+    else return nullptr;
+}
+
+template <class A>
+constexpr std::size_t slots_of_class() noexcept {
+    if constexpr (requires { A::mailbox_slots; }) return static_cast<std::size_t>(A::mailbox_slots);
+    else return 1024;
+}
+template <class A>
+constexpr when_full full_policy_of_class() noexcept {
+    if constexpr (requires { A::mailbox_full; }) return A::mailbox_full;
+    else return when_full::wait;
+}
+
+template <class A>
+inline atomic<known_message*> known_to{nullptr};
+
+template <class A>
+inline constexpr actor_class class_of{&tag_of<A>,
+                                      (sizeof(actor_cell) + sizeof(A) + 63) / 64,
+                                      [](actor_cell& c) noexcept { std::destroy_at(&state_of<A>(c)); },
+                                      ops_if_handled<A, started>(),
+                                      ops_if_handled<A, down>(),
+                                      ops_if_handled<A, idle>(),
+                                      slots_of_class<A>(),
+                                      full_policy_of_class<A>(),
+                                      &known_to<A>};
+
+/// Constructs a message in a block of memory that begin_tell gave.
+template <class M, class V>
+message_node* put_message(void* block, const message_ops& ops, V&& value) {
+    if constexpr (std::is_nothrow_constructible_v<M, V&&>) {
+        return ::new (block) message_with<M>{{nullptr, &ops, nullptr}, M(std::forward<V>(value))};
+    } else {
+        try {
+            return ::new (block) message_with<M>{{nullptr, &ops, nullptr}, M(std::forward<V>(value))};
+        } catch (...) {
+            give_block(block, lines_of<message_with<M>>);
+            throw;
+        }
+    }
+}
+template <class M, class V>
+message_node* make_message(const message_ops& ops, V&& value) {
+    return put_message<M>(take_block(lines_of<message_with<M>>), ops, std::forward<V>(value));
+}
+
+// this_actor::after(1s, tick{}) does not name the class whose on(tick) it means, and a class cannot list its overloads.
+// So the calls leave a list of the types that timers carry (friend functions, defined one by one as calls are
+// compiled), and start<A> looks through it for those that A handles. A call in another source file than start<A> is not
+// on the list: then the message must have been told to an A somewhere, or be named in A::timer_messages.
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wnon-template-friend"
+#elif defined(__clang__)
+#pragma clang diagnostic push
+#pragma clang diagnostic ignored "-Wundefined-internal"
+#endif
+template <int N>
+struct timed_slot {
+    friend constexpr auto timed_type(timed_slot<N>);
+};
+template <int N, class M>
+struct fill_timed_slot {
+    friend constexpr auto timed_type(timed_slot<N>) { return std::type_identity<M>{}; }
+    static constexpr int filled = N;
+};
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#elif defined(__clang__)
+#pragma clang diagnostic pop
+#endif
+template <class Unique, int N = 0>
+constexpr int timed_types() {
+    if constexpr (requires { timed_type(timed_slot<N>{}); }) return timed_types<Unique, N + 1>();
+    else return N;
+}
+template <class M, class Unique, int N = 0>
+constexpr int note_timed() {
+    if constexpr (requires { timed_type(timed_slot<N>{}); }) {
+        if constexpr (std::is_same_v<decltype(timed_type(timed_slot<N>{})), std::type_identity<M>>) return N;
+        else return note_timed<M, Unique, N + 1>();
+    } else {
+        return fill_timed_slot<N, M>::filled;
+    }
+}
+
+template <class A, class M>
+bool know() {
+    static known_message one{&ops_of<A, M>};
+    add_known(known_to<A>, one);
+    return true;
+}
+/// Types that may be told to an A by its own timers.
+template <class... M>
+struct timer_list {};
+template <class A, class... M>
+void know_all(timer_list<M...>) {
+    (know<A, M>(), ...);
+}
+template <class A, int I, int N>
+void know_timed() {
+    if constexpr (I < N) {
+        using M = typename decltype(timed_type(timed_slot<I>{}))::type;
+        if constexpr (has_handler_for<A, M>) know<A, M>();
+        know_timed<A, I + 1, N>();
+    }
+}
+template <class A, int N>
+void know_timer_messages() {
+    if constexpr (requires { typename A::timer_messages; }) {
+        static const bool once = (know_all<A>(typename A::timer_messages{}), true);
+        (void)once;
+    }
+    if constexpr (N > 0) {
+        static const bool once = (know_timed<A, 0, N>(), true);
+        (void)once;
+    }
+}
+
+}  // namespace detail
+}  // namespace rondo

@@ -1,0 +1,260 @@
+// An actor's mailbox: any number of senders, one runner at a time. One compare-and-swap both puts a message in and
+// decides who schedules the actor (the idea is Pony's: S. Clebsch et al., "Fully concurrent garbage collection of
+// actors on many-core machines", 2013, whose senders use an exchange; ours counts in the same word, so that a bound
+// costs no second operation). Messages form a stack that the runner turns round (R. K. Treiber, 1986).
+//
+//   word_   {pushes:16 | newest message:42 | flags:6}
+//   flag      set by                          cleared by                 means
+//   idle      the runner, CAS, when empty     a sender, CAS              nobody runs or will run the actor
+//   held      the runner, CAS                 signal(), CAS              only a signal schedules it
+//   signalled signal(), CAS                   the runner, CAS            the system lane has something
+//   waiting   a sender that found it full     the runner, fetch_and      senders wait for room
+//   closed    the runner, CAS; stays          nobody                     the actor has ended
+//
+//   handled_  the runner only: how many messages have left the mailbox (mod 2^16)
+//   fifo_, kept_  the runner only: taken messages, oldest first; the message that word_ still points to
+//   system_   anybody pushes (CAS), the runner takes all (exchange): the system lane, never bounded
+//
+// I1  Whoever clears idle or held schedules the actor, once; nobody else does. So there is one runner at a time, and
+//     the runner's fields are handed on through word_ and the run queue.
+// I2  The runner does not go idle while signalled or waiting is set, nor while a message is there: its CAS expects
+//     exactly {pushes, kept_, no flags}. So no signal, no message and no waiting sender is left behind.
+// I3  word_ points to the newest message until the runner goes idle; its memory stays valid that long (kept_), even
+//     if it has been handled. A sender only copies that pointer into its own message's link and never follows it.
+// I4  A full mailbox is one with `waiting` set or pushes - handled_ >= slots. A sender that sets `waiting` and then,
+//     still, sees no room, may sleep: the runner looks at `waiting` after it has stored handled_, with a fence between
+//     if the mailbox was half full or is a small one (it would have to fill up while a store becomes visible), and
+//     before it rests by a read-modify-write in any case.
+// I6  Who calls signal() or nudge() keeps the mailbox alive meanwhile.
+// I5  After close() nothing enters. A signal that came too late is taken out by the one who sees `closed`.
+// Progress: push is lock-free, take wait-free but for what it must turn round.
+// Dropped:  a queue with a stub node (one more message per idle actor); a separate counter for the bound (5 ns a tell).
+// Checked:  tests/model/mailbox_test.cpp; tests/stress/actor_stress_test.cpp.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include <rondo/detail/atomic.hpp>
+
+namespace rondo::detail {
+
+/// Node: has `next`, `is_spent()` and lies at a multiple of 64 below 2^48.
+template <class Node>
+class mailbox {
+public:
+    enum class pushed : std::uint8_t {
+        queued,     ///< whoever runs the actor will see it
+        scheduled,  ///< the same, and the caller must schedule the actor
+        full,       ///< not taken
+        closed      ///< not taken
+    };
+    static constexpr std::size_t most_slots = 32'767;
+
+    /// slots: 0: no bound. Idle from the start, or held by the caller.
+    explicit mailbox(std::size_t slots, bool is_held = false) noexcept
+        : word_(is_held ? held : idle), slots_(static_cast<std::uint16_t>(slots)) {}
+
+    // ---- anybody
+
+    /// `force`: bound or not.
+    pushed push(Node* n, bool force = false) noexcept {
+        auto w = word_.load(relaxed);
+        for (;;) {
+            if (w & closed) return pushed::closed;
+            // relaxed: a count, no data; stale only towards "full", and then begin_waiting() looks again.
+            if (slots_ && !force && ((w & waiting) || depth_of(w) >= slots_)) return pushed::full;
+            n->next = node_of(w);
+            const auto next = ((w & ~(node_bits | idle)) + one_push) | bits_of(n);
+            // acq_rel: release pairs with the acquire in take(), which then sees *n; acquire pairs with the release in
+            // rest(), so that what the last runner did reaches the next one by way of us. relaxed on failure: retried.
+            if (word_.compare_exchange_weak(w, next, acq_rel, relaxed))
+                return w & idle ? pushed::scheduled : pushed::queued;
+        }
+    }
+
+    /// Puts a system message in. True: the caller must schedule the actor. False with `*late` set: the actor has ended,
+    /// and the caller must take_system() and dispose of what it gets.
+    bool signal(Node* n, bool* late) noexcept {
+        Node* head = system_.load(relaxed);
+        do n->next = head;
+        // release: pairs with the acquire in take_system().
+        while (!system_.compare_exchange_weak(head, n, release, relaxed));
+        return nudge(late);
+    }
+    /// A signal without a message: the runner shall look round.
+    bool nudge(bool* late) noexcept {
+        urgent_.store(true, relaxed);
+        auto w = word_.load(relaxed);
+        for (;;) {
+            if (w & closed) {
+                *late = true;
+                return false;
+            }
+            // acq_rel: as in push().
+            if (word_.compare_exchange_weak(w, (w & ~(idle | held)) | signalled, acq_rel, acquire)) {
+                urgent_.store(true, relaxed);            // again: the runner may have cleared it in between
+                return w & (idle | held);
+            }
+        }
+    }
+    /// Oldest first.
+    Node* take_system() noexcept {
+        Node* newest = system_.exchange(nullptr, acquire);
+        Node* oldest = nullptr;
+        while (newest) {
+            Node* after = newest->next;
+            newest->next = oldest;
+            oldest = newest;
+            newest = after;
+        }
+        return oldest;
+    }
+
+    /// Under the lock of the list of waiting senders: shall this one wait? False: try again.
+    bool begin_waiting(bool list_is_empty) noexcept {
+        auto w = word_.load(relaxed);
+        for (;;) {
+            if (w & closed) return false;
+            if ((w & waiting) && !list_is_empty) return true;
+            if (depth_of(w) < slots_) {
+                if (w & waiting) end_waiting();          // those who waited have given up
+                return false;
+            }
+            // seq_cst: see I4. If the runner's CAS came first we now see its handled_; and it keeps this store apart
+            // from our load of handled_, as the fence in count_handled() keeps that store apart from the runner's look.
+            if (word_.compare_exchange_weak(w, w | waiting, seq_cst, relaxed)) {
+                fence_seq_cst();
+                if (depth_of(w) >= slots_) return true;
+                end_waiting();
+                return false;
+            }
+        }
+    }
+    [[nodiscard]] std::size_t depth() const noexcept { return depth_of(word_.load(relaxed)); }
+    [[nodiscard]] bool is_closed() const noexcept { return word_.load(acquire) & closed; }
+    [[nodiscard]] bool is_idle() const noexcept { return word_.load(relaxed) & (idle | held); }
+    [[nodiscard]] std::size_t slots() const noexcept { return slots_; }
+
+    // ---- the runner
+
+    /// Something in the system lane? Must be looked at before each message.
+    [[nodiscard]] bool is_urgent() const noexcept { return urgent_.load(relaxed); }
+    /// The same, when there is nothing else to do.
+    [[nodiscard]] bool is_signalled() const noexcept { return word_.load(relaxed) & signalled; }
+    /// Takes note of the signal; then take_system().
+    void see_signal() noexcept {
+        urgent_.store(false, relaxed);
+        word_.fetch_and(~signalled, acq_rel);            // pairs with nudge(): a later one sets urgent_ after this
+    }
+
+    /// The oldest message, or nullptr. Free: how to give back a message that word_ pointed to.
+    template <class Free>
+    Node* take(Free&& free) noexcept {
+        if (!fifo_) {
+            const auto w = word_.load(acquire);          // pairs with the release in push()
+            Node* const newest = node_of(w);
+            if (newest == kept_) return nullptr;
+            for (Node* n = newest; n != kept_;) {
+                Node* older = n->next;
+                n->next = fifo_;
+                fifo_ = n;
+                n = older;
+            }
+            Node* const before = kept_;
+            kept_ = newest;
+            if (before && before->is_spent()) free(before);
+        }
+        Node* n = fifo_;
+        fifo_ = n->next;
+        count_handled();
+        return n;
+    }
+    /// May this handled message be freed? If not, take() or rest() will, once it is_spent().
+    [[nodiscard]] bool is_kept(const Node* n) const noexcept { return n == kept_; }
+    /// Puts messages that were taken back in front.
+    void put_back(Node* oldest, Node* newest, std::size_t n) noexcept {
+        newest->next = fifo_;
+        fifo_ = oldest;
+        taken_ = static_cast<std::uint16_t>(taken_ - n);
+        publish_handled();
+    }
+    [[nodiscard]] bool has_waiting() const noexcept { return word_.load(relaxed) & waiting; }
+    [[nodiscard]] bool has_room() const noexcept { return !slots_ || depth_of(word_.load(relaxed)) < slots_; }
+    /// Does more wait than there are slots for, besides the one just taken?
+    [[nodiscard]] bool is_overfull() const noexcept {
+        return slots_ && static_cast<std::uint16_t>((word_.load(relaxed) >> push_shift) - taken_) >= slots_;
+    }
+    /// Under the lock of the list of waiting senders, when it is empty.
+    void end_waiting() noexcept { word_.fetch_and(~waiting, acq_rel); }   // pairs with begin_waiting()
+
+    /// Goes idle if there is nothing to do; true: the runner is none any more. Call it when take() gave nullptr.
+    template <class Free>
+    bool rest(Free&& free) noexcept {
+        auto w = word_.load(relaxed);
+        Node* const before = kept_;
+        if (fifo_ || node_of(w) != before || (w & flag_bits)) return false;
+        const bool spent = before && before->is_spent();
+        publish_handled();
+        kept_ = nullptr;
+        // release: pairs with the acquire in push() and nudge(). On failure there is more to do.
+        if (!word_.compare_exchange_strong(w, (w & ~node_bits) | idle, acq_rel, relaxed)) {
+            kept_ = before;
+            return false;
+        }
+        // If it is spent it is ours alone; the next runner may be at work, and *this be gone.
+        if (spent) free(before);
+        return true;
+    }
+    /// From now on only a signal schedules the actor; false: there is one.
+    bool hold() noexcept {
+        publish_handled();
+        auto w = word_.load(relaxed);
+        do {
+            if (w & signalled) return false;
+        } while (!word_.compare_exchange_weak(w, w | held, acq_rel, relaxed));    // as in rest()
+        return true;
+    }
+    /// Nothing enters from now on. What had come in can still be taken.
+    void close() noexcept { word_.fetch_or(closed, acq_rel); }
+    /// After close(), when take() gives nullptr.
+    template <class Free>
+    void forget_kept(Free&& free) noexcept {
+        Node* const before = kept_;
+        kept_ = nullptr;
+        word_.fetch_and(~node_bits, relaxed);            // nobody pushes any more
+        if (before && before->is_spent()) free(before);
+    }
+
+private:
+    static constexpr std::uint64_t idle = 1, held = 2, signalled = 4, waiting = 8, closed = 16, flag_bits = 63;
+    static constexpr unsigned push_shift = 48;
+    static constexpr std::uint64_t one_push = std::uint64_t{1} << push_shift;
+    static constexpr std::uint64_t node_bits = (one_push - 1) & ~flag_bits;
+
+    static Node* node_of(std::uint64_t w) noexcept { return reinterpret_cast<Node*>(w & node_bits); }
+    static std::uint64_t bits_of(Node* n) noexcept { return reinterpret_cast<std::uint64_t>(n); }
+    std::uint16_t depth_of(std::uint64_t w) const noexcept {
+        return static_cast<std::uint16_t>((w >> push_shift) - handled_.load(relaxed));
+    }
+    void count_handled() noexcept {
+        ++taken_;
+        // Small mailboxes: at once. Large ones: now and then, so that senders do not miss their cache each time.
+        if (slots_ >= 64 && (taken_ & 15) != 0 && fifo_) return;
+        publish_handled();
+        if (slots_ && (slots_ < 64 || 2 * depth_of(word_.load(relaxed)) >= slots_)) fence_seq_cst();    // see I4
+    }
+    // relaxed: a count; what must be ordered goes through word_.
+    void publish_handled() noexcept { handled_.store(taken_, relaxed); }
+
+    atomic<std::uint64_t> word_;
+    atomic<std::uint16_t> handled_{0};
+    const std::uint16_t slots_;
+    std::uint16_t taken_ = 0;                            // the runner's own copy of handled_
+    atomic<bool> urgent_{false};
+    Node* fifo_ = nullptr;
+    Node* kept_ = nullptr;
+    atomic<Node*> system_{nullptr};
+};
+
+}  // namespace rondo::detail

@@ -1,0 +1,110 @@
+// What lies in a mailbox: a message with what can be done to it, and where its answer goes.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <new>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+#include <rondo/detail/task.hpp>
+#include <rondo/lowlevel/wait.hpp>
+
+namespace rondo::detail {
+
+class actor_cell;
+struct message_node;
+struct reply_cell;
+
+/// One per type: its address is the type's identity, and it can say its name.
+struct type_tag {
+    const char* text;                                    // __PRETTY_FUNCTION__ of name_of_type<T>
+    [[nodiscard]] std::string name() const;              ///< "account"
+};
+template <class T>
+constexpr const char* name_of_type() {
+    return __PRETTY_FUNCTION__;
+}
+template <class T>
+inline constexpr type_tag tag_of{name_of_type<T>()};
+
+/// Memory in sizes of 64, 128, ... bytes, from this thread's cache. Throws std::bad_alloc.
+[[nodiscard]] void* take_block(std::size_t lines);
+void give_block(void* block, std::size_t lines) noexcept;
+template <class T>
+inline constexpr std::size_t lines_of = (sizeof(T) + 63) / 64;
+
+/// What may be done to a message of one type for actors of one class.
+struct message_ops {
+    void (*deliver)(actor_cell& to, message_node& m);    ///< calls the handler and answers; may throw
+    void (*destroy)(message_node& m) noexcept;           ///< the payload only
+    const type_tag* type;
+    const type_tag* answer;
+    std::uint32_t lines;                                 ///< of 64 bytes
+    bool consumes;                                       ///< the handler takes it by value and moves from it
+};
+
+struct alignas(64) message_node {
+    message_node* next;
+    const message_ops* ops;                              ///< nullptr: spent
+    reply_cell* reply;                                   ///< nullptr: told, not asked
+
+    [[nodiscard]] bool is_spent() const noexcept { return !ops; }
+};
+
+template <class M>
+struct message_with : message_node {
+    M payload;
+};
+// The header is 24 bytes, so that payloads of up to 40 take one line.
+template <class M>
+M& payload_of(message_node& m) noexcept {
+    return static_cast<message_with<M>&>(m).payload;
+}
+template <class M>
+void destroy_payload(message_node& m) noexcept {
+    std::destroy_at(&payload_of<M>(m));
+}
+
+/// Where an answer goes: the asker and whoever owes the answer each hold it.
+struct reply_cell {
+    lowlevel::spin_lock lock;
+    bool is_done = false;
+    bool has_value = false;
+    std::uint8_t lines = 1;
+    atomic<std::uint32_t> holders{2};
+    lowlevel::wait_node* asker = nullptr;
+    const type_tag* type;
+    void (*destroy)(reply_cell&) noexcept;               ///< the value
+    std::exception_ptr error;
+
+    void finish() noexcept;                              ///< wakes the asker, lets go
+    void fail(std::exception_ptr e) noexcept;            ///< answers with an error, lets go
+    void let_go() noexcept;
+    /// Suspends until it is done; throws what the answer is if it is an error; stopped, deadline.
+    void wait(const void* from, lowlevel::time_point until, bool* timed_out);
+};
+
+template <class R>
+struct reply_with : reply_cell {
+    union {
+        stored_t<R> value;
+    };
+    reply_with() noexcept {
+        type = &tag_of<R>;
+        lines = static_cast<std::uint8_t>(lines_of<reply_with>);
+        destroy = [](reply_cell& r) noexcept { std::destroy_at(&static_cast<reply_with&>(r).value); };
+    }
+    ~reply_with() {}
+    static_assert(lines_of<stored_t<R>> < 200, "an answer of more than 12 KiB: return it by std::unique_ptr");
+};
+
+template <class R>
+reply_with<R>* new_reply() {
+    return ::new (take_block(lines_of<reply_with<R>>)) reply_with<R>;
+}
+
+}  // namespace rondo::detail

@@ -1,0 +1,943 @@
+// What the runner of an actor does, and how others reach it: see detail/actor_cell.hpp.
+#include "actor_system.hpp"
+
+#include <algorithm>
+#include <mutex>
+
+#include <fmt/format.h>
+
+namespace rondo::detail {
+
+using lowlevel::wake;
+
+namespace {
+
+constexpr std::source_location activation_site = std::source_location::current();
+
+// What an actor has as its extra once it has ended, if it had none and there is no error to keep.
+actor_extra* ended_extra(exit_kind kind) noexcept {
+    static auto* all = [] {
+        auto* made = new std::array<actor_extra, 8>;      // never destroyed
+        for (std::size_t i = 0; i < made->size(); ++i) {
+            (*made)[i].has_ended = true;
+            (*made)[i].why.kind = static_cast<exit_kind>(i);
+        }
+        return made;
+    }();
+    return &(*all)[static_cast<std::size_t>(kind)];
+}
+
+void destroy_message(message_node& m) noexcept {
+    const auto lines = m.ops->lines;
+    m.ops->destroy(m);
+    give_block(&m, lines);
+}
+// All messages that stay in the mailbox's hands after they were handled have one line's worth or more; their size must
+// survive their payload.
+struct free_spent {
+    void operator()(message_node* m) const noexcept { give_block(m, reinterpret_cast<std::uintptr_t>(m->reply)); }
+};
+
+}  // namespace
+
+// ---------------------------------------------------------------------------------------------- handles
+
+void actor_cell::drop_ref() noexcept {
+    // acq_rel: what other handles told comes before the look at the mailbox.
+    if (strong.fetch_sub(1, acq_rel) != 1) return;
+    bool late = false;
+    if (messages.nudge(&late)) schedule();
+    drop_weak();
+}
+
+void actor_cell::free_memory() noexcept {
+    actor_system& in = system;
+    const unsigned at = shard;
+    const auto lines = of.lines;
+    if (auto* e = extra.load(relaxed); e && e != ended_extra(end_kind)) {
+        for (actor_cell* w : e->watchers) w->drop_weak();
+        for (actor_cell* l : e->links) l->drop_weak();
+        delete e;
+    }
+    std::destroy_at(this);
+    give_block(this, lines);
+    in.memory_is_freed(at);
+}
+
+actor_extra& actor_cell::need_extra() {
+    // acquire: pairs with the release below.
+    if (auto* e = extra.load(acquire)) return *e;
+    auto fresh = std::make_unique<actor_extra>();
+    actor_extra* other = nullptr;
+    if (extra.compare_exchange_strong(other, fresh.get(), acq_rel, acquire)) return *fresh.release();
+    return *other;
+}
+
+std::string actor_cell::label() const {
+    auto* e = extra.load(acquire);
+    std::string name;
+    if (e) {
+        std::lock_guard hold(e->guard);
+        name = e->name;
+    }
+    return name.empty() ? fmt::format("actor {} ({})", id, of.type->name())
+                        : fmt::format("actor {} \"{}\" ({})", id, name, of.type->name());
+}
+
+void actor_cell::give_order(order o) noexcept {
+    bool late = false;
+    orders.fetch_or(o, release);                          // pairs with the acquire in look_round()
+    if (messages.nudge(&late)) schedule();
+}
+
+// The handler that is under way must be found. While the mailbox is neither idle nor held there is a runner, or whoever
+// made it so is about to write down which job it is.
+void actor_cell::kill_now() noexcept {
+    give_order(kill);
+    fence_seq_cst();       // keeps the order apart from the look at who runs, as the exchange in hand_over() does
+    for (unsigned round = 0;; ++round) {
+        if (messages.is_idle() || messages.is_closed()) return;
+        // acquire: pairs with the release in schedule(); the id is that one's or a later one's.
+        if (task* t = runner.load(acquire)) return lowlevel::stop_job({t, runner_id.load(relaxed)});
+        lowlevel::detail::spin_wait(round);
+    }
+}
+
+void actor_cell::post_system(message_node* m) noexcept {
+    bool late = false;
+    if (messages.signal(m, &late)) return schedule();
+    if (!late) return;
+    for (message_node* n = messages.take_system(); n;) {
+        message_node* after = n->next;
+        destroy_message(*n);
+        n = after;
+    }
+}
+
+// ---------------------------------------------------------------------------------------------- scheduling
+
+void actor_cell::schedule() noexcept {
+    // From a handler: as soon as it is done, on this worker, where the message is warm. From others: anybody may take it.
+    schedule(actor_here_or_null() ? lowlevel::placement::next : lowlevel::placement::tail);
+}
+
+void actor_cell::schedule(lowlevel::placement where) noexcept {
+    const auto j = lowlevel::make_job(system.home, &actor_cell::run, this, activation_site);
+    runner_id.store(j.id, relaxed);
+    runner.store(j.t, release);                           // pairs with the acquire in kill_now()
+    lowlevel::submit_job(system.home, j, where);
+}
+
+void actor_cell::hand_over() noexcept {
+    const auto j = lowlevel::make_job(system.home, &actor_cell::run, this, activation_site);
+    runner_id.store(j.id, relaxed);
+    runner.exchange(j.t, seq_cst);       // keeps it apart from the new activation's look at its orders: kill_now()
+    lowlevel::submit_job(system.home, j, lowlevel::placement::tail);
+}
+
+void actor_cell::run(void* cell, bool stopped) {
+    std::exception_ptr unhandled;
+    static_cast<actor_cell*>(cell)->activate(stopped, unhandled);
+    if (unhandled) [[unlikely]] std::rethrow_exception(std::move(unhandled));
+}
+
+void actor_cell::activate(bool was_stopped, std::exception_ptr& unhandled) {
+    if (was_stopped) [[unlikely]] {                       // the job was, before it began: there is nothing to wait for
+        if (!(orders.load(relaxed) & (kill | linked | halt))) orders.fetch_or(shutdown, relaxed);
+        if (!look_round(unhandled)) return;
+    }
+    bool looked_again = false;
+    for (unsigned n = 0;;) {
+        if (messages.is_urgent()) [[unlikely]]
+            if (!look_round(unhandled)) return;
+        if (message_node* m = messages.take(free_spent{})) {
+            if (messages.has_waiting()) [[unlikely]] admit_waiting();
+            if (full_policy == when_full::drop_oldest && messages.is_overfull()) {
+                system.count(*this, *m, dead_letter_reason::dropped_oldest);
+                if (m->reply)
+                    std::exchange(m->reply, nullptr)
+                        ->fail(std::make_exception_ptr(error("the mailbox of " + label() + " was full; an older message "
+                                                             "than others, this one was dropped")));
+                discard(*m);
+                continue;
+            }
+            if (!handle(*m, unhandled)) return;
+            if (++n >= batch) return hand_over();
+            looked_again = false;
+            continue;
+        }
+        if (messages.has_waiting()) {
+            admit_waiting();
+            continue;
+        }
+        if (messages.is_signalled()) {
+            if (!look_round(unhandled)) return;
+            continue;
+        }
+        // acquire: pairs with the release in drop_ref(): what the last handles told is in the mailbox.
+        if (strong.load(acquire) == 0) {
+            if (!std::exchange(looked_again, true)) continue;
+            return end({exit_kind::unreferenced}, false, unhandled);
+        }
+        task* const me = runner.load(relaxed);
+        runner.store(nullptr, relaxed);                   // ordered by rest()
+        if (messages.rest(free_spent{})) return;
+        runner.store(me, release);
+    }
+}
+
+void actor_cell::admit_waiting() noexcept {
+    auto* e = extra.load(acquire);
+    lowlevel::wait_node* first = nullptr;
+    lowlevel::wait_node** last = &first;
+    e->guard.lock();
+    while (messages.has_room()) {
+        lowlevel::wait_node* n = e->senders.claim_front(wake::ready);
+        if (!n) break;
+        (void)messages.push(static_cast<message_node*>(n->slot), true);      // we run: nothing to schedule
+        *last = n;
+        last = &n->next;
+    }
+    *last = nullptr;
+    if (e->senders.empty()) messages.end_waiting();
+    e->guard.unlock();
+    while (first) {
+        auto* after = first->next;                        // its frame goes once it is resumed
+        lowlevel::resume(*first->who, lowlevel::placement::tail);
+        first = after;
+    }
+}
+
+// ---------------------------------------------------------------------------------------------- handling
+
+void actor_cell::discard(message_node& m) noexcept {
+    const std::uintptr_t lines = m.ops->lines;
+    m.ops->destroy(m);
+    if (!messages.is_kept(&m)) return give_block(&m, lines);
+    m.reply = reinterpret_cast<reply_cell*>(lines);       // for free_spent
+    m.ops = nullptr;
+}
+
+bool actor_cell::is_idle_too_early() noexcept {
+    auto& e = *extra.load(relaxed);
+    if (e.idle_after <= e.idle_after.zero()) return true;
+    const auto left = e.last_message + e.idle_after - lowlevel::now();
+    const bool early = left > left.zero();
+    try {
+        system.start_timer(*this, early ? left : e.idle_after, make_message<idle>(*of.on_idle, idle{}), nullptr, true);
+    } catch (...) {}                                      // no memory: no idle timeouts any more
+    return early;
+}
+
+bool actor_cell::handle(message_node& m, std::exception_ptr& unhandled) {
+    current = &m;
+    if (flags & has_idle) [[unlikely]] {
+        if (m.ops == of.on_idle) {
+            if (is_idle_too_early()) {
+                discard(m);
+                current = nullptr;
+                return true;
+            }
+        } else {
+            extra.load(relaxed)->last_message = lowlevel::now();
+        }
+    }
+    std::exception_ptr error;
+    try {
+        m.ops->deliver(*this, m);
+    } catch (...) {
+        error = std::current_exception();
+    }
+    if (error) [[unlikely]] return fail(m, std::move(error), unhandled);
+    if (current == &m) discard(m);                        // else it was stashed
+    current = nullptr;
+    return true;
+}
+
+exit_reason actor_cell::ordered_end(std::uint8_t o) noexcept {
+    if (o & linked) {
+        auto& e = *extra.load(acquire);
+        std::lock_guard hold(e.guard);
+        return e.linked_why;
+    }
+    if (o & kill) return {exit_kind::killed};
+    if (o & shutdown) return {exit_kind::shutdown};
+    return {exit_kind::stopped};
+}
+
+bool actor_cell::fail(message_node& m, std::exception_ptr error, std::exception_ptr& unhandled) {
+    enum { refusal, stop_of_tasklet, crash } what = crash;
+    try {
+        std::rethrow_exception(error);
+    } catch (const refused&) {
+        what = refusal;
+    } catch (const rondo::stopped&) {
+        what = stop_of_tasklet;
+    } catch (...) {}
+
+    const bool was_stashed = current != &m;
+    current = nullptr;
+    const bool was_asked = !was_stashed && m.reply;
+    exit_reason why{exit_kind::crashed, error};
+    if (what == stop_of_tasklet) {
+        const auto o = orders.load(acquire);
+        why = o ? ordered_end(o) : exit_reason{exit_kind::shutdown};
+    }
+    if (was_asked) {
+        if (what == stop_of_tasklet) error = std::make_exception_ptr(actor_ended(label(), why));
+        std::exchange(m.reply, nullptr)->fail(error);
+    }
+    if (!was_stashed) discard(m);
+    if (what == refusal) return true;
+    auto* e = extra.load(acquire);
+    const auto o = orders.load(acquire);
+    if (o & halt && !(o & shutdown)) return go_down(why);
+    if (what == crash && e && e->under) return go_down(why);
+    end(std::move(why), was_asked, unhandled);
+    return false;
+}
+
+// Orders and the system lane. False: this activation is over.
+bool actor_cell::look_round(std::exception_ptr& unhandled) {
+    messages.see_signal();
+    auto o = orders.load(acquire);                        // pairs with the release in give_order()
+    message_node* list = messages.take_system();
+    bool go_on = true;
+    while (go_on) {
+        if (o & (stop | kill | shutdown | linked)) {
+            auto* e = extra.load(acquire);
+            const exit_reason why = ordered_end(o);
+            if (why.is_failure() && !(o & (stop | shutdown)) && e && e->under && now.load(relaxed) == phase::alive) {
+                orders.fetch_and(static_cast<std::uint8_t>(~(kill | linked)), relaxed);
+                go_on = go_down(why);                     // a supervisor decides
+            } else {
+                end(why, false, unhandled);
+                go_on = false;
+            }
+            break;
+        }
+        if (o & halt) {
+            go_on = go_down({exit_kind::shutdown});
+            break;
+        }
+        if (now.load(relaxed) == phase::down) {
+            if (!(o & restart)) {
+                go_on = stay_down();
+                break;
+            }
+            if (!(go_on = start_over())) break;
+        }
+        if (!list) break;
+        message_node* m = std::exchange(list, list->next);
+        go_on = handle(*m, unhandled);
+        if (go_on && messages.is_urgent()) {              // what comes meanwhile goes behind, but orders go first
+            messages.see_signal();
+            message_node** end_of = &list;
+            while (*end_of) end_of = &(*end_of)->next;
+            *end_of = messages.take_system();
+        }
+        if (go_on) o = orders.load(acquire);
+    }
+    // `this` may be gone now if it has ended.
+    while (list) destroy_message(*std::exchange(list, list->next));
+    return go_on;
+}
+
+// ---------------------------------------------------------------------------------------------- down, and up again
+
+bool actor_cell::go_down(const exit_reason& why) noexcept {
+    auto& e = *extra.load(acquire);
+    const auto under = e.under;
+    const bool is_ordered = orders.load(acquire) & halt;
+    if (now.load(relaxed) == phase::alive) {
+        const lowlevel::shield whatever_comes;
+        end_object(why);
+        if (!under->keep_messages) empty_mailbox(dead_letter_reason::restarted, why);
+        now.store(phase::down, release);
+        if (why.is_failure() && !is_ordered) tell_links(why);
+    }
+    if (is_ordered) {
+        orders.fetch_and(static_cast<std::uint8_t>(~(halt | kill | linked)), relaxed);
+        under->obeyed.set();
+    } else {
+        std::unique_lock hold(under->guard);
+        actor_cell* boss = under->boss;
+        if (boss) boss->add_weak();
+        hold.unlock();
+        if (boss) {
+            under->tell_boss(*boss, *this, why, false);
+            boss->drop_weak();
+        }
+    }
+    return stay_down();
+}
+
+// Nobody runs it until an order comes. Another activation takes over if one has come already: this one's tasklet may
+// have been stopped.
+bool actor_cell::stay_down() noexcept {
+    task* const me = runner.load(relaxed);
+    const auto id_of_me = runner_id.load(relaxed);
+    runner.store(nullptr, relaxed);
+    if (messages.hold()) return false;
+    runner_id.store(id_of_me, relaxed);
+    runner.store(me, release);
+    hand_over();
+    return false;
+}
+
+bool actor_cell::start_over() noexcept {
+    auto& e = *extra.load(acquire);
+    const auto under = e.under;
+    orders.fetch_and(static_cast<std::uint8_t>(~restart), relaxed);
+    under->failure = nullptr;
+    try {
+        under->make(*this);
+    } catch (...) {
+        under->failure = std::current_exception();
+    }
+    const bool is_up = !under->failure;
+    if (is_up) {
+        now.store(phase::alive, release);
+        ++e.restarts;
+        if (of.on_started) {
+            try {
+                post_system(make_message<started>(*of.on_started, started{}));
+            } catch (...) {}
+        }
+    }
+    under->obeyed.set();
+    return is_up || stay_down();
+}
+
+// ---------------------------------------------------------------------------------------------- the end
+
+// The object and what belongs to this life of it.
+void actor_cell::end_object(const exit_reason& why) noexcept {
+    if (now.load(relaxed) == phase::alive) of.destroy_state(*this);
+    auto* e = extra.load(acquire);
+    if (!e) return;
+    flags &= static_cast<std::uint8_t>(~(has_behaviour | has_idle));
+    e->now = nullptr;
+    e->before = nullptr;
+    e->idle_after = {};
+    if (flags & has_timers) {
+        system.cancel_timers(*this, e->timers.data(), e->timers.size());
+        e->timers.clear();
+        flags &= static_cast<std::uint8_t>(~has_timers);
+    }
+    if (e->stash_first) {                                 // what was put aside is still to be handled
+        messages.put_back(e->stash_first, e->stash_last, e->stashed);
+        e->stash_first = e->stash_last = nullptr;
+        e->stashed = 0;
+    }
+    (void)why;
+}
+
+void actor_cell::tell_links(const exit_reason& why) noexcept {
+    auto* e = extra.load(acquire);
+    if (!e) return;
+    std::vector<actor_cell*> links;
+    {
+        std::lock_guard hold(e->guard);
+        links.swap(e->links);
+    }
+    for (actor_cell* other : links) {
+        auto* theirs = other->extra.load(acquire);        // links are mutual, so it has one
+        {
+            std::lock_guard hold(theirs->guard);
+            if (auto at = std::find(theirs->links.begin(), theirs->links.end(), this); at != theirs->links.end()) {
+                theirs->links.erase(at);
+                drop_weak();
+            }
+            theirs->linked_why = {exit_kind::linked, why.error};
+        }
+        if (why.is_failure()) {
+            other->give_order(linked);
+            other->kill_now();
+        }
+        other->drop_weak();
+    }
+}
+
+void actor_cell::empty_mailbox(dead_letter_reason why, const exit_reason& end) noexcept {
+    while (message_node* m = messages.take(free_spent{})) {
+        if (m->reply) std::exchange(m->reply, nullptr)->fail(std::make_exception_ptr(actor_ended(label(), end)));
+        system.count(*this, *m, why);
+        discard(*m);
+    }
+}
+
+void actor_cell::end(exit_reason why, bool is_reported, std::exception_ptr& unhandled) noexcept {
+    const lowlevel::shield whatever_comes;
+    const bool was_alive = now.load(relaxed) == phase::alive;
+    end_object(why);
+    if (was_alive) now.store(phase::down, relaxed);
+    end_kind = why.kind;
+    messages.close();
+    std::vector<actor_cell*> watchers;
+    lowlevel::wait_node* woken = nullptr;
+    actor_extra* e = extra.load(acquire);
+    if (!e && (why.error || !extra.compare_exchange_strong(e, ended_extra(why.kind), acq_rel, acquire)))
+        e = &need_extra();                                // no memory: terminates, rather than lose a crash
+    if (e) {
+        std::lock_guard hold(e->guard);
+        e->has_ended = true;
+        e->why = why;
+        watchers.swap(e->watchers);
+        const auto wake_all = [&](lowlevel::wait_list& list, wake outcome) {
+            while (auto* n = list.claim_front(outcome)) {
+                n->next = woken;
+                woken = n;
+            }
+        };
+        wake_all(e->senders, wake::closed);
+        wake_all(e->joiners, wake::ready);
+    }
+    now.store(phase::ended, release);
+    empty_mailbox(dead_letter_reason::ended, why);
+    messages.forget_kept(free_spent{});
+    for (message_node* n = messages.take_system(); n;) destroy_message(*std::exchange(n, n->next));
+    while (woken) {
+        auto* after = woken->next;
+        lowlevel::resume(*woken->who, lowlevel::placement::tail);
+        woken = after;
+    }
+    is_reported = is_reported || !watchers.empty() || (e && !e->links.empty());
+    for (actor_cell* w : watchers) {
+        try {
+            down d{id, e->name, why};
+            if (!w->has_ended()) w->post_system(make_message<down>(*w->of.on_down, std::move(d)));
+        } catch (...) {}
+        w->drop_weak();
+    }
+    if (e) tell_links(why);
+    if (const auto under = e ? std::exchange(e->under, nullptr) : nullptr) {
+        is_reported = true;
+        std::unique_lock hold(under->guard);
+        actor_cell* boss = std::exchange(under->boss, nullptr);
+        hold.unlock();
+        if (boss) {
+            under->tell_boss(*boss, *this, why, true);
+            boss->drop_weak();
+        }
+        under->obeyed.set();
+    }
+    if (!is_reported && why.kind == exit_kind::crashed) unhandled = why.error;
+    why = {};
+    system.strike_off(*this);
+    drop_weak();                                          // the living actor's
+}
+
+exit_reason wait_for_end(actor_cell& c, lowlevel::time_point until, bool* timed_out) {
+    if (actor_here_or_null() == &c)
+        throw usage_error("actor_ref::join from the actor's own handler would wait for itself");
+    auto& e = c.need_extra();
+    lowlevel::waiter& me = lowlevel::enter();
+    lowlevel::wait_node node(me);
+    e.guard.lock();
+    if (e.has_ended) {
+        auto why = e.why;
+        e.guard.unlock();
+        return why;
+    }
+    if (until == at_once) {
+        e.guard.unlock();
+        *timed_out = true;
+        return {};
+    }
+    e.joiners.push_back(node);
+    const auto outcome = lowlevel::suspend(me, {lowlevel::wait_kind::reply, &c, nullptr}, &e.guard, until);
+    if (outcome != wake::ready) {
+        lowlevel::unlink(e.guard, e.joiners, node);
+        lowlevel::raise(outcome);
+        *timed_out = true;
+        return {};
+    }
+    std::lock_guard hold(e.guard);
+    return e.why;
+}
+
+// ---------------------------------------------------------------------------------------------- telling
+
+void* begin_tell(std::size_t lines) {
+    (void)lowlevel::enter();
+    return take_block(lines);
+}
+
+void bury(actor_cell& to, message_node* m, dead_letter_reason why, const exit_reason* end) noexcept {
+    if (m->reply) {
+        exit_reason reason;
+        if (end) reason = *end;
+        else if (auto* e = to.extra.load(acquire)) {
+            std::lock_guard hold(e->guard);
+            reason = e->has_ended ? e->why : exit_reason{to.end_kind};
+        }
+        std::exchange(m->reply, nullptr)
+            ->fail(why == dead_letter_reason::ended
+                       ? std::make_exception_ptr(actor_ended(to.label(), reason))
+                       : std::make_exception_ptr(error("the mailbox of " + to.label() + " is full; the message was dropped")));
+    }
+    to.system.count(to, *m, why);
+    destroy_message(*m);
+}
+
+namespace {
+
+// True: try again. False, with *taken: the runner has put it in.
+bool wait_for_room(actor_cell& to, message_node* m, lowlevel::time_point until, bool* taken) {
+    auto& e = to.need_extra();
+    lowlevel::waiter& me = lowlevel::self();
+    if (me.stop_requested() && !me.shield) throw rondo::stopped();
+    lowlevel::ensure_stack();
+    lowlevel::wait_node node(me);
+    node.slot = m;
+    e.guard.lock();
+    if (!to.messages.begin_waiting(e.senders.empty())) {
+        e.guard.unlock();
+        return true;                                      // try again
+    }
+    e.senders.push_back(node);
+    const auto outcome = lowlevel::suspend(me, {lowlevel::wait_kind::mailbox, &to, nullptr}, &e.guard, until);
+    if (outcome == wake::ready) {
+        *taken = true;
+        return false;
+    }
+    if (outcome == wake::closed) return true;             // push says so
+    lowlevel::unlink(e.guard, e.senders, node);
+    lowlevel::raise(outcome);
+    return false;
+}
+
+void drop_unsent(message_node* m) noexcept {
+    if (m->reply) m->reply->fail(std::make_exception_ptr(error("not sent")));
+    m->reply = nullptr;
+    destroy_message(*m);
+}
+
+}  // namespace
+
+bool finish_tell(actor_cell& to, message_node* m, lowlevel::time_point until) {
+    const bool own = actor_here_or_null() == &to;         // it would wait for itself
+    for (;;) {
+        switch (to.messages.push(m, own)) {
+            case actor_cell::box::pushed::queued: return true;
+            case actor_cell::box::pushed::scheduled: to.schedule(); return true;
+            case actor_cell::box::pushed::closed: bury(to, m, dead_letter_reason::ended); return true;
+            case actor_cell::box::pushed::full: break;
+        }
+        if (to.full_policy == when_full::drop_newest) {
+            bury(to, m, dead_letter_reason::dropped_newest);
+            return true;
+        }
+        if (to.full_policy == when_full::drop_oldest) {   // the runner drops what is too much, when it comes to it
+            if (to.messages.depth() < 60'000) {
+                push_past_bound(to, m);
+                return true;
+            }
+            bury(to, m, dead_letter_reason::dropped_newest);      // it hangs; memory has its bounds, too
+            return true;
+        }
+        if (until == at_once) {
+            drop_unsent(m);
+            return false;
+        }
+        bool taken = false;
+        try {
+            if (wait_for_room(to, m, until, &taken)) continue;
+        } catch (...) {
+            drop_unsent(m);
+            throw;
+        }
+        if (!taken) drop_unsent(m);
+        return taken;
+    }
+}
+
+actor_cell::box::pushed try_push(actor_cell& to, message_node* m) noexcept {
+    const auto result = to.messages.push(m);
+    if (result == actor_cell::box::pushed::scheduled) to.schedule();
+    return result;
+}
+
+void push_past_bound(actor_cell& to, message_node* m) noexcept {
+    switch (to.messages.push(m, true)) {
+        case actor_cell::box::pushed::scheduled: return to.schedule();
+        case actor_cell::box::pushed::closed: return bury(to, m, dead_letter_reason::ended);
+        default: return;
+    }
+}
+
+void check_ask(const actor_cell& to) {
+    if (actor_here_or_null() == &to)
+        throw usage_error("ask from the actor's own handler would wait for itself: call the member function, or tell");
+}
+
+// ---------------------------------------------------------------------------------------------- what goes wrong
+
+actor_cell* actor_here_or_null() noexcept {
+    return static_cast<actor_cell*>(lowlevel::running_job(&actor_cell::run));
+}
+actor_cell& actor_here(const char* call) {
+    if (auto* c = actor_here_or_null()) return *c;
+    throw usage_error(fmt::format("{} outside a handler: only the tasklet in which an actor's on(...) runs has one (not "
+                                  "the constructor; use on(rondo::started) there)",
+                                  call));
+}
+void wrong_class(const actor_cell& c, const type_tag& wanted, const char* call) {
+    throw usage_error(fmt::format("{}<{}>: the calling handler is {}'s", call, wanted.name(), c.label()));
+}
+void wrong_answer(const message_ops& ops, const type_tag& wanted) {
+    throw usage_error(fmt::format("{} is answered with {}, not with {}", ops.type->name(), ops.answer->name(), wanted.name()));
+}
+void no_such_actor() { throw usage_error("this actor handle is empty or was moved from: it names no actor"); }
+void check_slots(std::size_t slots) {
+    throw usage_error(fmt::format("actor_options::mailbox_slots: {} is too many; at most {}, or 0 for no bound", slots,
+                                  actor_cell::box::most_slots));
+}
+
+// ---------------------------------------------------------------------------------------------- behaviours, stash, timers
+
+bool behave(actor_cell& c, message_node& m, const message_ops& ops, void* payload) {
+    auto& e = *c.extra.load(relaxed);
+    const bool done = e.now && e.now->try_handle(m, ops, payload);
+    e.before = nullptr;                                   // replaced by its own handler
+    return done;
+}
+
+void set_behaviour(std::unique_ptr<behaviour> b) {
+    auto& c = actor_here("this_actor::become");
+    auto& e = c.need_extra();
+    if (e.now && !e.before) e.before = std::move(e.now);  // it may be running
+    e.now = std::move(b);
+    if (e.now) c.flags |= actor_cell::has_behaviour;
+    else c.flags &= static_cast<std::uint8_t>(~actor_cell::has_behaviour);
+}
+
+const message_ops& current_ops() {
+    auto& c = actor_here("this_actor::stash");
+    if (!c.current) throw usage_error("this_actor::stash: this message has been put aside already");
+    return *c.current->ops;
+}
+
+namespace {
+
+void append_to_stash(actor_cell& c, message_node* m) {
+    auto& e = c.need_extra();
+    m->next = nullptr;
+    (e.stash_last ? e.stash_last->next : e.stash_first) = m;
+    e.stash_last = m;
+    ++e.stashed;
+}
+
+}  // namespace
+
+void stash_current() {
+    auto& c = actor_here("this_actor::stash");
+    const auto& ops = current_ops();
+    if (ops.consumes)
+        throw usage_error("this_actor::stash: the handler has taken its " + ops.type->name() +
+                          " by value; take it by const reference, or say stash(std::move(message))");
+    append_to_stash(c, c.current);
+    c.current = nullptr;
+}
+
+void stash_message(message_node* m) {
+    auto& c = actor_here("this_actor::stash");
+    m->reply = std::exchange(c.current->reply, nullptr);
+    append_to_stash(c, m);
+}
+
+timer start_timer(std::chrono::steady_clock::duration d, message_node* m, message_node* (*copy)(message_node&)) {
+    auto& c = actor_here("this_actor::after");
+    try {
+        auto& e = c.need_extra();
+        e.timers.reserve(e.timers.size() + 1);
+        const auto number = c.system.start_timer(c, d, m, copy);
+        e.timers.push_back(number);
+        c.flags |= actor_cell::has_timers;
+        return timer(number);
+    } catch (...) {
+        destroy_message(*m);
+        throw;
+    }
+}
+
+void add_known(atomic<known_message*>& list, known_message& one) noexcept {
+    known_message* head = list.load(relaxed);
+    do one.next = head;
+    while (!list.compare_exchange_weak(head, &one, acq_rel, relaxed));      // pairs with the acquire in known_ops()
+}
+
+const message_ops& known_ops(const actor_cell& c, const type_tag& message, const char* call) {
+    for (auto* k = c.of.known->load(acquire); k; k = k->next)
+        if (k->ops->type == &message) return *k->ops;
+    throw usage_error(fmt::format("{}({}): {} has no handler for it; or, if the call and rondo::start are in different "
+                                  "source files: add `using timer_messages = rondo::timer_list<...>` to the class",
+                                  call, message.name(), c.label()));
+}
+
+}  // namespace rondo::detail
+
+namespace rondo {
+
+using detail::actor_cell;
+using detail::actor_here;
+
+void timer::cancel() noexcept {
+    if (auto* c = detail::actor_here_or_null(); c && number_) c->system.cancel_timers(*c, &number_, 1);
+}
+
+namespace this_actor {
+
+std::uint64_t id() { return actor_here("this_actor::id").id; }
+bool exists() noexcept { return detail::actor_here_or_null() != nullptr; }
+void stop() { actor_here("this_actor::stop").give_order(actor_cell::stop); }
+
+void unstash() {
+    auto& c = actor_here("this_actor::unstash");
+    auto* e = c.extra.load(detail::relaxed);
+    if (!e || !e->stash_first) return;
+    c.messages.put_back(e->stash_first, e->stash_last, e->stashed);
+    e->stash_first = e->stash_last = nullptr;
+    e->stashed = 0;
+}
+
+void idle_timeout(std::chrono::steady_clock::duration d) {
+    auto& c = actor_here("this_actor::idle_timeout");
+    if (!c.of.on_idle)
+        throw usage_error("this_actor::idle_timeout: " + c.label() + " has no on(rondo::idle)");
+    auto& e = c.need_extra();
+    const bool was_on = e.idle_after > e.idle_after.zero();
+    e.idle_after = d;
+    e.last_message = lowlevel::now();
+    if (d <= d.zero()) return;
+    c.flags |= actor_cell::has_idle | actor_cell::has_timers;
+    (void)was_on;
+    e.timers.reserve(e.timers.size() + 1);
+    auto* m = detail::make_message<idle>(*c.of.on_idle, idle{});
+    try {
+        e.timers.push_back(c.system.start_timer(c, d, m, nullptr, true));
+    } catch (...) {
+        m->ops->destroy(*m);
+        detail::give_block(m, m->ops->lines);
+        throw;
+    }
+}
+
+}  // namespace this_actor
+
+const char* to_string(exit_kind kind) noexcept {
+    switch (kind) {
+        case exit_kind::stopped: return "stopped";
+        case exit_kind::unreferenced: return "nobody had a handle any more";
+        case exit_kind::shutdown: return "shut down";
+        case exit_kind::killed: return "killed";
+        case exit_kind::crashed: return "crashed";
+        case exit_kind::linked: return "ended with an actor that it was linked with";
+        case exit_kind::gave_up: return "gave up: too many restarts";
+    }
+    return "?";
+}
+const char* to_string(dead_letter_reason reason) noexcept {
+    switch (reason) {
+        case dead_letter_reason::ended: return "the actor has ended";
+        case dead_letter_reason::dropped_newest: return "the mailbox was full; the newest was dropped";
+        case dead_letter_reason::dropped_oldest: return "the mailbox was full; the oldest was dropped";
+        case dead_letter_reason::restarted: return "the actor was restarted without its messages";
+    }
+    return "?";
+}
+
+std::string exit_reason::text() const {
+    std::string out = to_string(kind);
+    if (!error) return out;
+    try {
+        std::rethrow_exception(error);
+    } catch (const std::exception& e) {
+        out += std::string(": ") + e.what();
+    } catch (...) {
+        out += ": an exception that is no std::exception";
+    }
+    return out;
+}
+
+namespace {
+
+void check_other(const detail::any_actor& a, const actor_cell& me, const char* call) {
+    if (a.cell_or_null() == &me) throw usage_error(std::string(call) + ": an actor cannot be told of its own end");
+}
+
+}  // namespace
+
+void watch(const detail::any_actor& a) {
+    auto& me = actor_here("rondo::watch");
+    actor_cell& c = a.cell();
+    check_other(a, me, "rondo::watch");
+    if (!me.of.on_down) throw usage_error("rondo::watch: " + me.label() + " has no on(rondo::down)");
+    auto& e = c.need_extra();
+    exit_reason why;
+    {
+        std::lock_guard hold(e.guard);
+        if (!e.has_ended) {
+            e.watchers.push_back(&me);
+            me.add_weak();
+            return;
+        }
+        why = e.why;
+    }
+    me.post_system(detail::make_message<down>(*me.of.on_down, down{c.id, e.name, why}));
+}
+
+void unwatch(const detail::any_actor& a) {
+    auto& me = actor_here("rondo::unwatch");
+    auto* e = a.cell().extra.load(detail::acquire);
+    if (!e) return;
+    std::lock_guard hold(e->guard);
+    auto at = std::find(e->watchers.begin(), e->watchers.end(), &me);
+    if (at == e->watchers.end()) return;
+    e->watchers.erase(at);
+    me.drop_weak();                                       // never the last: it is alive
+}
+
+void link(const detail::any_actor& a, const detail::any_actor& b) {
+    actor_cell *first = &a.cell(), *second = &b.cell();
+    if (first == second) throw usage_error("rondo::link: an actor cannot be linked with itself");
+    if (second < first) std::swap(first, second);         // one order of locking
+    auto &x = first->need_extra(), &y = second->need_extra();
+    actor_cell* survivor = nullptr;
+    {
+        std::scoped_lock hold(x.guard, y.guard);
+        if (!x.has_ended && !y.has_ended) {
+            x.links.push_back(second);
+            y.links.push_back(first);
+            first->add_weak();
+            second->add_weak();
+            return;
+        }
+        if (x.has_ended != y.has_ended) {
+            auto& dead = x.has_ended ? x : y;
+            auto& alive = x.has_ended ? y : x;
+            if (!dead.why.is_failure()) return;
+            alive.linked_why = {exit_kind::linked, dead.why.error};
+            survivor = x.has_ended ? second : first;
+        }
+    }
+    if (!survivor) return;
+    survivor->give_order(actor_cell::linked);
+    survivor->kill_now();
+}
+
+void unlink(const detail::any_actor& a, const detail::any_actor& b) {
+    for (auto [one, other] : {std::pair(&a.cell(), &b.cell()), std::pair(&b.cell(), &a.cell())}) {
+        auto* e = one->extra.load(detail::acquire);
+        if (!e) continue;
+        std::unique_lock hold(e->guard);
+        auto at = std::find(e->links.begin(), e->links.end(), other);
+        if (at == e->links.end()) continue;
+        e->links.erase(at);
+        hold.unlock();
+        other->drop_weak();                               // never the last: the caller has a handle
+    }
+}
+
+}  // namespace rondo

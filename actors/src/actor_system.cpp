@@ -1,0 +1,322 @@
+#include "actor_system.hpp"
+
+#include <algorithm>
+#include <mutex>
+
+#include <cxxabi.h>
+
+#include <fmt/format.h>
+
+namespace rondo::detail {
+
+using lowlevel::wake;
+
+std::string type_tag::name() const {                      // "... [with T = account]", "... [T = account]"
+    std::string_view s = text;
+    const auto from = s.find("T = ");
+    if (from == s.npos) return std::string(s);
+    s.remove_prefix(from + 4);
+    int depth = 0;
+    for (std::size_t i = 0; i < s.size(); ++i) {
+        const char c = s[i];
+        if (c == '<' || c == '(' || c == '{' || c == '[') ++depth;
+        else if (c == '>' || c == ')' || c == '}') --depth;
+        else if (c == ']' && depth-- == 0) return std::string(s.substr(0, i));
+        else if (c == ';' && depth == 0) return std::string(s.substr(0, i));
+    }
+    return std::string(s);
+}
+
+// ---------------------------------------------------------------------------------------------- finding it
+
+actor_system& actor_system::at(lowlevel::home& h) {
+    return static_cast<actor_system&>(
+        lowlevel::attach(h, [](lowlevel::home& at) -> lowlevel::attachment* { return new actor_system(at); }));
+}
+actor_system& system_of(lowlevel::home& at) { return actor_system::at(at); }
+actor_system& system_here(const char* call) {
+    if (auto* h = lowlevel::home_here()) return actor_system::at(*h);
+    throw usage_error(fmt::format("{} outside any runtime: call it from a tasklet or a handler (in rondo::run, say), or "
+                                  "use the form that names a runtime (rondo::start_on<A>(rt, ...))",
+                                  call));
+}
+
+// ---------------------------------------------------------------------------------------------- the living
+
+void enroll(actor_cell& c, std::string_view name, std::source_location where) {
+    if (!name.empty() || where.line() != 0) {
+        auto& e = c.need_extra();
+        e.name = name;
+        e.where = where;
+    }
+    c.system.enroll(c);
+}
+
+void actor_system::enroll(actor_cell& c) noexcept {
+    const auto at = lowlevel::worker_here() % shard_count;
+    shard& s = shards_[at];
+    c.shard = static_cast<std::uint8_t>(at);
+    std::lock_guard hold(s.lock);
+    c.id = ++s.numbered * shard_count + at - shard_count + 1;
+    c.next = s.first;
+    if (s.first) s.first->prev = &c;
+    s.first = &c;
+    ++s.living;
+    ++s.in_memory;
+}
+
+void actor_system::strike_off(actor_cell& c) noexcept {
+    shard& s = shards_[c.shard];
+    std::lock_guard hold(s.lock);
+    (c.prev ? c.prev->next : s.first) = c.next;
+    if (c.next) c.next->prev = c.prev;
+    --s.living;
+}
+
+void actor_system::memory_is_freed(unsigned at) noexcept {
+    shard& s = shards_[at];
+    {
+        std::lock_guard hold(s.lock);
+        if (--s.in_memory != 0 || !is_home_gone_.load(acquire)) return;
+    }
+    free_if_unused();
+}
+
+void actor_system::home_is_gone() noexcept {
+    is_home_gone_.store(true, seq_cst);
+    free_if_unused();
+}
+
+// Whoever finds, with every shard locked, that nothing refers to it any more. The last memory is freed once, so there
+// may be two of them: home_is_gone() and the last memory_is_freed().
+void actor_system::free_if_unused() noexcept {
+    static lowlevel::spin_lock one_at_a_time;
+    std::lock_guard only(one_at_a_time);
+    bool unused = true;
+    for (auto& s : shards_) {
+        std::lock_guard hold(s.lock);
+        unused = unused && s.in_memory == 0;
+    }
+    if (!unused) return;
+    delete this;
+}
+
+std::size_t actor_system::live() noexcept {
+    std::size_t n = 0;
+    for (auto& s : shards_) {
+        std::lock_guard hold(s.lock);
+        n += s.living;
+    }
+    return n;
+}
+
+void actor_system::end() noexcept {
+    is_ending_.store(true, release);
+    // Orders go out under the shard's lock: whoever lives stays in memory that long. They only schedule.
+    for_each([](actor_cell& c) { c.give_order(actor_cell::shutdown); });
+}
+
+std::string actor_system::name_of(const void* object) {
+    std::string name;
+    for_each([&](actor_cell& c) {
+        if (&c == object) name = c.label();
+    });
+    return name;
+}
+
+std::string actor_system::dump() {
+    constexpr std::size_t most = 1000;
+    std::string out;
+    std::size_t n = 0;
+    for_each([&](actor_cell& c) {
+        if (++n > most) return;
+        const auto state = c.now.load(relaxed);
+        out += fmt::format("{}, {}, {} messages wait", c.label(),
+                           state == actor_cell::phase::down  ? "down"
+                           : c.messages.is_idle()            ? "idle"
+                           : c.runner.load(relaxed)          ? "active"
+                                                             : "ready",
+                           c.messages.depth());
+        if (auto* e = c.extra.load(acquire)) {
+            if (e->restarts) out += fmt::format(", {} restarts", e->restarts);
+            if (e->where.line() != 0) out += fmt::format("; started at {}:{}", e->where.file_name(), e->where.line());
+        }
+        out += '\n';
+    });
+    if (n > most) out += fmt::format("... and {} more\n", n - most);
+    return n ? fmt::format("{} actors\n", n) + out : out;
+}
+
+// ---------------------------------------------------------------------------------------------- dead letters
+
+void actor_system::count(actor_cell& to, const message_node& m, dead_letter_reason why) noexcept {
+    dead_[static_cast<std::size_t>(why)].fetch_add(1, relaxed);
+    if (!is_observed_.load(relaxed)) return;
+    std::shared_ptr<std::function<void(const dead_letter&)>> f;
+    {
+        std::lock_guard hold(observer_lock_);
+        f = observer_;
+    }
+    try {
+        if (f && *f) (*f)({why, to.label(), m.ops->type->name()});
+    } catch (...) {}                                      // an observer's own error is its own business
+}
+dead_letter_counts actor_system::counts() const noexcept {
+    return {dead_[0].load(relaxed), dead_[1].load(relaxed), dead_[2].load(relaxed), dead_[3].load(relaxed)};
+}
+void actor_system::observe(std::function<void(const dead_letter&)> f) {
+    const bool any = static_cast<bool>(f);
+    auto shared = std::make_shared<std::function<void(const dead_letter&)>>(std::move(f));
+    std::lock_guard hold(observer_lock_);
+    observer_ = any ? std::move(shared) : nullptr;
+    is_observed_.store(any, relaxed);
+}
+
+// ---------------------------------------------------------------------------------------------- timers
+
+// One tasklet per runtime keeps the time for all actors: it sleeps until the first timer, and ends when there is none.
+void actor_system::keep_time(void* self, bool) { static_cast<actor_system*>(self)->run_timers(); }
+
+std::size_t actor_system::background() noexcept { return is_background_.load(acquire) ? 1 : 0; }
+
+std::uint64_t actor_system::start_timer(actor_cell& to, std::chrono::steady_clock::duration d, message_node* m,
+                                        message_node* (*copy)(message_node&), bool is_idle) {
+    if (copy && d <= d.zero()) throw usage_error("this_actor::every: the period must be positive");
+    const auto at = limit_after(d) == at_once ? lowlevel::now() : limit_after(d);
+    schedule one;                                         // allocates outside the lock
+    one.emplace(at, timed{&to, m, copy, d, 0, is_idle});
+    lowlevel::waiter* keeper = nullptr;
+    bool is_first_of_all = false;
+    std::uint64_t number;
+    {
+        std::lock_guard hold(timer_lock_);
+        by_number_.reserve(by_number_.size() + 1);
+        number = ++last_timer_;
+        auto node = one.extract(one.begin());
+        node.mapped().number = number;
+        const auto where = timers_.insert(std::move(node));
+        by_number_.emplace(number, where);
+        if (where->second.keeps_alive()) {
+            ++pending_;
+            is_background_.store(false, release);
+        }
+        if (!is_keeper_there_) is_keeper_there_ = is_first_of_all = true;
+        else if (where == timers_.begin())
+            if (auto* n = keeper_.claim_front(wake::ready)) keeper = n->who;
+    }
+    if (is_idle) to.add_weak();
+    else to.add_own_ref();
+    if (is_first_of_all)
+        lowlevel::submit_job(home, lowlevel::make_job(home, &keep_time, this, std::source_location::current()),
+                             lowlevel::placement::tail);
+    if (keeper) lowlevel::resume(*keeper, lowlevel::placement::tail);
+    return number;
+}
+
+void actor_system::dispose(timed& t) noexcept {
+    if (t.message) {
+        const auto lines = t.message->ops->lines;
+        t.message->ops->destroy(*t.message);
+        give_block(t.message, lines);
+    }
+    if (t.is_idle) t.to->drop_weak();
+    else t.to->drop_ref();
+}
+
+void actor_system::cancel_timers(const actor_cell& of, const std::uint64_t* numbers, std::size_t n) noexcept {
+    schedule gone;
+    lowlevel::waiter* keeper = nullptr;
+    {
+        std::lock_guard hold(timer_lock_);
+        for (; n > 0; --n, ++numbers) {
+            const auto found = by_number_.find(*numbers);
+            if (found == by_number_.end() || found->second->second.to != &of) continue;
+            if (found->second->second.keeps_alive()) --pending_;
+            gone.insert(timers_.extract(found->second));
+            by_number_.erase(found);
+        }
+        if (timers_.empty() || pending_ == 0)             // it has to end, or to become background
+            if (auto* waiting = keeper_.claim_front(wake::ready)) keeper = waiting->who;
+    }
+    for (auto& [at, t] : gone) dispose(t);
+    if (keeper) lowlevel::resume(*keeper, lowlevel::placement::tail);
+}
+
+void actor_system::run_timers() {
+    const lowlevel::shield from_stop;                     // a runtime that ends stops the actors, and they their timers
+    for (;;) {
+        schedule due;
+        const auto now = lowlevel::now();
+        timer_lock_.lock();
+        while (!timers_.empty() && timers_.begin()->first <= now) {
+            auto node = timers_.extract(timers_.begin());
+            timed& t = node.mapped();
+            if (t.copy) {                                 // the next one; a late one is not made up for
+                message_node* again = nullptr;
+                try {
+                    again = t.copy(*t.message);
+                } catch (...) {}                          // no memory, or its copy threw: this tick is left out
+                timed sent = t;
+                sent.message = again;
+                if (again) {
+                    sent.to->add_ref();
+                    due.emplace(node.key(), sent);
+                }
+                const auto next = node.key() + t.period;
+                node.key() = next > now ? next : now + t.period;
+                by_number_[t.number] = timers_.insert(std::move(node));
+            } else {
+                by_number_.erase(t.number);
+                due.insert(std::move(node));
+            }
+        }
+        if (due.empty()) {
+            if (timers_.empty()) {
+                is_keeper_there_ = false;
+                is_background_.store(false, release);
+                timer_lock_.unlock();
+                return;
+            }
+            lowlevel::ensure_stack();
+            lowlevel::waiter& me = lowlevel::self();
+            lowlevel::wait_node node(me);
+            is_background_.store(pending_ == 0, release);
+            keeper_.push_back(node);
+            const auto outcome = lowlevel::suspend(me, {lowlevel::wait_kind::sleep, nullptr, nullptr}, &timer_lock_,
+                                                   timers_.begin()->first);
+            if (outcome != wake::ready) lowlevel::unlink(timer_lock_, keeper_, node);
+            is_background_.store(false, release);
+            continue;
+        }
+        timer_lock_.unlock();
+        std::size_t kept_alive = 0;
+        for (auto& [at, t] : due) {
+            if (t.keeps_alive()) ++kept_alive;
+            message_node* m = std::exchange(t.message, nullptr);
+            if (t.is_idle) t.to->post_system(m);
+            else push_past_bound(*t.to, m);
+            dispose(t);
+        }
+        if (kept_alive) {
+            std::lock_guard hold(timer_lock_);
+            pending_ -= kept_alive;
+        }
+    }
+}
+
+}  // namespace rondo::detail
+
+namespace rondo {
+
+dead_letter_counts dead_letters() { return detail::system_here("rondo::dead_letters").counts(); }
+dead_letter_counts dead_letters(runtime& rt) { return detail::system_of(rt.impl()).counts(); }
+void observe_dead_letters(std::function<void(const dead_letter&)> f) {
+    detail::system_here("rondo::observe_dead_letters").observe(std::move(f));
+}
+void observe_dead_letters(runtime& rt, std::function<void(const dead_letter&)> f) {
+    detail::system_of(rt.impl()).observe(std::move(f));
+}
+std::size_t live_actors(runtime& rt) { return detail::system_of(rt.impl()).live(); }
+std::size_t live_actors() { return detail::system_here("rondo::live_actors").live(); }
+
+}  // namespace rondo

@@ -1,0 +1,140 @@
+// What the actors of one runtime share: the list of the living, timers, dead letters. It lives as long as its runtime
+// or any actor's memory does.
+#pragma once
+
+#include <array>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include <rondo/actor.hpp>
+#include <rondo/event.hpp>
+#include <rondo/lowlevel/job.hpp>
+
+namespace rondo::detail {
+
+/// What a supervisor and its child share about it. `guard` protects what both touch.
+struct supervised {
+    lowlevel::spin_lock guard;
+    actor_cell* boss = nullptr;                           // a weak reference
+    void (*tell_boss)(actor_cell& boss, actor_cell& child, const exit_reason& why, bool is_final) = nullptr;
+    std::function<void(actor_cell&)> make;                // the child's object, again
+    bool keep_messages = true;
+    event obeyed;                                         // the order halt, or restart, has been carried out
+    std::exception_ptr failure;                           // what the restart threw
+    ~supervised() {
+        if (boss) boss->drop_weak();
+    }
+};
+
+/// What only some actors have. `guard` protects all that others than the runner touch.
+struct actor_extra {
+    lowlevel::spin_lock guard;
+    std::string name;
+    std::source_location where;
+    bool has_ended = false;
+    exit_reason why;
+
+    lowlevel::wait_list senders;                          // that wait for room; wait_node::slot: the message
+    lowlevel::wait_list joiners;
+    std::vector<actor_cell*> watchers;                    // each with a weak reference
+    std::vector<actor_cell*> links;                       // each with a weak reference
+    exit_reason linked_why;                               // what the order `linked` is about
+
+    // The runner's own.
+    std::unique_ptr<behaviour> now;
+    std::unique_ptr<behaviour> before;                    // replaced while it runs
+    message_node* stash_first = nullptr;
+    message_node* stash_last = nullptr;
+    std::size_t stashed = 0;
+    std::vector<std::uint64_t> timers;                    // their numbers; some may be over
+    std::chrono::steady_clock::duration idle_after{};
+    lowlevel::time_point last_message{};
+    std::shared_ptr<supervised> under;                    // its supervisor's record of it
+    std::uint32_t restarts = 0;
+};
+
+class actor_system final : public lowlevel::attachment {
+public:
+    explicit actor_system(lowlevel::home& at) : home(at) {}
+
+    static actor_system& at(lowlevel::home& h);
+
+    // ---- lowlevel::attachment
+    std::size_t background() noexcept override;
+    void end() noexcept override;
+    std::size_t live() noexcept override;
+    std::string name_of(const void* object) override;
+    std::string dump() override;
+    void home_is_gone() noexcept override;
+
+    // ---- the living
+    void enroll(actor_cell& c) noexcept;
+    void strike_off(actor_cell& c) noexcept;              // it has ended; its memory stays for a while
+    void memory_is_freed(unsigned shard) noexcept;        // `this` may be gone afterwards
+    template <class F>
+    void for_each(F&& f) {                                // under a shard's lock
+        for (auto& s : shards_) {
+            std::lock_guard hold(s.lock);
+            for (actor_cell* c = s.first; c; c = c->next) f(*c);
+        }
+    }
+
+    // ---- timers
+    std::uint64_t start_timer(actor_cell& to, std::chrono::steady_clock::duration d, message_node* m,
+                              message_node* (*copy)(message_node&), bool is_idle = false);
+    void cancel_timers(const actor_cell& of, const std::uint64_t* numbers, std::size_t n) noexcept;
+
+    // ---- dead letters
+    void count(actor_cell& to, const message_node& m, dead_letter_reason why) noexcept;
+    dead_letter_counts counts() const noexcept;
+    void observe(std::function<void(const dead_letter&)> f);
+
+    lowlevel::home& home;
+
+private:
+    static constexpr std::size_t shard_count = 16;
+    struct alignas(64) shard {
+        lowlevel::spin_lock lock;
+        actor_cell* first = nullptr;
+        std::size_t living = 0, in_memory = 0;
+        std::uint64_t numbered = 0;
+    };
+    struct timed {
+        actor_cell* to;                                   // `after`, `every`: a strong reference; idle: a weak one
+        message_node* message;
+        message_node* (*copy)(message_node&);
+        std::chrono::steady_clock::duration period;
+        std::uint64_t number;
+        bool is_idle;
+        bool keeps_alive() const noexcept { return !copy && !is_idle; }
+    };
+    using schedule = std::multimap<lowlevel::time_point, timed>;
+    static void keep_time(void* self, bool stopped);
+    void run_timers();
+    void dispose(timed& t) noexcept;
+    void free_if_unused() noexcept;
+
+    std::array<shard, shard_count> shards_;
+    std::array<atomic<std::uint64_t>, dead_letter_reasons> dead_{};
+    atomic<bool> is_observed_{false};
+    std::mutex observer_lock_;
+    std::shared_ptr<std::function<void(const dead_letter&)>> observer_;
+    atomic<bool> is_home_gone_{false};
+    atomic<bool> is_ending_{false};
+
+    lowlevel::spin_lock timer_lock_;
+    schedule timers_;                                     // under timer_lock_, as what follows
+    std::unordered_map<std::uint64_t, schedule::iterator> by_number_;
+    std::uint64_t last_timer_ = 0;
+    std::size_t pending_ = 0;                             // that keep run from returning
+    lowlevel::wait_list keeper_;                          // the timekeeper, while it waits
+    bool is_keeper_there_ = false;
+    atomic<bool> is_background_{false};                   // the timekeeper waits, and only for periodic ones
+};
+
+}  // namespace rondo::detail

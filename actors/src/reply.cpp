@@ -1,0 +1,54 @@
+// Answers: one cell of memory that the asker and whoever owes the answer share.
+#include <rondo/detail/message.hpp>
+
+#include <mutex>
+
+namespace rondo::detail {
+
+void reply_cell::finish() noexcept {
+    lock.lock();
+    is_done = true;
+    lowlevel::wait_node* n = std::exchange(asker, nullptr);
+    lowlevel::waiter* who = n && n->claim(lowlevel::wake::ready) ? n->who : nullptr;
+    lock.unlock();
+    let_go();
+    if (who) lowlevel::resume(*who, lowlevel::placement::next);
+}
+
+void reply_cell::fail(std::exception_ptr e) noexcept {
+    error = std::move(e);
+    finish();
+}
+
+void reply_cell::let_go() noexcept {
+    // acq_rel: the other's use of it comes before its end.
+    if (holders.load(acquire) != 1 && holders.fetch_sub(1, acq_rel) != 1) return;
+    if (has_value) destroy(*this);
+    const std::size_t n = lines;
+    std::destroy_at(this);
+    give_block(this, n);
+}
+
+void reply_cell::wait(const void* from, lowlevel::time_point until, bool* timed_out) {
+    using lowlevel::wake;
+    lowlevel::waiter& me = lowlevel::enter();
+    lock.lock();
+    if (is_done) {
+        lock.unlock();
+    } else {
+        lowlevel::wait_node node(me);
+        asker = &node;
+        const auto outcome = lowlevel::suspend(me, {lowlevel::wait_kind::reply, from, nullptr}, &lock, until);
+        if (outcome != wake::ready) {
+            lock.lock();
+            asker = nullptr;
+            lock.unlock();
+            lowlevel::raise(outcome);
+            *timed_out = true;
+            return;
+        }
+    }
+    if (error) std::rethrow_exception(error);
+}
+
+}  // namespace rondo::detail
