@@ -224,7 +224,8 @@ bool actor_cell::is_idle_too_early() noexcept {
     const auto left = e.last_message + e.idle_after - lowlevel::now();
     const bool early = left > left.zero();
     try {
-        system.start_timer(*this, early ? left : e.idle_after, make_message<idle>(*of.on_idle, idle{}), nullptr, true);
+        e.idle_timer = system.start_timer(*this, early ? left : e.idle_after,
+                                          make_message<idle>(*of.on_idle, idle{}), nullptr, true);
     } catch (...) {}                                      // no memory: no idle timeouts any more
     return early;
 }
@@ -422,7 +423,9 @@ void actor_cell::end_object(const exit_reason& why) noexcept {
     e->idle_after = {};
     if (flags & has_timers) {
         system.cancel_timers(*this, e->timers.data(), e->timers.size());
+        system.cancel_timers(*this, &e->idle_timer, 1);
         e->timers.clear();
+        e->idle_timer = 0;
         flags &= static_cast<std::uint8_t>(~has_timers);
     }
     if (e->stash_first) {                                 // what was put aside is still to be handled
@@ -751,7 +754,10 @@ timer start_timer(std::chrono::steady_clock::duration d, message_node* m, messag
     auto& c = actor_here("this_actor::after");
     try {
         auto& e = c.need_extra();
-        e.timers.reserve(e.timers.size() + 1);
+        if (e.timers.size() == e.timers.capacity()) {
+            c.system.forget_past(e.timers);
+            e.timers.reserve(std::max<std::size_t>(16, 2 * e.timers.size()));
+        }
         const auto number = c.system.start_timer(c, d, m, copy);
         e.timers.push_back(number);
         c.flags |= actor_cell::has_timers;
@@ -807,16 +813,14 @@ void idle_timeout(std::chrono::steady_clock::duration d) {
     if (!c.of.on_idle)
         throw usage_error("this_actor::idle_timeout: " + c.label() + " has no on(rondo::idle)");
     auto& e = c.need_extra();
-    const bool was_on = e.idle_after > e.idle_after.zero();
+    c.system.cancel_timers(c, &e.idle_timer, 1);
     e.idle_after = d;
     e.last_message = lowlevel::now();
     if (d <= d.zero()) return;
     c.flags |= actor_cell::has_idle | actor_cell::has_timers;
-    (void)was_on;
-    e.timers.reserve(e.timers.size() + 1);
     auto* m = detail::make_message<idle>(*c.of.on_idle, idle{});
     try {
-        e.timers.push_back(c.system.start_timer(c, d, m, nullptr, true));
+        e.idle_timer = c.system.start_timer(c, d, m, nullptr, true);
     } catch (...) {
         m->ops->destroy(*m);
         detail::give_block(m, m->ops->lines);

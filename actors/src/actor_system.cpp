@@ -223,6 +223,11 @@ void actor_system::dispose(timed& t) noexcept {
     else t.to->drop_ref();
 }
 
+void actor_system::forget_past(std::vector<std::uint64_t>& numbers) noexcept {
+    std::lock_guard hold(timer_lock_);
+    std::erase_if(numbers, [this](std::uint64_t n) { return !by_number_.contains(n); });
+}
+
 void actor_system::cancel_timers(const actor_cell& of, const std::uint64_t* numbers, std::size_t n) noexcept {
     schedule gone;
     lowlevel::waiter* keeper = nullptr;

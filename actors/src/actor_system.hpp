@@ -53,6 +53,7 @@ struct actor_extra {
     std::size_t stashed = 0;
     std::vector<std::uint64_t> timers;                    // their numbers; some may be over
     std::chrono::steady_clock::duration idle_after{};
+    std::uint64_t idle_timer = 0;
     lowlevel::time_point last_message{};
     std::shared_ptr<supervised> under;                    // its supervisor's record of it
     std::uint32_t restarts = 0;
@@ -87,6 +88,7 @@ public:
     // ---- timers
     std::uint64_t start_timer(actor_cell& to, std::chrono::steady_clock::duration d, message_node* m,
                               message_node* (*copy)(message_node&), bool is_idle = false);
+    void forget_past(std::vector<std::uint64_t>& numbers) noexcept;       // keeps those still to come
     void cancel_timers(const actor_cell& of, const std::uint64_t* numbers, std::size_t n) noexcept;
 
     // ---- dead letters

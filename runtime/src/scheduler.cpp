@@ -78,8 +78,9 @@ scheduler::~scheduler() {
     if (!drained_) wait_until_quiet(std::chrono::steady_clock::now() + std::chrono::seconds(5), is_virtual());
     for (int round = 0; !nothing_left() || live() > 0; ++round) {
         auto* layer = above.load(acquire);
+        // Tasklets that nothing can wake are stopped first; what only needs to be told to end is not stopped.
+        if (round > 0 || (live() > 0 && !only_background_left())) stop_everything();
         if (layer) layer->end();
-        if (round > 0 || !layer) stop_everything();       // first let those end that can by themselves
         wait_until_quiet(std::chrono::steady_clock::now() + std::chrono::milliseconds(round < 10 ? 10 : 1000), is_virtual());
         if (round == 12) {
             std::fputs("rondo: a runtime's destructor waits for tasklets that do not stop:\n", stderr);

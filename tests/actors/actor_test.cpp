@@ -1,0 +1,674 @@
+// What an actor promises: messages, answers, errors, waiting, the mailbox's bound, its end.
+#include <catch2/catch.hpp>
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <rondo/rondo.hpp>
+
+using namespace std::chrono_literals;
+
+namespace {
+
+struct deposit {
+    long cents;
+};
+struct balance {};
+struct withdraw {
+    long cents;
+};
+struct account {
+    long cents = 0;
+    void on(deposit d) { cents += d.cents; }
+    long on(balance) const { return cents; }
+    void on(withdraw w) {
+        if (w.cents < 0) throw std::invalid_argument("a negative amount");
+        if (w.cents > cents) throw rondo::refused("not enough money");
+        cents -= w.cents;
+    }
+};
+
+struct open_gate {};
+struct pass {
+    int number;
+};
+struct seen {};
+// Its pass waits until the channel has something.
+struct gate {
+    rondo::channel<int> key;
+    std::vector<int> passed;
+    explicit gate(rondo::channel<int> k) : key(std::move(k)) {}
+    void on(pass p) {
+        key.receive();
+        passed.push_back(p.number);
+    }
+    std::vector<int> on(seen) const { return passed; }
+};
+
+struct watcher {
+    std::vector<std::string>* log;
+    rondo::channel<int> done;
+    struct look {
+        rondo::actor_ref<account> at;
+    };
+    void on(const look& l) { rondo::watch(l.at); }
+    void on(const rondo::down& d) {
+        log->push_back(d.name + ": " + d.why.text());
+        done.send(1);
+    }
+};
+
+template <class F>
+std::string message_of(F&& f) {
+    try {
+        f();
+    } catch (const std::exception& e) {
+        return e.what();
+    }
+    return "";
+}
+
+}  // namespace
+
+TEST_CASE("a handler's return value is the answer, for any number of workers", "[actor]") {
+    const auto workers = GENERATE(1u, 2u, 8u);
+    const long cents = rondo::run({.workers = workers}, [] {
+        auto alice = rondo::start<account>();
+        for (int i = 0; i < 1000; ++i) alice.tell(deposit{5});
+        return alice.ask(balance{});
+    });
+    CHECK(cents == 5000);
+}
+
+TEST_CASE("messages from one sender arrive in order, for any number of workers", "[actor]") {
+    struct numbered {
+        int sender, number;
+    };
+    struct listener {
+        std::vector<int> next;
+        bool in_order = true;
+        explicit listener(std::size_t senders) : next(senders) {}
+        void on(numbered m) {
+            auto& n = next[static_cast<std::size_t>(m.sender)];
+            in_order = in_order && n == m.number;
+            ++n;
+        }
+        bool on(seen) const { return in_order; }
+    };
+    struct relay {                                        // an actor among the senders
+        rondo::actor_ref<listener> to;
+        void on(numbered m) { to.tell(m); }
+    };
+    const auto workers = GENERATE(1u, 2u, 3u, 8u);
+    constexpr int senders = 6, messages = 3000;
+    const bool in_order = rondo::run({.workers = workers}, [] {
+        auto all = rondo::start<listener>(rondo::actor_options{.mailbox_slots = 64}, std::size_t{senders});
+        auto by_way = rondo::start<relay>(all);
+        rondo::scope([&](rondo::group& g) {
+            for (int s = 0; s < senders; ++s)
+                g.spawn([=] {
+                    for (int i = 0; i < messages; ++i)
+                        if (s == 0) by_way.tell(numbered{s, i});
+                        else all.tell(numbered{s, i});
+                });
+        });
+        return all.ask(seen{});
+    });
+    CHECK(in_order);
+}
+
+TEST_CASE("messages and answers may be move-only", "[actor]") {
+    struct box {
+        std::unique_ptr<int> what;
+    };
+    struct packer {
+        std::unique_ptr<int> on(box b) {
+            ++*b.what;
+            return std::move(b.what);
+        }
+    };
+    CHECK(rondo::run([] { return *rondo::start<packer>().ask(box{std::make_unique<int>(6)}); }) == 7);
+}
+
+TEST_CASE("a message of any size and a throwing copy are taken or refused whole", "[actor]") {
+    struct large {
+        char text[1000] = "large";
+    };
+    struct brittle {
+        brittle() = default;
+        brittle(const brittle&) { throw std::runtime_error("no copy"); }
+        brittle(brittle&&) noexcept {}
+    };
+    struct taker {
+        int brittles = 0;
+        std::string on(const large& l) { return l.text; }
+        void on(const brittle&) { ++brittles; }
+        int on(seen) const { return brittles; }
+    };
+    rondo::run([] {
+        auto t = rondo::start<taker>();
+        if (t.ask(large{}) != "large") throw std::logic_error("large");
+        const brittle b;
+        auto said = message_of([&] { t.tell(b); });
+        t.tell(brittle());
+        if (said != "no copy" || t.ask(seen{}) != 1) throw std::logic_error("brittle");
+    });
+}
+
+TEST_CASE("an address names whoever takes its messages, and narrows", "[actor]") {
+    rondo::run([] {
+        auto alice = rondo::start<account>();
+        rondo::address<deposit, balance> both = alice;
+        both.tell(deposit{7});
+        rondo::address<deposit> only_in = both;
+        only_in.tell(deposit{1});
+        rondo::address<long(balance), withdraw> typed = alice;
+        CHECK(typed.ask(balance{}) == 8);
+        CHECK(both.ask<long>(balance{}) == 8);
+        CHECK_THROWS_AS(both.ask<int>(balance{}), rondo::usage_error);
+    });
+}
+
+TEST_CASE("an error travels to the asker and ends the actor; refused travels and does not", "[actor]") {
+    rondo::run([] {
+        auto alice = rondo::start<account>();
+        alice.tell(deposit{10});
+        CHECK_THROWS_AS(alice.ask(withdraw{20}), rondo::refused);
+        alice.tell(withdraw{20});                         // goes nowhere
+        CHECK(alice.ask(balance{}) == 10);
+        CHECK_THROWS_AS(alice.ask(withdraw{-1}), std::invalid_argument);
+        CHECK(alice.join().kind == rondo::exit_kind::crashed);
+        CHECK_THROWS_AS(alice.ask(balance{}), rondo::actor_ended);
+        CHECK(message_of([&] { alice.ask(balance{}); }).find("a negative amount") != std::string::npos);
+    });
+}
+
+TEST_CASE("a crash that nobody was told of comes out of run", "[actor]") {
+    CHECK_THROWS_AS(rondo::run([] { rondo::start<account>().tell(withdraw{-1}); }), std::invalid_argument);
+}
+
+TEST_CASE("a handler may wait in the middle; other messages wait, in order", "[actor]") {
+    const auto workers = GENERATE(1u, 2u);
+    const auto passed = rondo::run({.workers = workers}, [] {
+        rondo::channel<int> key;
+        auto g = rondo::start<gate>(key);
+        for (int i = 0; i < 3; ++i) g.tell(pass{i});
+        for (int i = 0; i < 3; ++i) key.send(i);
+        return g.ask(seen{});
+    });
+    CHECK(passed == std::vector<int>{0, 1, 2});
+}
+
+TEST_CASE("within gives an ask a deadline; the actor goes on", "[actor]") {
+    rondo::run([] {
+        rondo::channel<int> key;
+        auto g = rondo::start<gate>(key);
+        g.tell(pass{1});
+        CHECK_FALSE(rondo::within(5ms, [&] { return g.ask(seen{}); }));
+        CHECK_FALSE(g.ask_for(seen{}, 1ms));
+        key.send(0);
+        CHECK(g.ask(seen{}) == std::vector<int>{1});
+    });
+}
+
+TEST_CASE("an answer may come later, from anywhere, once", "[actor]") {
+    struct question {};
+    struct now {};
+    struct never {};
+    struct oracle {
+        std::vector<rondo::reply<int>> asked;
+        void on(question, rondo::reply<int> r) { asked.push_back(std::move(r)); }
+        void on(const never&, rondo::reply<int>) {}
+        void on(now) {
+            for (auto& r : asked) r.send(42);
+            asked.clear();
+        }
+    };
+    rondo::run({.workers = 2}, [] {
+        auto o = rondo::start<oracle>();
+        o.tell(question{});                               // nobody waits: the answer goes nowhere
+        auto a = rondo::spawn([o] { return o.ask(question{}); });
+        auto b = rondo::spawn([o] { return o.ask(question{}); });
+        rondo::yield();
+        while (!a.done() || !b.done()) {
+            o.tell(now{});
+            rondo::yield();
+        }
+        CHECK(a.join() == 42);
+        CHECK(b.join() == 42);
+        CHECK_THROWS_AS(o.ask(never{}), rondo::no_answer);
+        auto c = rondo::spawn([o] { return o.ask(question{}); });
+        while (o.mailbox_size() > 0) rondo::yield();
+        rondo::yield();
+        o.stop();                                         // the reply is dropped with the object, or its message
+        CHECK_THROWS_AS(c.join(), rondo::error);
+    });
+}
+
+TEST_CASE("become puts handlers before the class's own", "[actor]") {
+    struct say {};
+    struct turn {
+        bool formal;
+    };
+    struct greeter {
+        std::string on(say) { return "hello"; }
+        void on(turn t) {
+            if (t.formal) rondo::this_actor::become([](say) { return std::string("good morning"); });
+            else rondo::this_actor::become();
+        }
+    };
+    rondo::run([] {
+        auto g = rondo::start<greeter>();
+        CHECK(g.ask(say{}) == "hello");
+        g.tell(turn{true});
+        CHECK(g.ask(say{}) == "good morning");
+        g.tell(turn{false});
+        CHECK(g.ask(say{}) == "hello");
+    });
+}
+
+TEST_CASE("what was stashed, with its asker, comes next after unstash", "[actor]") {
+    struct ready {};
+    struct job {
+        std::string name;
+    };
+    struct shop {
+        bool is_open = false;
+        std::vector<std::string> done;
+        std::size_t on(const job& j) {
+            if (!is_open) {
+                rondo::this_actor::stash();
+                return 0;
+            }
+            done.push_back(j.name);
+            return done.size();
+        }
+        void on(ready) {
+            is_open = true;
+            rondo::this_actor::unstash();
+        }
+        std::vector<std::string> on(seen) const { return done; }
+    };
+    rondo::run([] {
+        auto s = rondo::start<shop>();
+        s.tell(job{"a"});
+        s.tell(job{"b"});
+        s.tell(ready{});
+        s.tell(job{"c"});
+        CHECK(s.ask(seen{}) == std::vector<std::string>{"a", "b", "c"});
+    });
+}
+
+TEST_CASE("stash refuses a message that the handler has moved from", "[actor]") {
+    struct job {
+        std::string name;
+    };
+    struct shop {
+        int tried = 0;
+        void on(job j) {
+            if (tried++ > 0) return;
+            if (message_of([] { rondo::this_actor::stash(); }).find("by value") == std::string::npos)
+                throw std::logic_error("taken");
+            rondo::this_actor::stash(std::move(j));
+            if (message_of([] { rondo::this_actor::stash(); }).empty()) throw std::logic_error("twice");
+            rondo::this_actor::unstash();
+        }
+        int on(seen) const { return tried; }
+    };
+    rondo::run([] {
+        auto s = rondo::start<shop>();
+        s.tell(job{"a"});
+        CHECK(s.ask(seen{}) == 2);
+    });
+}
+
+TEST_CASE("a full mailbox: try_tell says so, tell waits, a stop ends the wait", "[actor]") {
+    const auto workers = GENERATE(1u, 2u);
+    rondo::run({.workers = workers}, [] {
+        rondo::channel<int> key;
+        auto g = rondo::start<gate>(rondo::actor_options{.mailbox_slots = 2}, key);
+        g.tell(pass{0});
+        while (g.mailbox_size() > 0) rondo::yield();      // it is at the gate
+        CHECK(g.try_tell(pass{1}));
+        CHECK(g.try_tell(pass{2}));
+        CHECK(g.try_tell(pass{9}) == rondo::send_status::full);
+        CHECK(g.tell_for(pass{9}, 1ms) == rondo::send_status::timed_out);
+        auto stopped = rondo::spawn([g] { g.tell(pass{9}); });
+        auto waits = rondo::spawn([g] {
+            g.tell(pass{3});
+            g.tell(pass{4});
+        });
+        for (int i = 0; i < 20; ++i) rondo::yield();
+        stopped.stop();
+        CHECK_THROWS_AS(stopped.join(), rondo::stopped);
+        CHECK_FALSE(waits.done());
+        for (int i = 0; i < 5; ++i) key.send(i);
+        waits.join();
+        CHECK(g.ask(seen{}) == std::vector<int>{0, 1, 2, 3, 4});
+        CHECK(rondo::dead_letters().total() == 0);
+    });
+}
+
+TEST_CASE("a plain thread blocks while the mailbox is full", "[actor]") {
+    rondo::runtime rt{{.workers = 2}};
+    rondo::channel<int> key;
+    auto g = rondo::start_on<gate>(rt, rondo::actor_options{.mailbox_slots = 1}, key);
+    std::thread sender([&] {
+        for (int i = 0; i < 50; ++i) g.tell(pass{i});
+    });
+    for (int i = 0; i < 50; ++i) key.send(i);
+    sender.join();
+    CHECK(g.ask(seen{}).size() == 50);
+}
+
+TEST_CASE("dropping is a choice, and counted", "[actor]") {
+    rondo::run([] {
+        for (auto policy : {rondo::when_full::drop_newest, rondo::when_full::drop_oldest}) {
+            rondo::channel<int> key;
+            auto g = rondo::start<gate>(rondo::actor_options{.mailbox_slots = 2, .full = policy}, key);
+            g.tell(pass{0});
+            while (g.mailbox_size() > 0) rondo::yield();
+            for (int i = 1; i <= 5; ++i) g.tell(pass{i});
+            for (int i = 0; i < 3; ++i) key.send(i);
+            CHECK(g.ask(seen{}) == (policy == rondo::when_full::drop_newest ? std::vector<int>{0, 1, 2}
+                                                                            : std::vector<int>{0, 4, 5}));
+        }
+        CHECK(rondo::dead_letters().dropped_newest == 3);
+        CHECK(rondo::dead_letters().dropped_oldest == 3);
+    });
+    CHECK_THROWS_AS(rondo::run([] { rondo::start<account>(rondo::actor_options{.mailbox_slots = 100'000}); }),
+                    rondo::usage_error);
+}
+
+TEST_CASE("an actor's own messages to itself never wait, and may be unbounded", "[actor]") {
+    struct down_to {
+        int n;
+    };
+    struct doubler {
+        int handled = 0;
+        void on(down_to d) {
+            ++handled;
+            for (int i = 0; i < 2 && d.n > 0; ++i) rondo::this_actor::ref<doubler>().tell(down_to{d.n - 1});
+        }
+        int on(seen) const { return handled; }
+    };
+    rondo::run([] {
+        auto d = rondo::start<doubler>(rondo::actor_options{.mailbox_slots = 1});
+        d.tell(down_to{10});
+        while (d.mailbox_size() > 0) rondo::yield();
+        CHECK(d.ask(seen{}) == 2047);
+        auto many = rondo::start<account>(rondo::actor_options{.mailbox_slots = 0});
+        for (int i = 0; i < 100'000; ++i) (void)many.try_tell(deposit{1});
+        CHECK(many.ask(balance{}) == 100'000);
+    });
+}
+
+TEST_CASE("what is told to a dead actor is a dead letter that can be seen", "[actor]") {
+    rondo::run([] {
+        std::vector<std::string> seen_letters;
+        rondo::observe_dead_letters([&](const rondo::dead_letter& d) {
+            seen_letters.push_back(d.message + " to " + d.to + ": " + rondo::to_string(d.why));
+        });
+        auto alice = rondo::start<account>(rondo::actor_options{.name = "alice"});
+        alice.stop();
+        alice.join();
+        alice.tell(deposit{1});
+        CHECK(alice.try_tell(deposit{1}) == rondo::send_status::closed);
+        CHECK(rondo::dead_letters().ended == 1);
+        REQUIRE(seen_letters.size() == 1);
+        CHECK(seen_letters[0].find("deposit") != std::string::npos);
+        CHECK(seen_letters[0].find("\"alice\"") != std::string::npos);
+        CHECK(seen_letters[0].find("has ended") != std::string::npos);
+        rondo::observe_dead_letters(nullptr);
+    });
+}
+
+TEST_CASE("stop ends an actor after its message, kill in the middle of it; the rest is dead letters", "[actor]") {
+    const bool kills = GENERATE(false, true);
+    const auto workers = GENERATE(1u, 2u);
+    rondo::run({.workers = workers}, [&] {
+        rondo::channel<int> key;
+        auto g = rondo::start<gate>(key);
+        auto asker = rondo::spawn([g] { return g.ask(pass{0}); });
+        while (key.balance() == 0) rondo::yield();        // it is at the gate
+        auto behind = rondo::spawn([g] { return g.ask(seen{}); });
+        while (g.mailbox_size() == 0) rondo::yield();
+        if (kills) {
+            g.kill();
+            CHECK_THROWS_AS(asker.join(), rondo::actor_ended);
+        } else {
+            g.stop();
+            CHECK_FALSE(g.join_for(2ms));
+            key.send(0);
+            asker.join();
+        }
+        CHECK_THROWS_AS(behind.join(), rondo::actor_ended);
+        CHECK(g.join().kind == (kills ? rondo::exit_kind::killed : rondo::exit_kind::stopped));
+        CHECK(rondo::dead_letters().ended == 1);
+    });
+}
+
+TEST_CASE("an actor that nobody can send to ends, with all its messages handled", "[actor]") {
+    struct tidy {
+        std::atomic<int>* handled;
+        std::atomic<int>* gone;
+        void on(deposit) { handled->fetch_add(1); }
+        ~tidy() { gone->fetch_add(1); }
+    };
+    std::atomic<int> handled{0}, gone{0};
+    rondo::run({.workers = 2}, [&] {
+        auto t = rondo::start<tidy>(&handled, &gone);
+        for (int i = 0; i < 10; ++i) t.tell(deposit{1});
+        t = {};
+        while (gone.load() == 0) rondo::yield();
+        CHECK(handled.load() == 10);
+        CHECK(rondo::live_actors() == 0);
+    });
+}
+
+TEST_CASE("run returns in spite of idle actors, even in a circle of handles, and ends them", "[actor]") {
+    struct other;
+    struct meet {
+        rondo::actor_ref<other> who;
+    };
+    struct other {
+        rondo::actor_ref<other> friend_of;
+        std::atomic<int>* gone;
+        explicit other(std::atomic<int>* g) : gone(g) {}
+        void on(const meet& m) { friend_of = m.who; }
+        ~other() { gone->fetch_add(1); }
+    };
+    std::atomic<int> gone{0};
+    rondo::run({.workers = GENERATE(1u, 2u)}, [&] {
+        auto a = rondo::start<other>(&gone), b = rondo::start<other>(&gone);
+        a.tell(meet{b});
+        b.tell(meet{a});
+    });
+    CHECK(gone.load() == 2);
+}
+
+TEST_CASE("a handle may outlive the runtime: what is told is lost, what is asked is refused", "[actor]") {
+    rondo::actor_ref<account> alice;
+    {
+        rondo::runtime rt{{.workers = 1}};
+        alice = rondo::start_on<account>(rt);
+        alice.tell(deposit{3});
+        CHECK(alice.ask(balance{}) == 3);
+    }
+    alice.tell(deposit{3});
+    CHECK_THROWS_AS(alice.ask(balance{}), rondo::actor_ended);
+    CHECK(alice.has_ended());
+}
+
+TEST_CASE("outside any runtime start says what to do", "[actor]") {
+    CHECK(message_of([] { rondo::start<account>(); }).find("start_on") != std::string::npos);
+    CHECK(message_of([] { (void)rondo::this_actor::id(); }).find("outside a handler") != std::string::npos);
+    CHECK_THROWS_AS(rondo::actor_ref<account>().tell(deposit{1}), rondo::usage_error);
+}
+
+TEST_CASE("shutdown ends actors, waiting handlers too, and reports nobody", "[actor]") {
+    rondo::runtime rt{{.workers = 2}};
+    rondo::channel<int> key;
+    auto g = rondo::start_on<gate>(rt, key);
+    g.tell(pass{0});
+    while (key.balance() == 0) std::this_thread::yield();
+    CHECK(rt.shutdown(50ms).empty());
+    CHECK(g.has_ended());
+    CHECK(rondo::live_actors(rt) == 0);
+}
+
+TEST_CASE("an actor that asks itself is told so; an ask nobody will answer is in the deadlock report", "[actor]") {
+    struct lonely {
+        void on(deposit) { rondo::this_actor::ref<lonely>().ask(balance{}); }
+        long on(balance) { return 0; }
+    };
+    CHECK_THROWS_AS(rondo::run([] { rondo::start<lonely>().ask(deposit{1}); }), rondo::usage_error);
+
+    struct keeper {
+        std::vector<rondo::reply<int>> kept;
+        void on(balance, rondo::reply<int> r) { kept.push_back(std::move(r)); }
+    };
+    std::string report;
+    try {
+        rondo::run({.workers = 1}, [] { rondo::start<keeper>(rondo::actor_options{.name = "miser"}).ask(balance{}); });
+    } catch (const rondo::deadlock& d) {
+        report = d.what();
+    }
+    CHECK(report.find("waits for a reply from actor") != std::string::npos);
+    CHECK(report.find("\"miser\"") != std::string::npos);
+}
+
+TEST_CASE("timers tell the actor: once, again and again, when it is idle", "[actor]") {
+    struct begin {};
+    struct tick {};
+    struct alarm {
+        std::string text;
+    };
+    struct clock {
+        int ticks = 0, idles = 0;
+        std::string rang;
+        rondo::timer ticking;
+        void on(begin) {
+            rondo::this_actor::after(3ms, alarm{"cake"});
+            ticking = rondo::this_actor::every(1ms, tick{});
+        }
+        void on(tick) {
+            if (++ticks == 5) {
+                ticking.cancel();
+                rondo::this_actor::idle_timeout(2ms);
+            }
+        }
+        void on(const alarm& a) { rang = a.text; }
+        void on(rondo::idle) { ++idles; }
+        std::tuple<int, std::string, int> on(seen) const { return {ticks, rang, idles}; }
+    };
+    const auto [ticks, rang, idles] = rondo::run({.workers = GENERATE(1u, 2u)}, [] {
+        auto c = rondo::start<clock>();
+        c.tell(begin{});
+        rondo::sleep_for(60ms);
+        return c.ask(seen{});
+    });
+    CHECK(ticks == 5);
+    CHECK(rang == "cake");
+    CHECK(idles > 0);
+}
+
+TEST_CASE("run waits for after, not for every", "[actor]") {
+    struct begin {};
+    struct tick {};
+    struct last {};
+    struct clock {
+        bool* rang;
+        void on(begin) {
+            rondo::this_actor::every(1ms, tick{});
+            rondo::this_actor::after(10ms, last{});
+        }
+        void on(tick) {}
+        void on(last) { *rang = true; }
+    };
+    bool rang = false;
+    rondo::run({.workers = GENERATE(1u, 2u)}, [&] { rondo::start<clock>(&rang).tell(begin{}); });
+    CHECK(rang);
+}
+
+TEST_CASE("on(started) comes before any other message", "[actor]") {
+    struct log {
+        std::string text;
+        void on(rondo::started) { text += "started "; }
+        std::string on(const std::string& s) { return text += s; }
+    };
+    CHECK(rondo::run([] { return rondo::start<log>().ask(std::string("told")); }) == "started told");
+}
+
+TEST_CASE("who watches is told of the end and its reason, also when it is long past", "[actor]") {
+    std::vector<std::string> log;
+    rondo::run({.workers = 2}, [&] {
+        rondo::channel<int> done{10};
+        auto w = rondo::start<watcher>(&log, done);
+        auto a = rondo::start<account>(rondo::actor_options{.name = "a"});
+        auto b = rondo::start<account>(rondo::actor_options{.name = "b"});
+        w.ask(watcher::look{a});
+        a.tell(withdraw{-1});
+        done.receive();
+        b.kill();
+        b.join();
+        w.tell(watcher::look{b});
+        done.receive();
+        w.stop();
+        w.join();
+    });
+    CHECK(log == std::vector<std::string>{"a: crashed: a negative amount", "b: killed"});
+    struct blind {
+        void on(deposit) { rondo::watch(rondo::start<account>()); }
+    };
+    CHECK_THROWS_AS(rondo::run([] { rondo::start<blind>().ask(deposit{1}); }), rondo::usage_error);
+}
+
+TEST_CASE("what is linked fails together, and stops alone", "[actor]") {
+    rondo::run({.workers = 2}, [] {
+        rondo::channel<int> key;
+        auto a = rondo::start<account>();
+        auto g = rondo::start<gate>(key);
+        rondo::link(a, g);
+        g.tell(pass{0});
+        while (key.balance() == 0) rondo::yield();
+        a.tell(withdraw{-1});
+        auto why = g.join();                              // in the middle of its message
+        CHECK(why.kind == rondo::exit_kind::linked);
+        CHECK(why.text().find("a negative amount") != std::string::npos);
+
+        auto b = rondo::start<account>(), c = rondo::start<account>(), d = rondo::start<account>();
+        rondo::link(b, c);
+        rondo::link(c, d);
+        rondo::unlink(c, d);
+        b.stop();
+        b.join();
+        CHECK(c.ask(balance{}) == 0);
+        c.kill();
+        c.join();
+        CHECK(d.ask(balance{}) == 0);
+        rondo::link(c, d);                                // it has failed already
+        CHECK(d.join().kind == rondo::exit_kind::linked);
+    });
+}
+
+TEST_CASE("an idle actor costs 192 bytes or less", "[actor]") {
+    struct small {
+        std::byte state[64];
+        void on(deposit) {}
+    };
+    CHECK(rondo::detail::class_of<account>.lines * 64 <= 192);
+    CHECK(rondo::detail::class_of<small>.lines * 64 <= 192);
+}
+
+TEST_CASE("dump lists the actors", "[actor]") {
+    rondo::runtime rt{{.workers = 1}};
+    auto a = rondo::start_on<account>(rt, rondo::actor_options{.name = "ann"});
+    std::ostringstream out;
+    rt.dump(out);
+    CHECK(out.str().find("\"ann\"") != std::string::npos);
+    CHECK(out.str().find("idle") != std::string::npos);
+}
