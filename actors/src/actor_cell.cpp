@@ -267,19 +267,21 @@ exit_reason actor_cell::ordered_end(std::uint8_t o) noexcept {
 }
 
 bool actor_cell::fail(message_node& m, std::exception_ptr error, std::exception_ptr& unhandled) {
-    enum { refusal, stop_of_tasklet, crash } what = crash;
+    enum { refusal, stop_of_tasklet, crash, defeat } what = crash;
     try {
         std::rethrow_exception(error);
     } catch (const refused&) {
         what = refusal;
     } catch (const rondo::stopped&) {
         what = stop_of_tasklet;
+    } catch (const too_many_restarts&) {
+        what = defeat;
     } catch (...) {}
 
     const bool was_stashed = current != &m;
     current = nullptr;
     const bool was_asked = !was_stashed && m.reply;
-    exit_reason why{exit_kind::crashed, error};
+    exit_reason why{what == defeat ? exit_kind::gave_up : exit_kind::crashed, error};
     if (what == stop_of_tasklet) {
         const auto o = orders.load(acquire);
         why = o ? ordered_end(o) : exit_reason{exit_kind::shutdown};
@@ -293,7 +295,7 @@ bool actor_cell::fail(message_node& m, std::exception_ptr error, std::exception_
     auto* e = extra.load(acquire);
     const auto o = orders.load(acquire);
     if (o & halt && !(o & shutdown)) return go_down(why);
-    if (what == crash && e && e->under) return go_down(why);
+    if (e && e->under && why.is_failure() && !(o & shutdown)) return go_down(why);
     end(std::move(why), was_asked, unhandled);
     return false;
 }
@@ -308,8 +310,8 @@ bool actor_cell::look_round(std::exception_ptr& unhandled) {
         if (o & (stop | kill | shutdown | linked)) {
             auto* e = extra.load(acquire);
             const exit_reason why = ordered_end(o);
-            if (why.is_failure() && !(o & (stop | shutdown)) && e && e->under && now.load(relaxed) == phase::alive) {
-                orders.fetch_and(static_cast<std::uint8_t>(~(kill | linked)), relaxed);
+            if (e && e->under && now.load(relaxed) == phase::alive && !(o & shutdown) &&
+                (o & stop ? e->under->even_if_stopped : why.is_failure())) {
                 go_on = go_down(why);                     // a supervisor decides
             } else {
                 end(why, false, unhandled);
@@ -355,6 +357,7 @@ bool actor_cell::go_down(const exit_reason& why) noexcept {
         end_object(why);
         if (!under->keep_messages) empty_mailbox(dead_letter_reason::restarted, why);
         now.store(phase::down, release);
+        orders.fetch_and(static_cast<std::uint8_t>(~(stop | kill | linked)), relaxed);     // that was for this life
         if (why.is_failure() && !is_ordered) tell_links(why);
     }
     if (is_ordered) {
@@ -366,7 +369,7 @@ bool actor_cell::go_down(const exit_reason& why) noexcept {
         if (boss) boss->add_weak();
         hold.unlock();
         if (boss) {
-            under->tell_boss(*boss, *this, why, false);
+            under->tell_boss(*boss, *this, why, e.restarts, false);
             boss->drop_weak();
         }
     }
@@ -520,12 +523,12 @@ void actor_cell::end(exit_reason why, bool is_reported, std::exception_ptr& unha
         actor_cell* boss = std::exchange(under->boss, nullptr);
         hold.unlock();
         if (boss) {
-            under->tell_boss(*boss, *this, why, true);
+            under->tell_boss(*boss, *this, why, e->restarts, true);
             boss->drop_weak();
         }
         under->obeyed.set();
     }
-    if (!is_reported && why.kind == exit_kind::crashed) unhandled = why.error;
+    if (!is_reported && (why.kind == exit_kind::crashed || why.kind == exit_kind::gave_up)) unhandled = why.error;
     why = {};
     system.strike_off(*this);
     drop_weak();                                          // the living actor's

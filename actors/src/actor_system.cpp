@@ -43,11 +43,12 @@ actor_system& system_here(const char* call) {
 
 // ---------------------------------------------------------------------------------------------- the living
 
-void enroll(actor_cell& c, std::string_view name, std::source_location where) {
-    if (!name.empty() || where.line() != 0) {
+void enroll(actor_cell& c, std::string_view name, std::source_location where, std::shared_ptr<supervised> under) {
+    if (!name.empty() || where.line() != 0 || under) {
         auto& e = c.need_extra();
         e.name = name;
         e.where = where;
+        e.under = std::move(under);
     }
     c.system.enroll(c);
 }

@@ -12,24 +12,10 @@
 #include <vector>
 
 #include <rondo/actor.hpp>
-#include <rondo/event.hpp>
+#include <rondo/supervisor.hpp>
 #include <rondo/lowlevel/job.hpp>
 
 namespace rondo::detail {
-
-/// What a supervisor and its child share about it. `guard` protects what both touch.
-struct supervised {
-    lowlevel::spin_lock guard;
-    actor_cell* boss = nullptr;                           // a weak reference
-    void (*tell_boss)(actor_cell& boss, actor_cell& child, const exit_reason& why, bool is_final) = nullptr;
-    std::function<void(actor_cell&)> make;                // the child's object, again
-    bool keep_messages = true;
-    event obeyed;                                         // the order halt, or restart, has been carried out
-    std::exception_ptr failure;                           // what the restart threw
-    ~supervised() {
-        if (boss) boss->drop_weak();
-    }
-};
 
 /// What only some actors have. `guard` protects all that others than the runner touch.
 struct actor_extra {

@@ -344,7 +344,7 @@ template <class A, class... Args>
 concept actor_made_from = std::constructible_from<A, Args...> && std::is_nothrow_destructible_v<A>;
 
 template <class A, class... Args>
-actor_ref<A> start_in(actor_system& in, const actor_options& o, Args&&... args) {
+actor_ref<A> start_under(std::shared_ptr<supervised> under, actor_system& in, const actor_options& o, Args&&... args) {
     static_assert(alignof(A) <= 64, "an actor's alignment is at most 64");
     constexpr const actor_class& c = class_of<A>;
     const auto slots = o.mailbox_slots.value_or(c.mailbox_slots);
@@ -363,7 +363,7 @@ actor_ref<A> start_in(actor_system& in, const actor_options& o, Args&&... args) 
         }
     }
     try {
-        enroll(*cell, o.name, o.where);
+        enroll(*cell, o.name, o.where, std::move(under));
     } catch (...) {
         c.destroy_state(*cell);
         std::destroy_at(cell);
@@ -373,6 +373,10 @@ actor_ref<A> start_in(actor_system& in, const actor_options& o, Args&&... args) 
     actor_ref<A> ref(cell);
     if constexpr (has_handler_for<A, started>) cell->post_system(make_message<started>(ops_of<A, started>, started{}));
     return ref;
+}
+template <class A, class... Args>
+actor_ref<A> start_in(actor_system& in, const actor_options& o, Args&&... args) {
+    return start_under<A>(nullptr, in, o, std::forward<Args>(args)...);
 }
 
 }  // namespace detail

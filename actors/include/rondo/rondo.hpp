@@ -18,6 +18,7 @@
 #include <rondo/select.hpp>
 #include <rondo/semaphore.hpp>
 #include <rondo/shared_mutex.hpp>
+#include <rondo/supervisor.hpp>
 #include <rondo/tasklet.hpp>
 #include <rondo/testing.hpp>
 #include <rondo/time.hpp>

@@ -89,6 +89,7 @@ namespace detail {
 class actor_system;
 class actor_cell;
 struct actor_extra;
+struct supervised;
 
 /// A message that this_actor::after and every may send to actors of a class, found by type at run time.
 struct known_message {
@@ -193,7 +194,7 @@ static_assert(sizeof(actor_cell) == 128);
 [[nodiscard]] actor_system& system_here(const char* call);
 [[nodiscard]] actor_system& system_of(lowlevel::home& at);
 /// Gives a new cell its place among the living.
-void enroll(actor_cell& c, std::string_view name, std::source_location where);
+void enroll(actor_cell& c, std::string_view name, std::source_location where, std::shared_ptr<supervised> under = {});
 void check_slots(std::size_t slots);
 
 /// Counts the operation, looks for a stop; gives memory for a message.

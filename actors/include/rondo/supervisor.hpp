@@ -1,0 +1,161 @@
+// Supervisors: actors that start others, and start them again when they fail.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <rondo/actor.hpp>
+#include <rondo/event.hpp>
+
+namespace rondo {
+
+/// Who is restarted when a child fails.
+enum class restart : std::uint8_t {
+    one_for_one,     ///< that child
+    one_for_all,     ///< all: the others are taken down in reverse order, then all made again in order
+    rest_for_one     ///< that child and those after it, likewise
+};
+
+struct supervise_options {
+    restart strategy = restart::one_for_one;
+    unsigned max_restarts = 3;                             ///< more than so many ...
+    std::chrono::steady_clock::duration within = std::chrono::seconds(5);    ///< ... in so long: it gives up
+    /// The pause before a restart; doubled for each further restart `within`, up to the longest.
+    std::chrono::steady_clock::duration backoff = {};
+    std::chrono::steady_clock::duration longest_backoff = std::chrono::seconds(1);
+    std::string_view name = {};
+};
+
+/// After what ends a child is restarted. A failure: crashed, killed, linked with one that failed, gave up.
+enum class restart_when : std::uint8_t { failed, ended, never };
+
+struct child_options {
+    std::string_view name = {};                            ///< unique among its siblings
+    restart_when when = restart_when::failed;              ///< ended: after stop(), too
+    bool keep_messages = true;                             ///< what waits in its mailbox over a restart; else dead letters
+    /// How long it may take to end its message when it is taken down; then it is killed.
+    std::chrono::steady_clock::duration shutdown = std::chrono::seconds(5);
+    std::optional<std::size_t> mailbox_slots = {};
+    std::optional<when_full> full = {};
+    std::source_location where = std::source_location::current();
+};
+
+/// What a supervisor fails with when there were too many restarts: it ends its children, and its own supervisor, if it
+/// has one, decides; else it comes out of run.
+class too_many_restarts : public error {
+public:
+    using error::error;
+};
+
+namespace detail {
+
+/// What a supervisor and its child share about it. `guard` protects `boss`.
+struct supervised {
+    lowlevel::spin_lock guard;
+    actor_cell* boss = nullptr;                            // a weak reference; taken out when the child has ended
+    void (*tell_boss)(actor_cell& boss, actor_cell& child, const exit_reason& why, std::uint32_t life,
+                      bool is_final) noexcept = nullptr;
+    std::function<void(actor_cell&)> make;                 // the child's object, again
+    bool keep_messages = true;
+    bool even_if_stopped = false;
+    event obeyed;                                          // the order halt, or restart, has been carried out
+    std::exception_ptr failure;                            // what the restart threw
+    ~supervised() {
+        if (boss) boss->drop_weak();
+    }
+};
+
+}  // namespace detail
+
+/// How to start a child: made by rondo::child and rondo::subtree.
+struct child_spec {
+    std::string name;
+    child_options options;                                 // its `name` is not used
+    const detail::type_tag* type = nullptr;
+    std::function<detail::any_actor(detail::actor_system&, std::shared_ptr<detail::supervised>, const actor_options&)> start;
+    std::function<void(detail::actor_cell&)> make;
+};
+
+/// An A made from copies of these arguments, each time anew.
+template <class A, int Timed = detail::timed_types<decltype([] {})>(), class... Args>
+    requires detail::actor_made_from<A, const std::decay_t<Args>&...>
+child_spec child(const child_options& options, Args&&... args) {
+    detail::know_timer_messages<A, Timed>();
+    auto kept = std::make_shared<const std::tuple<std::decay_t<Args>...>>(std::forward<Args>(args)...);
+    return {std::string(options.name), options, &detail::tag_of<A>,
+            [kept](detail::actor_system& in, std::shared_ptr<detail::supervised> under, const actor_options& o) {
+                return std::apply(
+                    [&](const auto&... a) -> detail::any_actor {
+                        return detail::start_under<A>(std::move(under), in, o, a...);
+                    },
+                    *kept);
+            },
+            [kept](detail::actor_cell& c) {
+                std::apply([&](const auto&... a) { ::new (c.state()) A(a...); }, *kept);
+            }};
+}
+template <class A, int Timed = detail::timed_types<decltype([] {})>(), class... Args>
+    requires detail::actor_made_from<A, const std::decay_t<Args>&...>
+child_spec child(std::string_view name, Args&&... args) {
+    return child<A, Timed>(child_options{.name = name}, std::forward<Args>(args)...);
+}
+
+/// A supervisor as a child of another: when it gives up, that one decides.
+[[nodiscard]] child_spec subtree(const supervise_options& options, std::vector<child_spec> children);
+template <class... Spec>
+    requires(std::same_as<std::remove_cvref_t<Spec>, child_spec> && ...)
+child_spec subtree(const supervise_options& options, Spec&&... children) {
+    return subtree(options, std::vector<child_spec>{std::forward<Spec>(children)...});
+}
+
+struct child_info {
+    std::string name;
+    std::uint64_t id = 0;
+    std::size_t restarts = 0;
+};
+
+/// A handle to a supervisor. When the last one goes, it ends, and its children before it, in reverse order.
+class supervisor : public detail::any_actor {
+public:
+    supervisor() noexcept = default;
+    explicit supervisor(any_actor a) noexcept : any_actor(std::move(a)) {}
+
+    /// The child of this name; the handle stays good over restarts.
+    /// Suspends: until the supervisor answers, while it restarts somebody, too. Throws: usage_error if there is none of
+    /// that class; actor_ended.
+    template <class A>
+    [[nodiscard]] actor_ref<A> ref(std::string_view name) const {
+        any_actor a = find(name, detail::tag_of<A>);
+        a.cell().add_ref();
+        return actor_ref<A>(&a.cell());
+    }
+    /// Starts one more. Throws: usage_error if there is one of that name; what its constructor throws.
+    void start(child_spec spec) const;
+    /// Takes a child down and forgets it. False: there is none of that name.
+    bool stop_child(std::string_view name) const;
+    [[nodiscard]] std::vector<child_info> children() const;
+    using any_actor::stop;
+
+private:
+    [[nodiscard]] any_actor find(std::string_view name, const detail::type_tag& type) const;
+};
+
+/// Starts a supervisor and its children, in order; returns when they are there.
+/// Throws: what a constructor throws (those started before it are ended again); usage_error outside any runtime.
+[[nodiscard]] supervisor supervise(const supervise_options& options, std::vector<child_spec> children);
+template <class... Spec>
+    requires(std::same_as<std::remove_cvref_t<Spec>, child_spec> && ...)
+[[nodiscard]] supervisor supervise(const supervise_options& options, Spec&&... children) {
+    return supervise(options, std::vector<child_spec>{std::forward<Spec>(children)...});
+}
+
+}  // namespace rondo

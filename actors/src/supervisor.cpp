@@ -1,0 +1,248 @@
+// Supervisors are actors as any other. Their handlers wait for their children to obey, so the strategies read as what
+// they are: take down in reverse order, make again in order.
+#include <rondo/supervisor.hpp>
+
+#include <algorithm>
+#include <deque>
+#include <mutex>
+
+#include <fmt/format.h>
+
+#include "actor_system.hpp"
+
+namespace rondo {
+namespace {
+
+using detail::actor_cell;
+using detail::any_actor;
+using detail::supervised;
+
+struct child_went_down {
+    std::uint64_t id;
+    std::uint32_t life;                                   // which life of the child: an old one is no news
+    exit_reason why;
+    bool is_final;
+};
+struct are_you_there {};
+struct start_child {
+    child_spec spec;
+};
+struct stop_child_named {
+    std::string name;
+};
+struct find_child {
+    std::string name;
+    const detail::type_tag* type;
+};
+struct list_children {};
+
+class supervisor_actor {
+public:
+    supervisor_actor(const supervise_options& o, std::string name, std::vector<child_spec> specs)
+        : options_(o), name_(std::move(name)), specs_(std::move(specs)) {}
+    ~supervisor_actor() {
+        while (!children_.empty()) {
+            end_child(children_.back());
+            children_.pop_back();
+        }
+    }
+
+    void on(started) {
+        for (const auto& spec : specs_) add(spec);
+    }
+    void on(are_you_there) const {}
+
+    void on(const child_went_down& news) {
+        const auto at = std::find_if(children_.begin(), children_.end(),
+                                     [&](const member& m) { return m.who.id() == news.id; });
+        if (at == children_.end() || at->life != news.life) return;
+        if (news.is_final) {                              // stopped, and not to be restarted
+            children_.erase(at);
+            return;
+        }
+        if (at->spec.options.when == restart_when::never) {
+            end_child(*at);
+            children_.erase(at);
+            return;
+        }
+        bring_back(static_cast<std::size_t>(at - children_.begin()), news.why);
+    }
+
+    void on(const start_child& s, reply<void> r) {        // what the constructor throws is the asker's affair
+        try {
+            add(s.spec);
+        } catch (const stopped&) {
+            throw;
+        } catch (...) {
+            return r.fail(std::current_exception());
+        }
+        r.send();
+    }
+    bool on(const stop_child_named& s) {
+        const auto at = by_name(s.name);
+        if (at == children_.end()) return false;
+        end_child(*at);
+        children_.erase(at);
+        return true;
+    }
+    any_actor on(const find_child& f) {
+        const auto at = by_name(f.name);
+        if (at == children_.end()) throw refused(fmt::format("no child is called \"{}\"", f.name));
+        if (at->spec.type != f.type)
+            throw refused(fmt::format("child \"{}\" is no {}; it is {}", f.name, f.type->name(), at->spec.type->name()));
+        return at->who;
+    }
+    std::vector<child_info> on(list_children) const {
+        std::vector<child_info> all;
+        for (const auto& m : children_) all.push_back({m.spec.name, m.who.id(), m.life});
+        return all;
+    }
+
+private:
+    struct member {
+        child_spec spec;
+        any_actor who;
+        std::shared_ptr<supervised> link;
+        std::uint32_t life = 0;
+    };
+
+    std::vector<member>::iterator by_name(std::string_view name) {
+        return std::find_if(children_.begin(), children_.end(), [&](const member& m) { return m.spec.name == name; });
+    }
+
+    void add(const child_spec& spec) {
+        if (!spec.name.empty() && by_name(spec.name) != children_.end())
+            throw refused(fmt::format("a child is called \"{}\" already", spec.name));
+        auto& me = detail::actor_here("supervisor");
+        auto link = std::make_shared<supervised>();
+        link->make = spec.make;
+        link->keep_messages = spec.options.keep_messages;
+        link->even_if_stopped = spec.options.when == restart_when::ended;
+        link->boss = &me;
+        me.add_weak();
+        link->tell_boss = &tell;
+        const actor_options o{.name = spec.name,
+                              .mailbox_slots = spec.options.mailbox_slots,
+                              .full = spec.options.full,
+                              .where = spec.options.where};
+        children_.reserve(children_.size() + 1);
+        any_actor who = spec.start(me.system, link, o);
+        children_.push_back({spec, std::move(who), std::move(link)});
+    }
+
+    static void tell(actor_cell& boss, actor_cell& child, const exit_reason& why, std::uint32_t life,
+                     bool is_final) noexcept {
+        if (boss.has_ended()) return;
+        boss.post_system(detail::make_message<child_went_down>(detail::ops_of<supervisor_actor, child_went_down>,
+                                                               child_went_down{child.id, life, why, is_final}));
+    }
+
+    // Its supervisor ends: it ends for good.
+    void end_child(member& m) {
+        m.who.cell().give_order(actor_cell::shutdown);
+        if (!m.who.join_for(m.spec.options.shutdown)) {
+            m.who.kill();
+            (void)m.who.join();
+        }
+    }
+
+    void take_down(member& m) {
+        m.link->obeyed.reset();
+        m.who.cell().give_order(actor_cell::halt);
+        if (m.who.has_ended()) return;
+        if (m.link->obeyed.wait_for(m.spec.options.shutdown)) return;
+        m.who.cell().kill_now();
+        m.link->obeyed.wait();
+    }
+
+    void note_restart(const exit_reason& why, const member& of) {
+        const auto now = lowlevel::now();
+        restarts_.push_back(now);
+        while (restarts_.front() + options_.within < now) restarts_.pop_front();
+        if (restarts_.size() > options_.max_restarts)
+            throw too_many_restarts(fmt::format("supervisor \"{}\": {} restarts in {:.1f} s; the last of {}, which {}", name_,
+                                                restarts_.size() - 1,
+                                                std::chrono::duration<double>(options_.within).count(), of.who.label(),
+                                                why.text()));
+        if (options_.backoff <= options_.backoff.zero()) return;
+        auto pause = options_.backoff;
+        for (std::size_t i = 1; i < restarts_.size() && pause < options_.longest_backoff; ++i) pause *= 2;
+        sleep_for(std::min(pause, options_.longest_backoff));
+    }
+
+    void bring_back(std::size_t failed, const exit_reason& why) {
+        note_restart(why, children_[failed]);
+        std::size_t first = failed, last = failed + 1;
+        if (options_.strategy != restart::one_for_one) last = children_.size();
+        if (options_.strategy == restart::one_for_all) first = 0;
+        for (std::size_t i = last; i-- > first;)
+            if (i != failed) take_down(children_[i]);
+        for (std::size_t i = first; i < last; ++i) make_again(children_[i]);
+    }
+
+    void make_again(member& m) {
+        for (;;) {
+            m.link->obeyed.reset();
+            m.who.cell().give_order(actor_cell::restart);
+            if (m.who.has_ended()) return;                // its own news will say so
+            m.link->obeyed.wait();
+            if (m.who.has_ended()) return;
+            if (!m.link->failure) break;
+            note_restart({exit_kind::crashed, m.link->failure}, m);
+        }
+        ++m.life;
+    }
+
+    supervise_options options_;                           // its `name` is not used
+    std::string name_;
+    std::vector<child_spec> specs_;
+    std::vector<member> children_;
+    std::deque<lowlevel::time_point> restarts_;
+};
+
+template <class M>
+auto ask(const any_actor& boss, M message) {
+    using R = answer_t<supervisor_actor, M>;
+    return detail::ask<R, M>(boss.cell(), detail::ops_of<supervisor_actor, M>, std::move(message));
+}
+
+}  // namespace
+
+child_spec subtree(const supervise_options& options, std::vector<child_spec> children) {
+    child_options o{.name = options.name};
+    // Its children take their time to end, one after the other.
+    for (const auto& c : children) o.shutdown += c.options.shutdown;
+    return child<supervisor_actor>(o, options, std::string(options.name), std::move(children));
+}
+
+supervisor supervise(const supervise_options& options, std::vector<child_spec> children) {
+    supervisor boss(detail::start_in<supervisor_actor>(detail::system_here("rondo::supervise"),
+                                                       actor_options{.name = options.name}, options,
+                                                       std::string(options.name), std::vector<child_spec>{}));
+    // Not on(started): what a constructor throws here is the caller's, not a failure of the supervisor.
+    try {
+        for (auto& c : children) ask(boss, start_child{std::move(c)});
+    } catch (const refused& e) {
+        throw usage_error(e.what());
+    }
+    return boss;
+}
+
+any_actor supervisor::find(std::string_view name, const detail::type_tag& type) const {
+    try {
+        return ask(*this, find_child{std::string(name), &type});
+    } catch (const refused& e) {
+        throw usage_error(std::string("supervisor::ref: ") + e.what());
+    }
+}
+void supervisor::start(child_spec spec) const {
+    try {
+        ask(*this, start_child{std::move(spec)});
+    } catch (const refused& e) {
+        throw usage_error(std::string("supervisor::start: ") + e.what());
+    }
+}
+bool supervisor::stop_child(std::string_view name) const { return ask(*this, stop_child_named{std::string(name)}); }
+std::vector<child_info> supervisor::children() const { return ask(*this, list_children{}); }
+
+}  // namespace rondo
