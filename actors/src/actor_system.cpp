@@ -84,6 +84,7 @@ void actor_system::memory_is_freed(unsigned at) noexcept {
 }
 
 void actor_system::home_is_gone() noexcept {
+    names_.clear();
     is_home_gone_.store(true, seq_cst);
     free_if_unused();
 }

@@ -15,6 +15,8 @@
 #include <rondo/supervisor.hpp>
 #include <rondo/lowlevel/job.hpp>
 
+#include "name_table.hpp"
+
 namespace rondo::detail {
 
 /// What only some actors have. `guard` protects all that others than the runner touch.
@@ -82,6 +84,8 @@ public:
     dead_letter_counts counts() const noexcept;
     void observe(std::function<void(const dead_letter&)> f);
 
+    name_table& names() noexcept { return names_; }
+
     lowlevel::home& home;
 
 private:
@@ -114,6 +118,8 @@ private:
     std::shared_ptr<std::function<void(const dead_letter&)>> observer_;
     atomic<bool> is_home_gone_{false};
     atomic<bool> is_ending_{false};
+
+    name_table names_;                                    // for the registry
 
     lowlevel::spin_lock timer_lock_;
     schedule timers_;                                     // under timer_lock_, as what follows

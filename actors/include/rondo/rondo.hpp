@@ -13,6 +13,8 @@
 #include <rondo/mutex.hpp>
 #include <rondo/once.hpp>
 #include <rondo/oneshot.hpp>
+#include <rondo/pool.hpp>
+#include <rondo/registry.hpp>
 #include <rondo/run.hpp>
 #include <rondo/scope.hpp>
 #include <rondo/select.hpp>
@@ -22,6 +24,7 @@
 #include <rondo/tasklet.hpp>
 #include <rondo/testing.hpp>
 #include <rondo/time.hpp>
+#include <rondo/topic.hpp>
 #include <rondo/wait_group.hpp>
 #include <rondo/work_queue.hpp>
 

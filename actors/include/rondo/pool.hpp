@@ -1,0 +1,141 @@
+// Pools: several actors of one class behind one handle.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <rondo/supervisor.hpp>
+
+namespace rondo {
+
+enum class routing : std::uint8_t {
+    round_robin,
+    least_loaded,        ///< the one with the fewest waiting messages
+    consistent_hash,     ///< the same one for the same key: message.routing_key(), else std::hash of the message
+    broadcast            ///< all; each gets a copy
+};
+
+namespace detail {
+
+template <class M>
+concept has_routing_key = requires(const M& m) { std::hash<std::remove_cvref_t<decltype(m.routing_key())>>{}(m.routing_key()); };
+template <class M>
+concept hashable = has_routing_key<M> || requires(const M& m) { std::hash<M>{}(m); };
+
+// Jump consistent hash (J. Lamping and E. Veach, "A fast, minimal memory, consistent hash algorithm", 2014).
+constexpr std::size_t jump_hash(std::uint64_t key, std::size_t buckets) noexcept {
+    key ^= key >> 33;                                     // std::hash of a number is the number
+    key *= 0xff51afd7ed558ccdull;
+    key ^= key >> 33;
+    std::int64_t b = -1, j = 0;
+    while (j < static_cast<std::int64_t>(buckets)) {
+        b = j;
+        key = key * 2862933555777941757ull + 1;
+        j = static_cast<std::int64_t>(static_cast<double>(b + 1) *
+                                      (static_cast<double>(std::int64_t{1} << 31) / static_cast<double>((key >> 33) + 1)));
+    }
+    return static_cast<std::size_t>(b);
+}
+
+}  // namespace detail
+
+/// n actors of class A, each made from copies of the same arguments, under a supervisor of their own: one that fails is
+/// restarted. A handle: copies name the same pool; when the last one goes, it ends. Messages of one sender to one key
+/// (consistent_hash) arrive in order; across members there is no order.
+template <class A>
+class pool {
+public:
+    /// Members that tell themselves something by timers only: name it in A::timer_messages, or give a child_spec.
+    template <class... Args>
+        requires detail::actor_made_from<A, const std::decay_t<Args>&...>
+    explicit pool(std::size_t n, routing how = routing::round_robin, const Args&... args)
+        : pool(n, how, supervise_options{.max_restarts = 1000}, child<A, 0>("", args...)) {}
+    pool(std::size_t n, routing how, const supervise_options& options, const child_spec& member)
+        : core_(std::make_shared<core>()) {
+        if (n == 0) throw usage_error("rondo::pool of no actors");
+        core_->how = how;
+        std::vector<child_spec> all;
+        for (std::size_t i = 0; i < n; ++i) {
+            all.push_back(member);
+            all.back().name = std::to_string(i);
+        }
+        core_->boss = supervise(options, std::move(all));
+        for (std::size_t i = 0; i < n; ++i) core_->members.push_back(core_->boss.template ref<A>(std::to_string(i)));
+    }
+
+    /// To one, or to all (broadcast). As actor_ref::tell.
+    template <class V>
+        requires has_handler_for<A, std::remove_cvref_t<V>>
+    void tell(V&& message) const {
+        using M = std::remove_cvref_t<V>;
+        if (core_->how == routing::broadcast) {
+            if constexpr (std::copy_constructible<M>) {
+                for (const auto& a : core_->members) a.tell(std::as_const(message));
+                return;
+            } else {
+                throw usage_error("rondo::pool: a broadcast message must be copyable");
+            }
+        }
+        choose(std::as_const(message)).tell(std::forward<V>(message));
+    }
+    /// Asks one. usage_error of a broadcasting pool: ask its members.
+    template <class V>
+        requires has_handler_for<A, std::remove_cvref_t<V>>
+    auto ask(V&& message) const -> answer_t<A, std::remove_cvref_t<V>> {
+        return choose(std::as_const(message)).ask(std::forward<V>(message));
+    }
+    [[nodiscard]] const std::vector<actor_ref<A>>& members() const noexcept { return core_->members; }
+    [[nodiscard]] const rondo::supervisor& supervisor() const noexcept { return core_->boss; }
+    void stop() const noexcept { core_->boss.stop(); }
+
+private:
+    struct core {
+        routing how = routing::round_robin;
+        std::atomic<std::size_t> turn{0};
+        std::vector<actor_ref<A>> members;
+        rondo::supervisor boss;
+    };
+    template <class M>
+    const actor_ref<A>& choose(const M& message) const {
+        auto& all = core_->members;
+        switch (core_->how) {
+            case routing::round_robin: return all[core_->turn.fetch_add(1, std::memory_order_relaxed) % all.size()];
+            case routing::least_loaded: {
+                const auto from = core_->turn.fetch_add(1, std::memory_order_relaxed);
+                const actor_ref<A>* best = nullptr;
+                std::size_t least = 0;
+                for (std::size_t i = 0; i < all.size(); ++i) {
+                    const auto& a = all[(from + i) % all.size()];
+                    const auto n = a.mailbox_size();
+                    if (!best || n < least) {
+                        best = &a;
+                        least = n;
+                    }
+                    if (least == 0) break;
+                }
+                return *best;
+            }
+            case routing::consistent_hash:
+                if constexpr (detail::has_routing_key<M>) {
+                    using key = std::remove_cvref_t<decltype(message.routing_key())>;
+                    return all[detail::jump_hash(std::hash<key>{}(message.routing_key()), all.size())];
+                } else if constexpr (detail::hashable<M>) {
+                    return all[detail::jump_hash(std::hash<M>{}(message), all.size())];
+                } else {
+                    throw usage_error("rondo::pool with routing::consistent_hash: the message has neither routing_key() "
+                                      "nor a std::hash");
+                }
+            case routing::broadcast: break;
+        }
+        throw usage_error("rondo::pool with routing::broadcast cannot ask: ask its members");
+    }
+    std::shared_ptr<core> core_;
+};
+
+}  // namespace rondo

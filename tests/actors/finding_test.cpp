@@ -1,0 +1,168 @@
+// Registry, topics, pools.
+#include <catch2/catch.hpp>
+
+#include <set>
+#include <string>
+#include <vector>
+
+#include <rondo/rondo.hpp>
+
+namespace {
+
+struct note {
+    int n;
+};
+struct seen {};
+struct who {};
+struct fail {};
+struct listener {
+    std::vector<int> notes;
+    void on(note m) { notes.push_back(m.n); }
+    std::vector<int> on(seen) const { return notes; }
+    std::uint64_t on(who) const { return rondo::this_actor::id(); }
+    void on(fail) { throw std::runtime_error("failed"); }
+};
+struct other {
+    void on(note) {}
+};
+
+}  // namespace
+
+TEST_CASE("a name and a class name one living actor", "[registry]") {
+    rondo::run({.workers = 2}, [] {
+        auto names = rondo::registry();
+        auto a = rondo::start<listener>();
+        CHECK_FALSE(names.find<listener>("a"));
+        CHECK(names.add("a", a));
+        CHECK(names.add("a", a));
+        CHECK_FALSE(names.add("a", rondo::start<listener>()));
+        CHECK(names.add("a", rondo::start<other>()));     // another class
+        CHECK(*names.find<listener>("a") == a);
+        a.stop();
+        a.join();
+        CHECK_FALSE(names.find<listener>("a"));
+        auto b = rondo::start<listener>();
+        CHECK(names.add("a", b));
+        b = {};                                           // the registry keeps it
+        CHECK(names.find<listener>("a")->ask(seen{}).empty());
+        CHECK(names.remove<listener>("a"));
+        CHECK_FALSE(names.remove<listener>("a"));
+    });
+    CHECK_THROWS_AS(rondo::registry(), rondo::usage_error);
+}
+
+TEST_CASE("a subtree that gives up is restarted by the supervisor above", "[supervisor]") {
+    struct named {
+        void on(rondo::started) {
+            if (!rondo::registry().add("leaf", rondo::this_actor::ref<named>())) {
+                rondo::registry().remove<named>("leaf");
+                rondo::registry().add("leaf", rondo::this_actor::ref<named>());
+            }
+        }
+        void on(fail) { throw std::runtime_error("failed"); }
+        std::uint64_t on(who) const { return rondo::this_actor::id(); }
+    };
+    rondo::run({.workers = GENERATE(1u, 2u)}, [] {
+        auto top = rondo::supervise({.name = "top"},
+                                    rondo::subtree({.max_restarts = 1, .name = "sub"}, rondo::child<named>("leaf")));
+        const auto leaf = [] {
+            for (;;) {
+                if (auto found = rondo::registry().find<named>("leaf")) return *found;
+                rondo::yield();
+            }
+        };
+        auto first = leaf();
+        const auto id = first.ask(who{});
+        first.tell(fail{});
+        CHECK(first.ask(who{}) == id);                    // restarted in its place
+        first.tell(fail{});                               // one too many: the subtree gives up and is made anew
+        CHECK(first.join().kind == rondo::exit_kind::shutdown);
+        CHECK(leaf().ask(who{}) != id);
+        CHECK(top.children()[0].restarts == 1);
+    });
+}
+
+TEST_CASE("a topic tells all who subscribed, in order; those that ended are forgotten", "[topic]") {
+    rondo::run({.workers = GENERATE(1u, 2u)}, [] {
+        rondo::topic<note> news;
+        auto a = rondo::start<listener>(), b = rondo::start<listener>();
+        auto c = rondo::start<other>();
+        news.subscribe(a);
+        news.subscribe(a);
+        news.subscribe(b);
+        news.subscribe(c);
+        CHECK(news.publish(note{1}) == 3);
+        news.unsubscribe(b);
+        c.stop();
+        c.join();
+        CHECK(news.publish(note{2}) == 1);
+        CHECK(news.size() == 1);
+        CHECK(a.ask(seen{}) == std::vector<int>{1, 2});
+        CHECK(b.ask(seen{}) == std::vector<int>{1});
+    });
+}
+
+TEST_CASE("try_publish passes over who is full", "[topic]") {
+    struct stuck {
+        rondo::channel<int> key;
+        void on(note) { key.receive(); }
+    };
+    rondo::run({.workers = 1}, [] {
+        rondo::channel<int> key;
+        auto s = rondo::start<stuck>(rondo::actor_options{.mailbox_slots = 1}, key);
+        rondo::topic<note> news;
+        news.subscribe(s);
+        CHECK(news.publish(note{0}) == 1);
+        while (key.balance() == 0) rondo::yield();
+        CHECK(news.try_publish(note{1}) == 1);
+        CHECK(news.try_publish(note{2}) == 0);
+        key.send(1);
+        key.send(1);
+    });
+}
+
+TEST_CASE("a pool routes: in turn, to the least loaded, by key, to all", "[pool]") {
+    struct keyed {
+        std::string key;
+        std::string routing_key() const { return key; }
+    };
+    struct worker {
+        int notes = 0;
+        void on(note) { ++notes; }
+        int on(seen) const { return notes; }
+        std::uint64_t on(who) const { return rondo::this_actor::id(); }
+        std::uint64_t on(const keyed&) const { return rondo::this_actor::id(); }
+        void on(fail) { throw std::runtime_error("failed"); }
+    };
+    rondo::run({.workers = GENERATE(1u, 2u)}, [] {
+        rondo::pool<worker> in_turn(4);
+        std::set<std::uint64_t> ids;
+        for (int i = 0; i < 4; ++i) ids.insert(in_turn.ask(who{}));
+        CHECK(ids.size() == 4);
+        CHECK_THROWS_AS(in_turn.ask(fail{}), std::runtime_error);
+        for (int i = 0; i < 8; ++i) CHECK(ids.contains(in_turn.ask(who{})));     // the one that failed is back
+
+        rondo::pool<worker> least(3, rondo::routing::least_loaded);
+        for (int i = 0; i < 30; ++i) least.tell(note{i});
+        int total = 0;
+        for (auto& m : least.members()) total += m.ask(seen{});
+        CHECK(total == 30);
+
+        rondo::pool<worker> by_key(8, rondo::routing::consistent_hash);
+        std::set<std::uint64_t> used;
+        for (int i = 0; i < 64; ++i) {
+            const keyed k{"key " + std::to_string(i)};
+            const auto id = by_key.ask(k);
+            CHECK(by_key.ask(k) == id);
+            used.insert(id);
+        }
+        CHECK(used.size() > 4);
+        CHECK_THROWS_AS(by_key.tell(note{1}), rondo::usage_error);
+
+        rondo::pool<worker> all(3, rondo::routing::broadcast);
+        all.tell(note{1});
+        for (auto& m : all.members()) CHECK(m.ask(seen{}) == 1);
+        CHECK_THROWS_AS(all.ask(who{}), rondo::usage_error);
+        CHECK_THROWS_AS(rondo::pool<worker>(0), rondo::usage_error);
+    });
+}
