@@ -4,6 +4,7 @@
 //     hackysack                                        the whole show, and a plot: hackysack.svg
 //     hackysack --circles 1 --players 1000000          one circle of a million
 //     hackysack --bags 8 --slots 8 --workers 4         eight bags in each circle, players with inboxes
+//     hackysack --engine actors --bags 64 --circles 4  players are actors: many bags in one circle at once
 //     hackysack --engine threads --kicks 200           the same game with a thread for each player
 //
 // The player's whole life is tasklet_game::be_player in hackysack_game/engine_tasklets.hpp. Every run checks itself:

@@ -15,6 +15,16 @@
 
 namespace hackysack {
 
+/// Of an engine with workers.
+inline void take_stats(const rondo::runtime_stats& stats, outcome& result) {
+    result.steals = stats.steals;
+    result.left_over = stats.live;
+    double dispatched = 0;
+    for (const auto& worker : stats.per_worker) dispatched += static_cast<double>(worker.dispatched);
+    for (const auto& worker : stats.per_worker)
+        result.shares.push_back(static_cast<double>(worker.dispatched) / std::max(1.0, dispatched));
+}
+
 class tasklet_game {
 public:
     tasklet_game(const game& g, live_line& live, const interrupt& stop) : game_(g), live_(live), stop_(stop) {}
@@ -75,15 +85,6 @@ private:
         back.reserve(in_play);
         while (back.size() < in_play) back.push_back(dropped_.receive());
         return back;
-    }
-
-    static void take_stats(const rondo::runtime_stats& stats, outcome& result) {
-        result.steals = stats.steals;
-        result.left_over = stats.live;
-        double dispatched = 0;
-        for (const auto& worker : stats.per_worker) dispatched += static_cast<double>(worker.dispatched);
-        for (const auto& worker : stats.per_worker)
-            result.shares.push_back(static_cast<double>(worker.dispatched) / std::max(1.0, dispatched));
     }
 
     const game game_;

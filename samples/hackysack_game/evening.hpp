@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include "engine_actors.hpp"
 #include "engine_tasklets.hpp"
 #include "engine_threads.hpp"
 #include "interrupt.hpp"
@@ -89,9 +90,10 @@ private:
     outcome play(const game& g) {
         outcome result = [&] {
             live_line live(fmt::format("{} {}, {}", grouped(g.all_players()), name_of(g.played_by),
-                                       g.played_by == engine::tasklets ? plural(g.workers, "worker") : "kernel"),
+                                       g.played_by != engine::threads ? plural(g.workers, "worker") : "kernel"),
                            g.all_kicks());
             return g.played_by == engine::tasklets ? tasklet_game(g, live, stop_).play()
+                   : g.played_by == engine::actors ? actor_game(g, live, stop_).play()
                                                    : thread_game(g, live, stop_).play();
         }();
         if (const auto fault = referee_.fault_in(result); !fault.empty())

@@ -7,10 +7,10 @@
 
 namespace hackysack {
 
-enum class engine : std::uint8_t { tasklets, threads };
+enum class engine : std::uint8_t { tasklets, actors, threads };
 
 [[nodiscard]] constexpr std::string_view name_of(engine e) noexcept {
-    return e == engine::tasklets ? "tasklets" : "threads";
+    return e == engine::tasklets ? "tasklets" : e == engine::actors ? "actors" : "threads";
 }
 
 /// Circles of players that kick bags at each other. The numbers are per circle, as in the tutorial.
@@ -21,7 +21,7 @@ struct game {
     std::size_t players = 10;
     std::size_t bags = 1;
     std::uint64_t kicks = 40'000;
-    std::size_t slots = 0;                   ///< of each player's inbox; 0: rendezvous
+    std::size_t slots = 0;                   ///< of each player's inbox; 0: rendezvous (actors: no bound)
     std::uint64_t seed = 1;
 
     [[nodiscard]] std::size_t all_players() const noexcept { return circles * players; }

@@ -62,8 +62,9 @@ inline void check_game(const game& g) {
 /// Two players who kick at each other over rendezvous channels both wait in send, and neither ever receives.
 inline void check_slots(const game& g) {
     if (g.played_by == engine::threads && g.slots)
-        throw bad_option("--slots is for --engine tasklets: the threads' queues have no limit");
+        throw bad_option("--slots is for --engine tasklets and actors: the threads' queues have no limit");
     if (g.played_by == engine::threads || g.bags < 2) return;
+    if (g.slots == 0 && g.played_by == engine::actors) return;      // mailboxes without a bound
     if (g.slots == 0)
         throw bad_option(fmt::format("{0} bags in a circle of rendezvous channels deadlock as soon as two players kick "
                                      "at each other; give every player an inbox with --slots {0}, or play more "
@@ -109,7 +110,7 @@ inline std::string in_one_line(std::string text) {
     CLI::App app{"Hackysack: players stand in circles and kick bags at each other, every player a tasklet.\n"
                  "Without any option: many circles on every number of cores, the tutorial's table, hackysack.svg."};
     const CLI::Validator whole(detail::must_be_whole_number, "");
-    const std::map<std::string, engine> engines = {{"tasklets", engine::tasklets}, {"threads", engine::threads}};
+    const std::map<std::string, engine> engines = {{"tasklets", engine::tasklets}, {"actors", engine::actors}, {"threads", engine::threads}};
     std::string engine_name = "tasklets";
     const auto number = [&](const char* name, auto& value, const char* meaning) {
         app.add_option(name, value, meaning)->type_name("N")->capture_default_str()->check(whole);
@@ -118,10 +119,10 @@ inline std::string in_one_line(std::string text) {
     number("--circles", o.wanted.circles, "circles that play at the same time");
     number("--bags", o.wanted.bags, "bags in each circle");
     number("--kicks", o.wanted.kicks, "kicks in each circle");
-    number("--slots", o.wanted.slots, "slots of each player's inbox; 0: rendezvous");
+    number("--slots", o.wanted.slots, "slots of each player's inbox; 0: rendezvous (actors: no bound)");
     number("--workers", o.wanted.workers, "cores to play on");
     number("--seed", o.wanted.seed, "another seed, other kicks");
-    app.add_option("--engine", engine_name, "tasklets, or threads: one of the operating system's per player")
+    app.add_option("--engine", engine_name, "tasklets, actors, or threads: one of the operating system's per player")
         ->type_name("NAME")->capture_default_str();
     app.add_flag("--sweep", o.sweep, "play on 1, 2, ... up to --workers cores");
     app.add_option("--table", o.table, "play the tutorial's table: tasklets against threads, so many players")
@@ -139,7 +140,7 @@ inline std::string in_one_line(std::string text) {
 
     const auto found = engines.find(engine_name);
     if (found == engines.end())
-        throw bad_option(fmt::format("--engine must be tasklets or threads, not \"{}\"", engine_name));
+        throw bad_option(fmt::format("--engine must be tasklets, actors or threads, not \"{}\"", engine_name));
     o.wanted.played_by = found->second;
     if (o.table.empty() && !o.plot_file.empty()) o.table = tutorial_table;
     detail::check_game(o.wanted);

@@ -21,6 +21,7 @@ namespace hackysack {
                        name_of(g.played_by), plural(g.bags, "bag"), plural(g.kicks, "kick"),
                        g.played_by == engine::threads ? "queues"
                        : g.slots                      ? plural(g.slots, "slot") + " an inbox"
+                       : g.played_by == engine::actors ? "mailboxes"
                                                       : "rendezvous channels",
                        g.seed);
 }
@@ -52,7 +53,7 @@ namespace detail {
 
 inline void print_game_heading(const game& g) {
     fmt::print("{}\n\n{:>8} {:>10} {:>9} {:>9} {:>9}  {:<18} {:>9} {:>13}\n", describe(g),
-               g.played_by == engine::tasklets ? "workers" : "cores", "kicks/s", "speed-up", "play", "set-up",
+               g.played_by != engine::threads ? "workers" : "cores", "kicks/s", "speed-up", "play", "set-up",
                "share per worker", "steals", "memory/player");
 }
 

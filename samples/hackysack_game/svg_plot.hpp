@@ -172,7 +172,7 @@ public:
         for (std::size_t i = 0; i < games_.size(); ++i) draw_bar(to, i);
         if (per_worker_ > 0) draw_ideal(to);
         to.text({where_.left + where_.width / 2, where_.bottom() + 42},
-                g.played_by == engine::tasklets ? "workers (each bar divided by who ran the players)" : "cores",
+                g.played_by != engine::threads ? "workers (each bar divided by who ran the players)" : "cores",
                 "middle");
     }
 

@@ -54,6 +54,7 @@ refused --engine --engine goroutines
 refused deadlock --bags 2
 refused "too few" --bags 3 --slots 2
 refused --slots --engine threads --slots 4
+refused "too few" --engine actors --bags 3 --slots 2
 refused --table --table 10,1
 refused --table --table ten
 refused --seed --seed red
@@ -69,6 +70,8 @@ played --players 2 --circles 1 --kicks 1
 played --players 5 --circles 2 --bags 3 --slots 3 --kicks 100 --seed 7
 played --players 3 --circles 2 --bags 5 --kicks 4 --slots 5
 played --players 4 --circles 2 --kicks 100 --engine threads
+played --players 10 --circles 2 --bags 20 --kicks 1000 --engine actors --sweep --workers 3
+played --players 4 --circles 2 --bags 3 --slots 3 --kicks 100 --engine actors
 played --players 4 --circles 2 --bags 3 --kicks 100 --engine threads --sweep --workers 2
 played --players 10 --circles 3 --kicks 500 --sweep --table 10,20 --workers 2 \
     --json "$folder/all.json" --plot "$folder/all.svg"
