@@ -243,13 +243,11 @@ bool actor_cell::handle(message_node& m, std::exception_ptr& unhandled) {
             extra.load(relaxed)->last_message = lowlevel::now();
         }
     }
-    std::exception_ptr error;
     try {
         m.ops->deliver(*this, m);
     } catch (...) {
-        error = std::current_exception();
+        return fail(m, std::current_exception(), unhandled);
     }
-    if (error) [[unlikely]] return fail(m, std::move(error), unhandled);
     if (current == &m) discard(m);                        // else it was stashed
     current = nullptr;
     return true;
