@@ -1,4 +1,4 @@
-// expect: has_handler_for<account, withdraw>
+// expect: has_handler_for<A, .*A = account; V = withdraw|has_handler_for<account, .*withdraw
 // links: rondo
 // Telling an actor what its class has no on(...) for.
 #include <rondo/rondo.hpp>

@@ -128,6 +128,11 @@ concept on_takes_reference = requires {
 
 }  // namespace detail
 
+/// `using timer_messages = rondo::timer_list<tick, ...>;` in a class of actors: what this_actor::after and every may tell
+/// it, if the calls and rondo::start are not in one source file (and for members of a pool).
+template <class... M>
+struct timer_list {};
+
 /// What may be a message: it is moved into the mailbox, and that must not throw halfway.
 template <class M>
 concept sendable = std::is_object_v<M> && std::move_constructible<M> && std::is_nothrow_destructible_v<M>;
@@ -294,9 +299,6 @@ bool know() {
     add_known(known_to<A>, one);
     return true;
 }
-/// Types that may be told to an A by its own timers.
-template <class... M>
-struct timer_list {};
 template <class A, class... M>
 void know_all(timer_list<M...>) {
     (know<A, M>(), ...);

@@ -1,0 +1,104 @@
+// A cache of keys and values with a time to live, spread over actors by key. A shard is killed in the middle of the
+// traffic and comes back, empty: its clients miss, load again, and never hang or see a wrong value.
+//
+//     kv_cache [clients [requests]]
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdlib>
+#include <optional>
+#include <string>
+#include <unordered_map>
+
+#include <fmt/format.h>
+
+#include <rondo/rondo.hpp>
+
+using namespace std::chrono_literals;
+
+struct put {
+    std::string key, value;
+    const std::string& routing_key() const { return key; }
+};
+struct get {
+    std::string key;
+    const std::string& routing_key() const { return key; }
+};
+struct sweep {};
+struct entries {};
+
+/// Holds the keys that the pool sends it. Old ones go when they are asked for, and at each sweep.
+class shard {
+public:
+    using timer_messages = rondo::timer_list<sweep>;
+    void on(rondo::started) { rondo::this_actor::every(5ms, sweep{}); }
+    void on(put p) { held_[std::move(p.key)] = {std::move(p.value), clock::now() + 20ms}; }
+    std::optional<std::string> on(const get& g) const {
+        const auto found = held_.find(g.key);
+        if (found == held_.end() || found->second.until < clock::now()) return std::nullopt;
+        return found->second.value;
+    }
+    void on(sweep) {
+        std::erase_if(held_, [now = clock::now()](const auto& e) { return e.second.until < now; });
+    }
+    std::size_t on(entries) const { return held_.size(); }
+
+private:
+    using clock = std::chrono::steady_clock;
+    struct entry {
+        std::string value;
+        clock::time_point until;
+    };
+    std::unordered_map<std::string, entry> held_;
+};
+
+struct tally {
+    std::atomic<long> hits{0}, misses{0}, lost{0}, wrong{0};
+};
+
+void be_client(const rondo::pool<shard>& cache, unsigned number, long requests, tally& counted) {
+    for (long i = 0; i < requests; ++i) {
+        const std::string key = fmt::format("key {}", (static_cast<unsigned long>(i) * 7 + number) % 97);
+        try {
+            if (const auto value = cache.ask(get{key})) {
+                ++counted.hits;
+                if (*value != "value of " + key) ++counted.wrong;
+            } else {
+                ++counted.misses;
+                cache.tell(put{key, "value of " + key});
+            }
+        } catch (const rondo::actor_ended&) {
+            ++counted.lost;                  // it was being answered when the shard was killed: an error, not a hang
+        }
+        if (i % 100 == 0) rondo::yield();
+    }
+}
+
+int main(int argc, char** argv) {
+    const auto clients = static_cast<unsigned>(argc > 1 ? std::strtoul(argv[1], nullptr, 10) : 20);
+    const long requests = argc > 2 ? std::strtol(argv[2], nullptr, 10) : 1'000;
+    tally counted;
+    const bool is_clean = rondo::run([&] {
+        const rondo::pool<shard> cache(4, rondo::routing::consistent_hash);
+        rondo::scope([&](rondo::group& g) {
+            for (unsigned c = 0; c < clients; ++c)
+                g.spawn([&, c] { be_client(cache, c, requests, counted); });
+            for (int i = 0; i < 3; ++i) {
+                cache.members()[static_cast<std::size_t>(i)].kill();
+                rondo::sleep_for(1ms);
+            }
+        });
+        std::size_t restarts = 0;
+        for (const auto& child : cache.supervisor().children()) restarts += child.restarts;
+        fmt::print(stderr, "{} hits, {} misses, {} lost with a shard\n", counted.hits.load(), counted.misses.load(),
+                   counted.lost.load());
+        rondo::sleep_for(40ms);              // all of it is old by now
+        std::size_t left = 0;
+        for (const auto& member : cache.members()) left += member.ask(entries{});
+        fmt::print("{} shards were killed and came back; {} entries outlived their time\n", restarts, left);
+        return restarts == 3 && left == 0;
+    });
+    const long answers = counted.hits + counted.misses + counted.lost;
+    fmt::print("{} requests, {} answers, {} wrong\n", clients * requests, answers, counted.wrong.load());
+    return is_clean && counted.wrong == 0 && answers == clients * requests ? 0 : 1;
+}
