@@ -216,7 +216,7 @@ std::vector<tasklet_info> scheduler::list(bool with_backtraces) const {
             kind == lowlevel::wait_kind::reply || kind == lowlevel::wait_kind::mailbox)
             if (auto* layer = above.load(acquire))
                 if (auto name = layer->name_of(t.wait_object.load(relaxed)); !name.empty())
-                    info.waits_for = fmt::format("{} {}", to_string(kind), name);
+                    info.waits_for = fmt::format("{} {}", describe(kind), name);
         if (holder) {
             const auto name = name_of(holder);
             if (info.waits_for == "the end of tasklet" || info.waits_for == "the end of") info.waits_for = "the end of " + name;
