@@ -61,7 +61,10 @@ public:
     pushed push(Node* n, bool force = false) noexcept {
         auto w = word_.load(relaxed);
         for (;;) {
-            if (w & closed) return pushed::closed;
+            if (w & closed) {
+                (void)word_.load(acquire);               // pairs with close(): why it ended is then seen
+                return pushed::closed;
+            }
             // relaxed: a count, no data; stale only towards "full", and then begin_waiting() looks again.
             if (slots_ && !force && ((w & waiting) || depth_of(w) >= slots_)) return pushed::full;
             n->next = node_of(w);
