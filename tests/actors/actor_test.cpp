@@ -172,7 +172,7 @@ TEST_CASE("an address names whoever takes its messages, and narrows", "[actor]")
     });
 }
 
-TEST_CASE("an error travels to the asker and ends the actor; refused travels and does not", "[actor]") {
+TEST_CASE("an error travels to the asker and ends the actor, refused travels and does not", "[actor]") {
     rondo::run([] {
         auto alice = rondo::start<account>();
         alice.tell(deposit{10});
@@ -190,7 +190,7 @@ TEST_CASE("a crash that nobody was told of comes out of run", "[actor]") {
     CHECK_THROWS_AS(rondo::run([] { rondo::start<account>().tell(withdraw{-1}); }), std::invalid_argument);
 }
 
-TEST_CASE("a handler may wait in the middle; other messages wait, in order", "[actor]") {
+TEST_CASE("a handler may wait in the middle, other messages wait, in order", "[actor]") {
     const auto workers = GENERATE(1u, 2u);
     const auto passed = rondo::run({.workers = workers}, [] {
         rondo::channel<int> key;
@@ -202,7 +202,7 @@ TEST_CASE("a handler may wait in the middle; other messages wait, in order", "[a
     CHECK(passed == std::vector<int>{0, 1, 2});
 }
 
-TEST_CASE("within gives an ask a deadline; the actor goes on", "[actor]") {
+TEST_CASE("within gives an ask a deadline, the actor goes on", "[actor]") {
     rondo::run([] {
         rondo::channel<int> key;
         auto g = rondo::start<gate>(key);
@@ -426,7 +426,7 @@ TEST_CASE("what is told to a dead actor is a dead letter that can be seen", "[ac
     });
 }
 
-TEST_CASE("stop ends an actor after its message, kill in the middle of it; the rest is dead letters", "[actor]") {
+TEST_CASE("stop ends an actor after its message, kill in the middle of it, the rest is dead letters", "[actor]") {
     const bool kills = GENERATE(false, true);
     const auto workers = GENERATE(1u, 2u);
     rondo::run({.workers = workers}, [&] {
@@ -520,7 +520,7 @@ TEST_CASE("shutdown ends actors, waiting handlers too, and reports nobody", "[ac
     CHECK(rondo::live_actors(rt) == 0);
 }
 
-TEST_CASE("an actor that asks itself is told so; an ask nobody will answer is in the deadlock report", "[actor]") {
+TEST_CASE("an actor that asks itself is told so, an ask nobody will answer is in the deadlock report", "[actor]") {
     struct lonely {
         void on(deposit) { rondo::this_actor::ref<lonely>().ask(balance{}); }
         long on(balance) { return 0; }

@@ -82,7 +82,7 @@ TEST_CASE("a subtree that gives up is restarted by the supervisor above", "[supe
     });
 }
 
-TEST_CASE("a topic tells all who subscribed, in order; those that ended are forgotten", "[topic]") {
+TEST_CASE("a topic tells all who subscribed, in order, those that ended are forgotten", "[topic]") {
     rondo::run({.workers = GENERATE(1u, 2u)}, [] {
         rondo::topic<note> news;
         auto a = rondo::start<listener>(), b = rondo::start<listener>();

@@ -51,7 +51,7 @@ void until(F&& f) {
 
 }  // namespace
 
-TEST_CASE("one_for_one restarts the one that failed; its handle and its waiting messages stay", "[supervisor]") {
+TEST_CASE("one_for_one restarts the one that failed, its handle and its waiting messages stay", "[supervisor]") {
     journal log;
     rondo::run({.workers = GENERATE(1u, 2u, 4u)}, [&] {
         auto branch = rondo::supervise({.strategy = rondo::restart::one_for_one, .max_restarts = 3, .within = 5s},
@@ -217,7 +217,7 @@ TEST_CASE("a child that does not end its message in its shutdown time is killed"
     });
 }
 
-TEST_CASE("children come and go while it runs; names are unique", "[supervisor]") {
+TEST_CASE("children come and go while it runs, names are unique", "[supervisor]") {
     journal log;
     rondo::run({.workers = 2}, [&] {
         auto s = rondo::supervise({});

@@ -92,7 +92,7 @@ TEST_CASE("a copied subscription is a subscriber of its own", "[broadcast]") {
     CHECK(end_of([] { broadcast<int> none(0); }) == "usage_error");
 }
 
-TEST_CASE("after close subscribers receive what is kept, then closed; nobody can send", "[broadcast]") {
+TEST_CASE("after close subscribers receive what is kept, then closed, nobody can send", "[broadcast]") {
     broadcast<int> b(4);
     auto s = b.subscribe();
     b.send(1);
@@ -176,7 +176,7 @@ TEST_CASE("plain threads subscribe and send", "[broadcast]") {
     CHECK(sum == 49 * 50 / 2);
 }
 
-TEST_CASE("a copy that throws has been received; the next one comes", "[broadcast]") {
+TEST_CASE("a copy that throws has been received, the next one comes", "[broadcast]") {
     struct touchy {
         int n;
         explicit touchy(int i) : n(i) {}

@@ -77,7 +77,7 @@ TEST_CASE("update changes the value as one step, from several tasklets at once",
     CHECK(l.get() == 800);
 }
 
-TEST_CASE("after close a reader receives what it has not seen, then closed; nobody can set", "[latest]") {
+TEST_CASE("after close a reader receives what it has not seen, then closed, nobody can set", "[latest]") {
     latest<int> l(1);
     auto r = l.reader();
     l.set(2);

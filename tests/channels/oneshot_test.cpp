@@ -76,7 +76,7 @@ TEST_CASE("a second send is refused, and leaves its value to the caller", "[ones
     CHECK(mine);
 }
 
-TEST_CASE("a closed oneshot refuses a send; a value sent before can still be received", "[oneshot]") {
+TEST_CASE("a closed oneshot refuses a send, a value sent before can still be received", "[oneshot]") {
     oneshot<std::unique_ptr<int>> empty, full;
     full.send(std::make_unique<int>(1));
     empty.close();
@@ -211,7 +211,7 @@ TEST_CASE("a moved-from oneshot says so", "[oneshot]") {
     CHECK(a.receive() == 1);
 }
 
-TEST_CASE("select receives from a oneshot, before and after it was sent; closed ones count as closed", "[oneshot][select]") {
+TEST_CASE("select receives from a oneshot, before and after it was sent, closed ones count as closed", "[oneshot][select]") {
     const auto workers = GENERATE(1u, 2u, 4u);
     rondo::run({.workers = workers}, [] {
         oneshot<int> ready, later, never;

@@ -22,7 +22,7 @@ using namespace std::chrono_literals;
 using rondo::send_status;
 using rondo::work_queue;
 
-TEST_CASE("items come out in order; without a limit put never waits", "[work_queue]") {
+TEST_CASE("items come out in order, without a limit put never waits", "[work_queue]") {
     work_queue<int> q;
     for (int i = 0; i < 100; ++i) q.put(i);
     CHECK(q.size() == 100);

@@ -176,7 +176,7 @@ TEST_CASE("when the last handle of a channel goes, those who wait on it get clos
 
 // ------------------------------------------------------------------------------------------------------- who goes first
 
-TEST_CASE("the receiver goes first by default; other preferences count by their sign", "[P01]") {
+TEST_CASE("the receiver goes first by default, other preferences count by their sign", "[P01]") {
     sl::channel<int> c;
     CHECK(c.preference() == -1);
     CHECK_FALSE(c.schedule_all());

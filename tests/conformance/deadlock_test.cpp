@@ -13,7 +13,7 @@
 using namespace conformance;
 using namespace std::chrono_literals;
 
-TEST_CASE("main cannot wait when nobody is left to wake it; the channel stays as it was", "[D01]") {
+TEST_CASE("main cannot wait when nobody is left to wake it, the channel stays as it was", "[D01]") {
     sl::session s({.workers = GENERATE(1u, 2u)});
     sl::channel<int> c;
     CHECK(end_of([&] { c.receive(); }) == "deadlock");
@@ -71,7 +71,7 @@ TEST_CASE("what the tasklet does not catch goes to main", "[D04]") {
     CHECK(nobody.balance() == 0);
 }
 
-TEST_CASE("with several workers somebody gets the deadlock error; it never hangs", "[D04][several]") {
+TEST_CASE("with several workers somebody gets the deadlock error, it never hangs", "[D04][several]") {
     sl::session s({.workers = GENERATE(2u, 4u)});
     sl::channel<int> to_main, nobody;
     for (int i = 0; i < 3; ++i)

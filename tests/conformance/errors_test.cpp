@@ -8,7 +8,7 @@
 
 using namespace conformance;
 
-TEST_CASE("run throws what a tasklet ends with; the others stay ready and run at the next run", "[X01]") {
+TEST_CASE("run throws what a tasklet ends with, the others stay ready and run at the next run", "[X01]") {
     sl::session s;
     journal j;
     sl::tasklet([] { throw oops("boom"); })();
@@ -80,7 +80,7 @@ TEST_CASE("killing a tasklet that has ended does nothing, however often", "[X05]
     CHECK(end_of([] { sl::run(); }) == "returned");
 }
 
-TEST_CASE("a pending kill only makes the tasklet ready; it ends when its turn comes", "[X06]") {
+TEST_CASE("a pending kill only makes the tasklet ready, it ends when its turn comes", "[X06]") {
     sl::session s;
     journal j;
     sl::channel<int> c;

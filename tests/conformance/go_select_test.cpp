@@ -250,7 +250,7 @@ TEST_CASE("a select that another channel has served leaves the queues of the oth
     between.join();
 }
 
-TEST_CASE("the same channel may stand in a select several times; one value is received once", "[go][duplicate]") {
+TEST_CASE("the same channel may stand in a select several times, one value is received once", "[go][duplicate]") {
     const auto workers = GENERATE(1u, 2u, 4u);
     rondo::runtime rt({.workers = workers});
     channel<int> c, d, e;

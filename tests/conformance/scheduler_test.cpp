@@ -96,7 +96,7 @@ TEST_CASE("a run inside a tasklet returns before the outer one, after the others
     CHECK(j.said() == lines{"yielder done", "inner run over", "outer run over"});
 }
 
-TEST_CASE("the innermost run throws what a tasklet under it ends with; the outer one does not", "[S12]") {
+TEST_CASE("the innermost run throws what a tasklet under it ends with, the outer one does not", "[S12]") {
     sl::session s({.workers = GENERATE(1u, 2u)});
     journal j;
     sl::tasklet([&] {

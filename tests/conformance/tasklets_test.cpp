@@ -10,7 +10,7 @@
 
 using namespace conformance;
 
-TEST_CASE("a new tasklet is alive, ready, and has not run; after run it is dead", "[T01]") {
+TEST_CASE("a new tasklet is alive, ready, and has not run, after run it is dead", "[T01]") {
     sl::session s;
     int ran = 0;
     sl::tasklet_ref t = sl::tasklet([&] { ++ran; })();

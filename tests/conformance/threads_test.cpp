@@ -69,7 +69,7 @@ TEST_CASE("both mains of two threads can wait for each other", "[M02][M08]") {
     CHECK(wrong == 0);
 }
 
-TEST_CASE("a switch to a tasklet of another thread is an error; it can be inserted there", "[M04]") {
+TEST_CASE("a switch to a tasklet of another thread is an error, it can be inserted there", "[M04]") {
     sl::session s;
     std::atomic<int> ran{0};
     sl::tasklet_ref t;

@@ -270,7 +270,7 @@ TEST_CASE("a channel callback sees each operation, and whether it will wait", "[
     CHECK(recursive == "usage_error");
 }
 
-TEST_CASE("setting a callback gives the one before; an empty one takes it away", "[B03]") {
+TEST_CASE("setting a callback gives the one before, an empty one takes it away", "[B03]") {
     sl::session s;
     CHECK_FALSE(sl::get_schedule_callback());
     CHECK_FALSE(sl::set_schedule_callback([](const auto&, const auto&) {}));

@@ -179,7 +179,7 @@ TEST_CASE("a signal is seen by the runner there is, or makes one", "[mailbox]") 
     CHECK(seen);
 }
 
-TEST_CASE("a held mailbox fills up in peace; a signal makes the one runner", "[mailbox]") {
+TEST_CASE("a held mailbox fills up in peace, a signal makes the one runner", "[mailbox]") {
     const auto seen = model::explore({.preemptions = 3 + model::deep, .stale_reads = 2}, [] {
         table t(0, true);
         std::array<bool, 2> ran{};
