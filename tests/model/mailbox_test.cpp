@@ -155,7 +155,7 @@ TEST_CASE("three senders: nobody's message is left in an idle mailbox", "[mailbo
 }
 
 TEST_CASE("a sender that waits for room is admitted", "[mailbox]") {
-    const auto seen = model::explore({.preemptions = 3 + model::deep, .stale_reads = 2}, [] {
+    const auto seen = model::explore({.preemptions = 2 + model::deep, .stale_reads = 2}, [] {
         table t(1);
         model::threads({[&] { t.tell(0, 0); }, [&] { t.tell(1, 0); }, [&] { t.tell(2, 0); }});
         t.check_all(3);
@@ -180,7 +180,7 @@ TEST_CASE("a signal is seen by the runner there is, or makes one", "[mailbox]") 
 }
 
 TEST_CASE("a held mailbox fills up in peace, a signal makes the one runner", "[mailbox]") {
-    const auto seen = model::explore({.preemptions = 3 + model::deep, .stale_reads = 2}, [] {
+    const auto seen = model::explore({.preemptions = 2 + model::deep, .stale_reads = 2}, [] {
         table t(0, true);
         std::array<bool, 2> ran{};
         const auto nudge = [&](unsigned i) {
