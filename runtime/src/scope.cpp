@@ -1,17 +1,17 @@
 // Scopes. Who ends, who waits and who stops meet in one word:
 //
-//   live_      {children that have not ended + 1 for the scope itself : 63 | stopping : 1}
+//   live_      {children that have not ended : 62 | open: the scope does not wait for them : 1 | stopping : 1}
 //   changed by                 how                           and then
-//   enroll     spawn           += 1, acq_rel                 stopping was set: stops its own child
+//   enroll     spawn           += child, acq_rel             stopping was set: stops its own child
 //   stop       anybody         |= stopping, acq_rel          stops every child that it finds in the registry
-//   leave      the child       -= 1, acq_rel                 it was the last: claims the scope's wait
-//   finish     the scope       -= 1 once its wait is listed  nobody is left: goes on; else suspends
-//              and, woken by   += 1                          0 before: a last child is on its way to the lock
-//              a stop                                        and is waited for
+//   leave      the child       -= child, acq_rel             the last one, and not open: claims the scope's wait
+//   finish     the scope       &= ~open, its wait is listed  no child is left: goes on; else suspends
+//              and, woken by   |= open                       no child was left: the last one is on its way to the
+//              a stop                                        lock, and is waited for
 //
 // I1  A child whose enroll comes before a stop in the order of live_ is found by the stop: the acquire there sees the
 //     child's in_group, stored before the release here. One that comes after sees the bit.
-// I2  Who brings live_ to 0 takes lock_ once more; the scope does not end before that (its wait has been claimed, or
+// I2  The last child, when not open, takes lock_ once more; the scope does not end before that (its wait has been claimed, or
 //     last_has_left_ is set). So nobody touches a group that is gone.
 // Progress: enroll and leave are wait-free, but for the last child.
 #include <rondo/scope.hpp>
@@ -39,7 +39,7 @@ detail::scheduler* group::home() const {
 void group::enroll(detail::task& t) noexcept {
     const detail::task_ref ref{&t, t.id.load(relaxed)};
     t.in_group.store(this, relaxed);              // published by the release below
-    if (live_.fetch_add(one, acq_rel) & stopping) [[unlikely]] detail::stop_task(ref);
+    if (live_.fetch_add(child, acq_rel) & stopping) [[unlikely]] detail::stop_task(ref);
 }
 
 void group::leave(detail::task& t) noexcept {
@@ -48,7 +48,7 @@ void group::leave(detail::task& t) noexcept {
         t.flags.joined_error = true;              // the group has it: no need to report it again if nobody joins
     }
     t.in_group.store(nullptr, relaxed);
-    if ((live_.fetch_sub(one, acq_rel) & ~stopping) != one) return;
+    if ((live_.fetch_sub(child, acq_rel) & ~stopping) != child) return;       // others are left, or it is open
     lock_.lock();
     last_has_left_ = true;
     lowlevel::wait_node* n = waiting_.claim_front(lowlevel::wake::ready);
@@ -78,8 +78,7 @@ void group::stop() {
 bool group::stop_requested() const noexcept { return live_.load(relaxed) & stopping; }
 
 std::size_t group::size() const noexcept {
-    const auto n = live_.load(relaxed) / one;
-    return n > 0 ? static_cast<std::size_t>(n - 1) : 0;
+    return static_cast<std::size_t>(live_.load(relaxed) / child);
 }
 
 lowlevel::wake group::wait_for_children() noexcept {
@@ -92,7 +91,8 @@ lowlevel::wake group::wait_for_children() noexcept {
     last_has_left_ = false;
     waiting_.push_back(node);
     // acquire: pairs with the release in leave(); what the children did is then seen.
-    if ((live_.fetch_sub(one, acq_rel) & ~stopping) == one) {
+    if (live_.fetch_and(~open, acq_rel) < child) {
+        live_.fetch_or(open, relaxed);
         waiting_.erase(node);
         lock_.unlock();
         return wake::ready;
@@ -101,7 +101,7 @@ lowlevel::wake group::wait_for_children() noexcept {
     if (outcome == wake::ready) return wake::ready;
     lock_.lock();
     if (node.linked) waiting_.erase(node);
-    const bool had_ended = (live_.fetch_add(one, acq_rel) & ~stopping) == 0;
+    const bool had_ended = live_.fetch_or(open, acq_rel) < child;
     lock_.unlock();
     if (!had_ended) return outcome;
     for (unsigned round = 0;; ++round) {          // the last child is between its two steps

@@ -421,3 +421,19 @@ TEST_CASE("children of a scope may spawn further children into it", "[scope]") {
               return ran.load();
           }) == 255);
 }
+
+TEST_CASE("a group counts its children the same whether its scope waits for them or not", "[scope]") {
+    std::vector<std::size_t> seen;
+    rondo::run({.workers = 1}, [&] {
+        rondo::event go;
+        rondo::scope([&](rondo::group& g) {
+            for (int i = 0; i < 3; ++i) g.spawn([&] { go.wait(); });
+            g.spawn([&] {                       // runs when the scope waits
+                seen.push_back(g.size());
+                go.set();
+            });
+            seen.push_back(g.size());
+        });
+    });
+    CHECK(seen == std::vector<std::size_t>{4, 4});
+}

@@ -81,8 +81,8 @@ private:
     lowlevel::wake wait_for_children() noexcept;
 
     // The protocol is in scope.cpp.
-    static constexpr std::uint64_t one = 2, stopping = 1;
-    detail::atomic<std::uint64_t> live_{one};     // children that have not ended, and the scope itself; the stopping bit
+    static constexpr std::uint64_t child = 4, open = 2, stopping = 1;
+    detail::atomic<std::uint64_t> live_{open};
     mutable lowlevel::spin_lock lock_;
     bool last_has_left_ = false;
     lowlevel::wait_list waiting_;
