@@ -269,8 +269,8 @@ std::shared_ptr<session_core> new_session(unsigned workers) {
     m.name = "main";
     m.is_main = m.started = m.granted = true;
     m.who = &lowlevel::self();
-    all_sessions().reserve(16);
     const hold_lock hold;
+    all_sessions().reserve(all_sessions().size() + 1);      // so that nothing below fails halfway
     access::enter_ring(*s, m);
     m.at = phase::running;
     if (s->is_ring) s->set_current(&m);

@@ -91,6 +91,8 @@ std::string name_of(const lowlevel::waiter* who) {
 std::string symbol(const void* pc) {
     std::string text;
 #ifdef RONDO_HAVE_LIBBACKTRACE
+    static std::mutex one_at_a_time;                  // it reads the program's debug information on first use
+    const std::lock_guard hold(one_at_a_time);
     static backtrace_state* state = backtrace_create_state(nullptr, 1, [](void*, const char*, int) {}, nullptr);
     if (state)
         backtrace_pcinfo(
