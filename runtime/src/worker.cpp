@@ -319,14 +319,18 @@ void worker::fetch_ids() noexcept { id_base_ = new_ids(id_batch) - counters.spaw
 
 // ---------------------------------------------------------------------------------------------- queues
 
-// Many have not started, or the ring is full as far as we know.
-[[gnu::noinline]] void worker::push_to_backlog(task& t) noexcept {
-    fresh_.look_at_top();
+void worker::push_unstarted(task& t) noexcept {
     try {
         fresh_.push(&t);
     } catch (const std::bad_alloc&) {
         inbox.push(&t);                               // links need no memory
     }
+}
+
+// Many have not started, or the ring is full as far as we know.
+[[gnu::noinline]] void worker::push_to_backlog(task& t) noexcept {
+    fresh_.look_at_top();
+    push_unstarted(t);
     backlog_ = std::min(home.options.spawn_backlog, fresh_.capacity());
     if (!alone_) wake_for_fresh();
     if (fresh_.size() > home.options.spawn_backlog) yield_for_backlog();
@@ -339,11 +343,7 @@ void worker::wake_for_fresh() noexcept {
 }
 
 void worker::push_job(task& t) noexcept {
-    try {
-        fresh_.push(&t);
-    } catch (const std::bad_alloc&) {
-        inbox.push(&t);                               // links need no memory
-    }
+    push_unstarted(t);
     if (alone_) return;
     streak_.store(0, relaxed);
     wake_for_fresh();
@@ -412,8 +412,8 @@ task* worker::pick() noexcept {
     return pick_local();
 }
 
-// While very many tasklets are suspended (runtime_options::breadth_limit): depth first, so that a tree of tasklets needs stacks for its
-// depth and not for its breadth. Ready ones first, since they need no stack and may end; then the newest group of unstarted
+// While very many tasklets are suspended (runtime_options::breadth_limit): depth first, so that a tree of tasklets needs
+// stacks for its depth and not for its breadth. Ready ones first, since they need no stack and may end; then the newest group of unstarted
 // siblings, in order. A tasklet that yields lets as many others start first as were waiting to when its turn had come.
 task* worker::pick_deep() noexcept {
     if (!ready_.empty()) {
@@ -467,11 +467,7 @@ void worker::accept_inbox(worker& from) noexcept {
         if (t->context) {
             push_ready(*t);
         } else {
-            try {
-                fresh_.push(t);
-            } catch (const std::bad_alloc&) {
-                inbox.push(t);                        // later, then
-            }
+            push_unstarted(*t);
         }
         t = after;
         ++n;

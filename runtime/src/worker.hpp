@@ -182,6 +182,7 @@ private:
     void give_tasks_back() noexcept;
     void drop_extras(task& t) noexcept;
     void fetch_ids() noexcept;
+    void push_unstarted(task& t) noexcept;
     void push_to_backlog(task& t) noexcept;
     void yield_for_backlog() noexcept;                    // lets the unstarted ones run first
     [[nodiscard]] bool take_own_from_top(task& t, std::uint64_t id, const void* frame) noexcept;
