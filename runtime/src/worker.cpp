@@ -8,7 +8,6 @@
 #include <cxxabi.h>
 
 #include <algorithm>
-#include <array>
 #include <climits>
 #include <ctime>
 #include <mutex>
@@ -78,7 +77,8 @@ worker* worker::current() noexcept {
 
 worker::worker(scheduler& s, unsigned i)
     : slice_length(s.simulated ? 0 : slice_operations), home(s), index(i), wheel(s.now_ns()), alone_(s.alone),
-      migrates_(s.options.force_migration && !s.alone), random_state_(0x9e3779b97f4a7c15ull * (i + 1)), now_ns_(s.now_ns()) {
+      migrates_(s.options.force_migration && !s.alone), is_looked_after_(!s.options.world),
+      random_state_(0x9e3779b97f4a7c15ull * (i + 1)), now_ns_(s.now_ns()) {
     backlog_ = std::min(home.options.spawn_backlog, fresh_.capacity());
     seen_moves_.resize(workers_wanted(s.options));
     cached_ = home.stacks.get_batch(2);
@@ -336,9 +336,14 @@ void worker::push_unstarted(task& t) noexcept {
     if (fresh_.size() > home.options.spawn_backlog) yield_for_backlog();
 }
 
+// No fence keeps the push apart from the first look at who is parked: it would cost a spawn more than all the rest. So we may
+// miss somebody who parks just now and who misses our push. He looks a second time a moment later (park()), and if that
+// were too early as well, then whoever looks after stalled workers finds it within milliseconds. For that the fence below
+// has its partner in end_search(): if nobody looks, then either we see that or the last looker sees our push.
 void worker::wake_for_fresh() noexcept {
-    fence_seq_cst();                                  // keeps the push apart from the look at who is parked
+    if (!is_looked_after_) [[unlikely]] fence_seq_cst();
     if (!home.idle.would_wake()) [[likely]] return;
+    fence_seq_cst();
     if (is_worth_a_wake()) wake_another();
 }
 
@@ -433,14 +438,13 @@ task* worker::pick_deep() noexcept {
     // What has been pushed since the last time is one group, the newest at the bottom; turn it round.
     const auto end = fresh_.bottom();
     if (end - std::max(group_, fresh_.top()) > 1) {
-        std::array<task*, longest_group> newest_first;
         std::size_t n = 0;
-        while (n < newest_first.size() && fresh_.bottom() > group_) {
+        while (n < newest_first_.size() && fresh_.bottom() > group_) {
             task* const t = fresh_.take_bottom(alone_);
             if (!t) break;
-            newest_first[n++] = t;
+            newest_first_[n++] = t;
         }
-        for (std::size_t i = 0; i < n; ++i) fresh_.push(newest_first[i]);      // there is room
+        for (std::size_t i = 0; i < n; ++i) fresh_.push(newest_first_[i]);      // there is room
     }
     group_ = fresh_.bottom();
     task* const t = fresh_.take_bottom(alone_);
@@ -604,9 +608,24 @@ task* worker::search() noexcept {
 }
 
 void worker::found_while_searching() noexcept {
-    if (!home.idle.end_search() || alone_) return;
-    for (auto& w : home.workers)                      // the last searcher wakes the next one, if there is more
-        if (w->offers_fresh(*this) || w->offers_ready() || !w->inbox.empty()) return home.wake_for_work();
+    if (!home.idle.end_search() || alone_ || !home.idle.somebody_parked()) return;
+    // The last searcher wakes the next one, if there is more; also for little, if nobody looks after us any more (park()).
+    const bool anything = !home.somebody_looks.load(relaxed);
+    for (auto& w : home.workers)
+        if (w->offers_fresh(*this) || w->offers_ready() || !w->inbox.empty() || (anything && w->maybe_has_work()))
+            return home.wake_for_work();
+}
+
+// Called after home.idle.park(). Under forced migration nobody takes from another's inbox.
+bool worker::sees_work() noexcept {
+    if (home.terminating.load(relaxed) || wheel.next_hint() <= home.now_ns()) return true;
+    for (auto& w : home.workers) {
+        if (w.get() == this ? w->maybe_has_work()
+            : home.options.force_migration ? !w->fresh_.empty() || !w->ready_.empty()
+                                           : w->offers_fresh(*this) || w->offers_ready() || !w->inbox.empty())
+            return true;
+    }
+    return false;
 }
 
 bool worker::park(bool searching) noexcept {
@@ -614,14 +633,12 @@ bool worker::park(bool searching) noexcept {
     // While others run, one of the parked looks now and then whether somebody keeps its worker busy for so long that what
     // waits behind it, or its timers, had better move. Known before we count as parked, so that nobody wakes us for want of
     // it. Once all are parked nobody looks: an idle runtime is idle.
-    bool looks = !home.options.world && !home.somebody_looks.exchange(true, acq_rel);
+    bool looks = is_looked_after_ && !home.somebody_looks.exchange(true, acq_rel);
     home.idle.park(index, searching);
-    bool work = home.terminating.load(relaxed) || wheel.next_hint() <= home.now_ns();
-    for (auto& w : home.workers) {                    // under forced migration nobody takes from another's inbox
-        if (work) break;
-        if (w.get() == this) work = w->maybe_has_work();
-        else if (home.options.force_migration) work = !w->fresh_.empty() || !w->ready_.empty();
-        else work = w->offers_fresh(*this) || w->offers_ready() || !w->inbox.empty();
+    bool work = sees_work();
+    if (!work && is_looked_after_ && !idle_workers::all_parked(home.idle.snapshot())) {
+        for (int i = 0; i < 30; ++i) cpu_relax();     // about a microsecond: what was pushed before is visible then
+        work = sees_work();
     }
     if (work) {
         if (looks) home.somebody_looks.store(false, release);

@@ -7,6 +7,7 @@
 // it is on. So nothing in the loop may be kept over a call: not the worker, not a counter.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -170,6 +171,7 @@ private:
     task* find_work() noexcept;                           // searches, parks; nullptr: the runtime ends
     task* search() noexcept;
     void found_while_searching() noexcept;
+    [[nodiscard]] bool sees_work() noexcept;
     bool park(bool searching) noexcept;                   // true: now counted as searching
     void wait_for_token(std::int64_t until_ns) noexcept;
     void measure_slices(std::uint64_t n) noexcept;
@@ -195,6 +197,7 @@ private:
     std::size_t backlog_;                                 // from so many unstarted on push_fresh() takes the slow way
     const bool alone_;                                    // the only worker: no thieves, so no fences
     const bool migrates_;
+    const bool is_looked_after_;                          // under a virtual clock nobody looks (park())
     thread_state here_{};
     stack* on_ = nullptr;
     task* next_slot_ = nullptr;
@@ -216,6 +219,7 @@ private:
     const task* yielder_ = nullptr;                       // at the head of ready_, and how many start before it
     std::size_t go_first_ = 0;
     std::int64_t group_ = 0;                              // up to here the unstarted ones have been turned round
+    std::array<task*, longest_group> newest_first_;       // not on the stack: it is a tasklet's, and should be one page
     const task* spawner_ = nullptr;                       // of the newest unstarted one
     stack native_;
     fcontext native_context_ = nullptr;

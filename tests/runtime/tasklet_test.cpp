@@ -1,4 +1,6 @@
 // tasklet: results, exceptions, handles, stops, joins, names, order, plain threads.
+#include <unistd.h>
+
 #include <catch2/catch.hpp>
 
 #include <algorithm>
@@ -7,6 +9,7 @@
 #include <chrono>
 #include <cstddef>
 #include <exception>
+#include <fstream>
 #include <functional>
 #include <memory>
 #include <numeric>
@@ -922,6 +925,28 @@ TEST_CASE("siblings start in order of creation even beyond the breadth limit", "
     });
     CHECK(std::is_sorted(order.begin(), order.end()));
 }
+
+#if !defined(RONDO_ASAN) && !defined(RONDO_TSAN)
+TEST_CASE("a suspended tasklet holds one page of stack, also beyond the breadth limit", "[tasklet][stacks]") {
+    const auto resident_bytes = [] {
+        std::ifstream statm("/proc/self/statm");
+        std::size_t all = 0, resident = 0;
+        statm >> all >> resident;
+        return resident * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+    };
+    constexpr std::size_t n = 8'000;
+    rondo::run({.workers = 1}, [&] {
+        rondo::event go;
+        const auto before = resident_bytes();
+        for (std::size_t i = 0; i < n; ++i) rondo::spawn([&] { go.wait(); });
+        rondo::yield();
+        const auto each = (resident_bytes() - before) / n;
+        CHECK(each >= 4'096);
+        CHECK(each < 4'096 + 1'024);
+        go.set();
+    });
+}
+#endif
 
 TEST_CASE("a tasklet that yields runs again although others keep spawning beyond the breadth limit", "[tasklet]") {
     int turns = 0;
