@@ -1,9 +1,11 @@
-// What the machine offers: cores, quotas, threads; and the message when a tasklet overflows its stack.
+// What the machine offers: fences, cores, quotas, threads; and the message when a tasklet overflows its stack.
 #include <dirent.h>
+#include <linux/membarrier.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -25,6 +27,17 @@
 #include "scheduler.hpp"
 
 namespace rondo::detail {
+
+bool has_asymmetric_fences() noexcept {
+    static const bool known = ::syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
+    return known;
+}
+void fence_heavy() noexcept {
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    ::syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+}
+
 namespace {
 
 // CPU quota of one cgroup folder, in cores; infinity: none.

@@ -1,17 +1,28 @@
 // Work-stealing deque: the owner pushes at the bottom; the owner takes from either end, thieves from the top.
 // After D. Chase and Y. Lev, "Dynamic circular work-stealing deque" (2005), with the C11 orders of N. M. Le, A. Pop,
 // A. Cohen and F. Zappa Nardelli, "Correct and efficient work-stealing for weak memory models" (2013). Ours differs
-// in that the owner takes from the top too (its run order is first in, first out; only join takes the newest), and in
-// that old rings are kept until the deque dies.
+// in that the owner takes from the top too (its run order is first in, first out; only join takes the newest), in
+// that old rings are kept until the deque dies, and in its private part, after T. van Dijk and J. van de Pol, "Lace:
+// non-blocking split deque for work-stealing" (2014):
+//
+//   top_ <= public: anybody may take the oldest < limit_ <= private: the owner takes the newest without a fence < bottom_
 //
 //   word      who may change it       how
 //   bottom_   the owner               plain arithmetic, release store / fence
+//   limit_    the owner               release store; a fence after it has been lowered
 //   top_      owner and thieves       CAS t -> t+1; the winner owns the element at t
 //   ring_     the owner               release store of a larger copy; old ones stay readable
 //
 // I1  top_ never decreases, so a CAS that succeeds proves that the element read before it was still there.
-// I2  An element inside (top_, bottom_ - 1) is only contended at the ends; take_bottom settles the last one by the CAS.
-// Progress: push and take_bottom are wait-free but for growth; steal and take_top are lock-free.
+// I2  An element inside (top_, bottom_ - 1) is only contended at the ends; drop_bottom settles the last one by the CAS.
+// I3  A thief takes t only if it has read limit_ > t after top_ == t, a full fence between. An owner who takes b has
+//     either read top_ after the store limit_ = b, a full fence between (then one of the two sees the other's store,
+//     as in Chase and Lev's proof with limit_ for bottom), or limit_ <= b since its last such fence, and then the thief
+//     has read an old limit_ and fails at the CAS, or comes too late for the fence and reads the new one.
+// I4  steal_private() has the fence on both sides, on the owner's behalf too (fence_heavy), with bottom_ for limit_.
+// The public part is empty only while the owner neither pushes nor takes: each of these makes half of the deque public if
+// it finds nothing public. A private part does not grow beyond most_private.
+// Progress: push and drop_bottom are wait-free but for growth; steal and take_top are lock-free.
 // Checked:  tests/model/work_deque_test.cpp (every interleaving of small runs), tests/stress (TSan).
 #pragma once
 
@@ -27,7 +38,10 @@ namespace rondo::detail {
 template <class T>
 class work_deque {
 public:
-    explicit work_deque(std::size_t capacity = 256) { grow_to(capacity, 0, 0); }
+    /// most_private: how many of the newest may be hidden from steal(); 0: none, and there is nothing to gain.
+    explicit work_deque(std::int64_t most_private = 0, std::size_t capacity = 256) : most_private_(most_private) {
+        grow_to(capacity, 0, 0);
+    }
     work_deque(const work_deque&) = delete;
     work_deque& operator=(const work_deque&) = delete;
 
@@ -40,15 +54,14 @@ public:
             if (b - top_seen_ >= static_cast<std::int64_t>(mask_) + 1) grow_to((mask_ + 1) * 2, top_seen_, b);
         }
         slots_[static_cast<std::size_t>(b) & mask_].store(x, relaxed);
-        // release: pairs with the acquire load of bottom_ in steal(); the thief then sees the slot and the task.
-        bottom_.store(b + 1, release);
+        show(b + 1);
     }
 
     /// Owner: push() where the caller knows that there is room: length_seen() < capacity().
     void push_in_room(T* x) noexcept {
         const auto b = bottom_.load(relaxed);
         slots_[static_cast<std::size_t>(b) & mask_].store(x, relaxed);
-        bottom_.store(b + 1, release);               // as in push()
+        show(b + 1);
     }
     /// Owner: no less than size().
     [[nodiscard]] std::size_t length_seen() const noexcept {
@@ -70,13 +83,24 @@ public:
             bottom_.store(b, relaxed);
             return true;
         }
-        // release: a thief that reads this value of bottom_ must see the elements below it as push() published them (a
+        // release, here and below: a thief that reads this value must see the elements below it as push() published them (a
         // relaxed store does not continue push()'s release sequence). The model test found this.
         bottom_.store(b, release);
-        // seq_cst fence: keeps the store of bottom_ above apart from the load of top_ below (thief: the other way).
-        fence_seq_cst();
-        auto t = top_.load(relaxed);
-        if (t < b) return true;
+        std::int64_t t;
+        if (b >= limit_.load(relaxed)) {
+            fence_light();                 // pairs with the heavy one in steal_private()
+            t = top_.load(relaxed);
+            if (t < b) {
+                if (t >= limit_.load(relaxed)) show_half(t, b);
+                return true;
+            }
+        } else {
+            limit_.store(b, release);
+            // seq_cst fence: keeps the stores above apart from the load of top_ below (thief: the other way).
+            fence_seq_cst();
+            t = top_.load(relaxed);
+            if (t < b) return true;
+        }
         bool mine = false;
         if (t == b)                        // the last one: a thief may be after it
             // seq_cst: in one order with the fences of steal(). relaxed on failure: nothing is read.
@@ -104,7 +128,11 @@ public:
                 return x;
             }
             // seq_cst: one order with thieves' CAS and fences; failure: t is the new top, try again.
-            if (top_.compare_exchange_weak(t, t + 1, seq_cst, relaxed)) return x;
+            if (top_.compare_exchange_weak(t, t + 1, seq_cst, relaxed)) {
+                const auto b = bottom_.load(relaxed);
+                if (t + 1 >= limit_.load(relaxed) && t + 1 < b) limit_.store(b, release);     // they go in order now
+                return x;
+            }
         }
     }
 
@@ -119,16 +147,23 @@ public:
         return top_.compare_exchange_strong(t, t + 1, seq_cst, relaxed);
     }
 
-    /// Anybody. nullptr: empty, or lost a race.
+    /// Anybody. nullptr: nothing is public, or lost a race.
     T* steal() {
-        auto t = top_.load(acquire);
-        // seq_cst fence: keeps the load of top_ apart from the load of bottom_; pairs with the owner's in take_bottom.
+        const auto t = top_.load(acquire);
+        // seq_cst fence: keeps the load of top_ apart from the load of limit_; pairs with the owner's in drop_bottom.
         fence_seq_cst();
-        const auto b = bottom_.load(acquire);        // acquire: pairs with the release in push()
-        if (t >= b) return nullptr;
-        const ring* r = ring_.load(acquire);         // acquire: pairs with the release in grow_to()
-        T* x = r->slots[static_cast<std::size_t>(t) & r->mask].load(relaxed);
-        return top_.compare_exchange_strong(t, t + 1, seq_cst, relaxed) ? x : nullptr;
+        return take_above(t, limit_.load(acquire));  // acquire: pairs with the release in show()
+    }
+    /// Anybody: also what the owner has not made public. Interrupts every core of the process: for owners that are stuck.
+    T* steal_private() {
+        const auto t = top_.load(acquire);
+        fence_heavy();                               // as in steal(); pairs with the light one in drop_bottom too
+        return take_above(t, bottom_.load(acquire));
+    }
+    /// Anybody; a snapshot of what steal() may get.
+    [[nodiscard]] std::size_t offered() const noexcept {
+        const auto l = limit_.load(relaxed), t = top_.load(relaxed);
+        return l > t ? static_cast<std::size_t>(l - t) : 0;
     }
 
     /// Anybody; a snapshot.
@@ -149,6 +184,23 @@ public:
     }
 
 private:
+    // The owner: there are elements up to here now.
+    [[gnu::always_inline]] void show(std::int64_t b) noexcept {
+        // release: pairs with the acquire loads in the steals; the thief then sees the slot and the task.
+        bottom_.store(b, release);
+        const auto limit = limit_.load(relaxed), t = top_.load(relaxed);
+        if (t >= limit) show_half(t, b);
+        else if (b - limit > most_private_) limit_.store(b, release);
+    }
+    void show_half(std::int64_t t, std::int64_t b) noexcept {
+        limit_.store(most_private_ ? t + (b - t + 1) / 2 : b, release);
+    }
+    T* take_above(std::int64_t t, std::int64_t end) {
+        if (t >= end) return nullptr;
+        const ring* r = ring_.load(acquire);         // acquire: pairs with the release in grow_to()
+        T* x = r->slots[static_cast<std::size_t>(t) & r->mask].load(relaxed);
+        return top_.compare_exchange_strong(t, t + 1, seq_cst, relaxed) ? x : nullptr;
+    }
     struct ring {
         explicit ring(std::size_t n) : mask(n - 1), slots(new atomic<T*>[n]) {}
         std::size_t mask;
@@ -168,6 +220,8 @@ private:
 
     // The owner's line: its own copies of the ring, and a top it has seen.
     alignas(64) atomic<std::int64_t> bottom_{0};
+    atomic<std::int64_t> limit_{0};
+    const std::int64_t most_private_;
     atomic<T*>* slots_ = nullptr;
     std::size_t mask_ = 0;
     std::int64_t top_seen_ = 0;

@@ -35,6 +35,7 @@ constexpr std::uint64_t wake_cost_stamps = 50'000;   // a wake-up costs some 25 
 constexpr std::uint64_t tiny_stamps = 1'500;         // less than that: taking it over costs more than running it
 constexpr std::uint64_t soon_stamps = 10'000;        // what its worker will reach within that stays with it
 constexpr unsigned stuck_rounds = 40;                // of a search, about 5 us: who has not moved in that time is stuck
+constexpr std::int64_t most_private = 32;            // of the newest unstarted ones; about the depth of a recursion
 constexpr std::uint32_t long_list = 64;              // so many in a row from one spawner
 constexpr std::int64_t first_look_ns = 2'000'000, longest_look_ns = 4'000'000;
 
@@ -78,7 +79,8 @@ worker* worker::current() noexcept {
 worker::worker(scheduler& s, unsigned i)
     : slice_length(s.simulated ? 0 : slice_operations), home(s), index(i), wheel(s.now_ns()), alone_(s.alone),
       migrates_(s.options.force_migration && !s.alone), is_looked_after_(!s.options.world),
-      random_state_(0x9e3779b97f4a7c15ull * (i + 1)), now_ns_(s.now_ns()) {
+      random_state_(0x9e3779b97f4a7c15ull * (i + 1)), now_ns_(s.now_ns()),
+      fresh_(has_asymmetric_fences() ? most_private : 0) {
     backlog_ = std::min(home.options.spawn_backlog, fresh_.capacity());
     seen_moves_.resize(workers_wanted(s.options));
     cached_ = home.stacks.get_batch(2);
@@ -496,8 +498,11 @@ bool worker::offers_ready() const noexcept { return ready_.size() * slice_cost_.
 task* worker::steal_from(worker& victim, bool whatever) noexcept {
     // Fresh ones first: nothing of them is in a cache, and no stack moves. The oldest is the largest part of a
     // divide-and-conquer; of a long flat list take more at once.
-    if (const auto n = whatever || victim.offers_fresh(*this) ? victim.fresh_.size() : 0) {
-        if (task* first = victim.fresh_.steal()) {
+    if (whatever ? !victim.fresh_.empty() : victim.offers_fresh(*this)) {
+        const auto n = victim.fresh_.offered();
+        task* first = n ? victim.fresh_.steal() : nullptr;
+        if (!first && whatever && has_asymmetric_fences()) first = victim.fresh_.steal_private();
+        if (first) {
             ++counters.steals;
             for (auto more = std::min<std::size_t>(n / 8, 31); more > 0; --more) {
                 task* t = victim.fresh_.steal();

@@ -106,6 +106,7 @@ public:
     bool compare_exchange(unsigned l, bits& expected, bits desired, order success, order failure, const place& at);
     void wait(unsigned l, bits old, order o, const place& at);
     void fence(const place& at);
+    void fence_everywhere(const place& at);
     void relax(const place& at);
     void enter();                                     // before every access: others may go first
     void note_read(detail::accesses& a);
@@ -129,6 +130,7 @@ private:
     location& visible(unsigned l);
     [[nodiscard]] unsigned oldest(unsigned l, order o);
     bits read(unsigned l, std::size_t position, order o);
+    void fence_of(unsigned thread);
     void tell(const place& at, const char* what, unsigned l, order o, bits value, std::size_t older = 0);
 
     bounds bounds_;
@@ -458,15 +460,29 @@ void explorer::wait(unsigned l, bits old, order o, const place& at) {
     tell(at, "go on", l, o, read(l, visible(l).stores.size() - 1, o));
 }
 
-void explorer::fence(const place& at) {
-    enter();
-    thread& t = me();
+void explorer::fence_of(unsigned i) {
+    thread& t = threads_[i];
     t.now.join(t.acquired);
     raise(t.now.seen, order_);
     order_ = t.now.seen;
     t.released = t.now;
-    ++t.now.clock[running_];
+    ++t.now.clock[i];
+}
+
+void explorer::fence(const place& at) {
+    enter();
+    fence_of(running_);
     tell(at, "fence", max_locations, std::memory_order_seq_cst, 0);
+}
+
+// membarrier: a fence of ours, one of each of the others wherever they are, one of ours.
+void explorer::fence_everywhere(const place& at) {
+    enter();
+    fence_of(running_);
+    for (unsigned i = 1; i <= started_; ++i)
+        if (i != running_ && threads_[i].state != thread::phase::ended) fence_of(i);
+    fence_of(running_);
+    tell(at, "heavy fence", max_locations, std::memory_order_seq_cst, 0);
 }
 
 void explorer::relax(const place& at) {
@@ -542,6 +558,7 @@ bool compare_exchange(unsigned l, bits& expected, bits desired, order success, o
 }
 void wait(unsigned l, bits old, order o, const place& at) { here().wait(l, old, o, at); }
 void fence_seq_cst(const place& at) { here().fence(at); }
+void fence_heavy(const place& at) { here().fence_everywhere(at); }
 void relax(const place& at) { here().relax(at); }
 void note_read(accesses& a) { here().note_read(a); }
 void note_write(accesses& a) { here().note_write(a); }

@@ -27,10 +27,10 @@ struct job {
 
 // Where the work comes from: a worker's own deque, or from outside through an inbox that one worker empties at a time.
 struct deque_source {
-    work_deque<job> jobs{2};
+    work_deque<job> jobs{0, 2};
     void push(job& x) { jobs.push(&x); }
     job* take() { return jobs.steal(); }
-    [[nodiscard]] bool empty() const { return jobs.empty(); }
+    [[nodiscard]] bool empty() const { return jobs.offered() == 0; }
 };
 struct inbox_source {
     injection_queue<job> jobs;

@@ -83,6 +83,27 @@ TEST_CASE("a seq_cst read-modify-write is no fence for what follows it", "[model
     CHECK(seen.count({0, 0, 0, 0}));
 }
 
+TEST_CASE("a heavy fence on one side of Dekker's pattern suffices, a light one does not", "[model]") {
+    const auto seen_with = [](bool heavy) {
+        return all_results([=](results& r) {
+            atomic<int> x{0}, y{0};
+            model::threads({[&] {
+                                x.store(1, relaxed);
+                                fence_light();
+                                r[0] = y.load(relaxed);
+                            },
+                            [&] {
+                                y.store(1, relaxed);
+                                heavy ? fence_heavy() : fence_light();
+                                r[1] = x.load(relaxed);
+                            }});
+        });
+    };
+    CHECK(seen_with(false).count({0, 0, 0, 0}));
+    CHECK_FALSE(seen_with(true).count({0, 0, 0, 0}));
+    CHECK(seen_with(true).size() == 3);
+}
+
 TEST_CASE("a message arrives with its flag only through release and acquire", "[model]") {
     const results lost{1, 0, 0, 0};
     CHECK(message_passing(relaxed, acquire).count(lost));

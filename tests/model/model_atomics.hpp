@@ -83,6 +83,7 @@ void end_update(unsigned location, bits, order, const place&);    // and what be
 bool compare_exchange(unsigned location, bits& expected, bits desired, order success, order failure, const place&);
 void wait(unsigned location, bits old, order, const place&);
 void fence_seq_cst(const place&);
+void fence_heavy(const place&);
 void relax(const place&);
 
 /// Who has touched a plain variable, and when by his own clock.
@@ -205,6 +206,11 @@ private:
 inline void fence_seq_cst(std::source_location at = std::source_location::current()) noexcept {
     model::detail::fence_seq_cst(at);
 }
+inline void fence_light() noexcept {}
+inline void fence_heavy(std::source_location at = std::source_location::current()) noexcept {
+    model::detail::fence_heavy(at);
+}
+inline bool has_asymmetric_fences() noexcept { return true; }
 /// A thread that spins goes on only after another one has written something, and then sees what is newest.
 inline void cpu_relax(std::source_location at = std::source_location::current()) noexcept { model::detail::relax(at); }
 

@@ -4,6 +4,7 @@
 #include <catch2/catch.hpp>
 
 #include <array>
+#include <string_view>
 
 #include "runtime/src/work_deque.hpp"
 
@@ -19,7 +20,8 @@ struct element {
 
 // A deque with two slots to start with, and a few elements.
 struct table {
-    work_deque<element> deque{2};
+    explicit table(std::int64_t most_private) : deque(most_private, 2) {}
+    work_deque<element> deque;
     std::array<element, 6> elements;
     unsigned pushed = 0;
 
@@ -33,9 +35,10 @@ struct table {
     bool take_newest(unsigned i) { return deque.take_bottom_if(&elements[i], false) && count(&elements[i]); }
     bool take_oldest_if(unsigned i) { return deque.take_top_if(&elements[i], false) && count(&elements[i]); }
     bool take_oldest() { return count(deque.take_top(false)); }
-    // A thief's.
-    void steal(unsigned n = 1) {
-        for (; n > 0; --n) count(deque.steal());
+    bool take_any_newest() { return count(deque.take_bottom(false)); }
+    // A thief's: s: from the public part, p: from the private one too.
+    void steal(std::string_view how) {
+        for (char c : how) count(c == 's' ? deque.steal() : deque.steal_private());
     }
     // At the end, on no model thread.
     void check_each_taken_once() {
@@ -53,11 +56,12 @@ struct table {
 };
 
 // The owner's work, and what each thief does.
-model::outcome explore(const model::bounds& b, const std::function<void(table&)>& owner, std::vector<unsigned> steals) {
+model::outcome explore(const model::bounds& b, const std::function<void(table&)>& owner,
+                       std::vector<std::string_view> thieves, std::int64_t most_private = 0) {
     return model::explore(b, [&] {
-        table t;
+        table t(most_private);
         std::vector<std::function<void()>> threads{[&] { owner(t); }};
-        for (unsigned n : steals) threads.push_back([&t, n] { t.steal(n); });
+        for (auto how : thieves) threads.push_back([&t, how] { t.steal(how); });
         model::threads(threads);
         t.check_each_taken_once();
     });
@@ -82,7 +86,7 @@ TEST_CASE("the owner and a thief share the last element of a deque: one of them 
         t.push();
         t.take_newest(0);
         t.push();
-    }, {2});
+    }, {"ss"});
     CHECK(seen);
 }
 
@@ -90,7 +94,7 @@ TEST_CASE("the owner and two thieves share the last element of a deque: one of t
     const auto seen = explore({.preemptions = 2 + model::deep, .stale_reads = 2}, [](table& t) {
         t.push();
         t.take_newest(0);
-    }, {1, 1});
+    }, {"s", "s"});
     CHECK(seen);
 }
 
@@ -99,13 +103,13 @@ TEST_CASE("the owner takes the newest of a deque while thieves take the oldest",
         t.push(2);
         t.take_newest(1);
         t.take_newest(0);
-    }, {2});
+    }, {"ss"});
     CHECK(one);
     const auto two = explore({.preemptions = 2 + model::deep, .stale_reads = 2}, [](table& t) {
         t.push(2);
         t.take_newest(1);
         t.take_newest(0);
-    }, {1, 1});
+    }, {"s", "s"});
     CHECK(two);
 }
 
@@ -114,7 +118,7 @@ TEST_CASE("the owner takes the oldest of a deque while thieves do the same", "[w
         t.push(2);
         t.take_oldest();
         t.take_oldest_if(1);
-    }, {1, 1});
+    }, {"s", "s"});
     CHECK(seen);
 }
 
@@ -122,9 +126,9 @@ TEST_CASE("a deque grows under the hands of its thieves", "[work_deque]") {
     const auto one = explore({.preemptions = 3, .stale_reads = 2 + model::deep}, [](table& t) {
         t.push(3);
         t.take_newest(2);
-    }, {2});
+    }, {"ss"});
     CHECK(one);
-    const auto two = explore({.preemptions = 2, .stale_reads = 1 + model::deep}, [](table& t) { t.push(3); }, {1, 1});
+    const auto two = explore({.preemptions = 2, .stale_reads = 1 + model::deep}, [](table& t) { t.push(3); }, {"s", "s"});
     CHECK(two);
 }
 
@@ -135,7 +139,7 @@ TEST_CASE("a slot of a deque is used again only when its thief has read it", "[w
         t.push();
         t.take_newest(2);
         t.push();
-    }, {2});
+    }, {"ss"});
     CHECK(seen);
 }
 
@@ -150,6 +154,62 @@ TEST_CASE("a deque loses nothing in long random runs", "[work_deque]") {
         t.take_oldest_if(2);
         t.take_newest(5);
         t.take_newest(4);
-    }, {3, 3});
+    }, {"sps", "ssp"});
+    CHECK(seen);
+}
+
+TEST_CASE("the private part of a deque costs its owner no fence and loses nothing", "[work_deque]") {
+    const auto hidden = explore({}, [](table& t) {
+        t.push(3);
+        model::check(t.deque.size() == 3 && t.deque.offered() == 1, "the newest two are private");
+        model::check(t.take_any_newest() && t.take_any_newest() && t.deque.offered() == 1, "and are taken first");
+        t.push(2);
+        model::check(t.take_oldest() && t.deque.offered() == 2, "who takes the oldest gives up the private part");
+    }, {}, 4);
+    CHECK(hidden);
+
+    const auto owner = [](table& t) {
+        t.push(2);
+        t.take_newest(1);
+        t.take_newest(0);
+        t.push();
+    };
+    for (std::int64_t most_private : {1, 4}) {
+        const auto one = explore({.preemptions = 3, .stale_reads = 2 + model::deep}, owner, {"ss"}, most_private);
+        CHECK(one);
+        const auto stuck = explore({.preemptions = 3, .stale_reads = 2 + model::deep}, owner, {"pp"}, most_private);
+        CHECK(stuck);
+        const auto both = explore({.preemptions = 2 + model::deep, .stale_reads = 2}, owner, {"s", "p"}, most_private);
+        CHECK(both);
+    }
+}
+
+TEST_CASE("what becomes public and private again is taken once", "[work_deque]") {
+    const auto owner = [](table& t) {
+        t.push(3);
+        t.take_newest(2);
+        t.take_newest(1);
+        t.push();
+        t.take_newest(3);
+        t.take_newest(0);
+    };
+    for (auto how : {"ss", "sp", "ps"}) {
+        const auto seen = explore({.preemptions = 2 + model::deep, .stale_reads = 2}, owner, {how}, 4);
+        CHECK(seen);
+    }
+}
+
+TEST_CASE("a deque with a private part loses nothing in long random runs", "[work_deque]") {
+    const auto seen = explore({.random = 100'000 + 2'000'000 * model::deep}, [](table& t) {
+        t.push(2);
+        t.take_newest(1);
+        t.push(2);
+        t.take_any_newest();
+        t.take_any_newest();
+        t.push(2);
+        t.take_oldest();
+        t.take_any_newest();
+        t.take_any_newest();
+    }, {"sps", "ssp"}, 2);
     CHECK(seen);
 }

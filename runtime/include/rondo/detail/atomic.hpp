@@ -47,6 +47,13 @@ inline void fence_seq_cst() noexcept {
 #endif
 }
 
+/// One side of Dekker's pattern for nothing, the other one dear: fence_heavy() makes every other thread of this process
+/// execute a full fence, so fence_light() need only hold the compiler back (P1202's asymmetric fences, on Linux
+/// membarrier, 1 to 30 us). Only where has_asymmetric_fences(): an old kernel or a sandbox may lack the call.
+inline void fence_light() noexcept { std::atomic_signal_fence(std::memory_order_seq_cst); }
+void fence_heavy() noexcept;                       // runtime/src/machine.cpp
+bool has_asymmetric_fences() noexcept;             // the first call makes it known to the kernel that we use them
+
 inline void cpu_relax() noexcept {
 #if defined(__x86_64__) || defined(__i386__)
     __builtin_ia32_pause();
