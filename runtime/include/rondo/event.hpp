@@ -22,7 +22,7 @@ public:
     void set() noexcept;
     /// Suspends: never.
     void reset() noexcept;
-    /// Suspends: never. What the setter did before set() is then seen. The `try_` form of wait().
+    /// Suspends: never. What the setter did before set() is then seen.
     [[nodiscard]] bool is_set() const noexcept { return set_.load(detail::acquire); }   // pairs with set()
 
     /// Returns when it is set.
@@ -31,6 +31,8 @@ public:
     /// Stop:     throws `stopped`.
     /// Cost:     one load if it is set; else O(1), no allocation.
     void wait() { wait_by(lowlevel::no_deadline); }
+    /// As wait(), but never suspends: is_set().
+    [[nodiscard]] bool try_wait() const noexcept { return is_set(); }
     /// As wait(), but gives up after a while: false.
     template <class Rep, class Period>
     [[nodiscard]] bool wait_for(std::chrono::duration<Rep, Period> d) {
