@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <memory>
 #include <mutex>
 
 #include <fmt/format.h>
@@ -88,38 +89,35 @@ std::string name_of(const lowlevel::waiter* who) {
     return extra && !extra->name.empty() ? fmt::format("tasklet {} \"{}\"", id, extra->name) : fmt::format("tasklet {}", id);
 }
 
-std::string symbol(const void* pc) {
-    std::string text;
+std::string demangled(const char* name) {
+    int status = 0;
+    const std::unique_ptr<char, decltype(&std::free)> text(abi::__cxa_demangle(name, nullptr, nullptr, &status), &std::free);
+    return text ? text.get() : name;
+}
+
+// What runs at an address: the function, before it those inlined into it.
+void append_functions_at(const void* pc, std::vector<std::string>& out) {
 #ifdef RONDO_HAVE_LIBBACKTRACE
     static std::mutex one_at_a_time;                  // it reads the program's debug information on first use
     const std::lock_guard hold(one_at_a_time);
     static backtrace_state* state = backtrace_create_state(nullptr, 1, [](void*, const char*, int) {}, nullptr);
+    const auto before = out.size();
     if (state)
         backtrace_pcinfo(
             state, reinterpret_cast<std::uintptr_t>(pc) - 1,
-            [](void* out, std::uintptr_t, const char* file, int line, const char* function) {
+            [](void* to, std::uintptr_t, const char* file, int line, const char* function) {
                 if (!function) return 0;
-                int status = 0;
-                char* name = abi::__cxa_demangle(function, nullptr, nullptr, &status);
-                auto& s = *static_cast<std::string*>(out);
-                s = name ? name : function;
-                std::free(name);
-                if (file) s += fmt::format(" ({}:{})", file, line);
-                return 1;
+                auto text = demangled(function);
+                if (file) text += fmt::format(" ({}:{})", file, line);
+                static_cast<std::vector<std::string>*>(to)->push_back(std::move(text));
+                return 0;                             // the next one outwards
             },
-            [](void*, const char*, int) {}, &text);
-    if (!text.empty()) return text;
+            [](void*, const char*, int) {}, &out);
+    if (out.size() != before) return;
 #endif
     Dl_info info;
-    if (::dladdr(pc, &info) && info.dli_sname) {
-        int status = 0;
-        char* name = abi::__cxa_demangle(info.dli_sname, nullptr, nullptr, &status);
-        text = name ? name : info.dli_sname;
-        std::free(name);
-    } else {
-        text = fmt::format("{}", pc);
-    }
-    return text;
+    const bool known = ::dladdr(pc, &info) && info.dli_sname;
+    out.push_back(known ? demangled(info.dli_sname) : fmt::format("{}", pc));
 }
 
 // For looks at what its owner may be changing: the value may be stale, and the caller checks what depends on it.
@@ -169,7 +167,7 @@ std::vector<std::string> backtrace_of(const task& t) {
     const void* frames[64];
     const auto n = walk(t, frames, 64);
     std::vector<std::string> out;
-    for (std::size_t i = 0; i < n; ++i) out.push_back(symbol(frames[i]));
+    for (std::size_t i = 0; i < n; ++i) append_functions_at(frames[i], out);
     return out;
 }
 
