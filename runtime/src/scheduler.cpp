@@ -48,6 +48,7 @@ scheduler::scheduler(runtime_options o)
       stacks(default_stack_bytes(options), options.stack_memory_bytes), tasks(*this), idle(workers_wanted(options)),
       blocking(std::make_unique<blocking_threads>()) {
     install_overflow_handler();
+    errors_.reserve(most_errors);
     const unsigned n = workers_wanted(options);
     for (unsigned i = 0; i < n; ++i) workers.push_back(std::make_unique<worker>(*this, i));
     try {
@@ -156,8 +157,7 @@ void scheduler::report_unhandled(task& t, std::uint64_t id) noexcept {
             t.error = std::current_exception();
         }
     }
-    std::lock_guard hold(lock_);
-    errors_.push_back(t.error);
+    keep(t.error);
 }
 
 void scheduler::report_unhandled(std::exception_ptr error) noexcept {
@@ -169,13 +169,22 @@ void scheduler::report_unhandled(std::exception_ptr error) noexcept {
             error = std::current_exception();
         }
     }
+    keep(std::move(error));
+}
+void scheduler::keep(std::exception_ptr error) noexcept {
     std::lock_guard hold(lock_);
-    errors_.push_back(std::move(error));
+    if (errors_.size() < errors_.capacity()) errors_.push_back(std::move(error));
+    else ++further_errors_;
 }
 
 std::vector<std::exception_ptr> scheduler::take_errors() {
     std::lock_guard hold(lock_);
-    return std::exchange(errors_, {});
+    if (const auto n = std::exchange(further_errors_, 0))
+        fmt::print(stderr, "rondo: {} more tasklets ended with exceptions that nobody joined (the first {} are kept)\n", n,
+                   errors_.size());
+    std::vector<std::exception_ptr> taken(errors_.begin(), errors_.end());
+    errors_.clear();                              // keeps the room
+    return taken;
 }
 
 // ---------------------------------------------------------------------------------------------- quiet
@@ -293,6 +302,20 @@ bool scheduler::wait_for_others() {
     return true;
 }
 
+namespace {
+
+bool ended_badly(task_ref main) {
+    return task_done(main) && main.t->id.load(acquire) == main.id && main.t->error;
+}
+
+}  // namespace
+
+bool scheduler::has_failed(task_ref main) const {
+    if (ended_badly(main)) return true;
+    std::lock_guard hold(lock_);
+    return !errors_.empty();
+}
+
 void scheduler::wait_for_end(task_ref main) {
     const blocked_here mark;
     auto pause = std::chrono::milliseconds(20);
@@ -302,15 +325,15 @@ void scheduler::wait_for_end(task_ref main) {
         const bool all_ended = nothing_left();
         if (all_ended) {
             if (!is_quiet(false) || idle.snapshot() != before) continue;
-        } else if (!is_cut_off()) {
-            // Everybody waits, but there are threads that may yet send, close or stop. Look again now and then.
+        } else if (!has_failed(main) && !is_cut_off()) {
+            // Everybody waits, but there are threads that may yet send, close or stop. Look again now and then. (Once
+            // something has failed that nobody joined, the run is over as soon as everybody waits.)
             std::unique_lock hold(lock_);
             quiet_changed_.wait_for(hold, pause);
             pause = std::min(pause * 2, std::chrono::milliseconds(1000));
             continue;
         }
-        const bool main_failed = task_done(main) && main.t->id.load(acquire) == main.id && main.t->error;
-        if (main_failed) return;                  // run() joins it
+        if (ended_badly(main)) return;            // run() joins it
         if (auto errors = take_errors(); !errors.empty()) std::rethrow_exception(errors.front());
         if (all_ended) return;
         throw make_deadlock();

@@ -89,6 +89,8 @@ private:
     /// Tasklets that only wait in the background, for timers of a layer above, do not count.
     [[nodiscard]] bool only_background_left() const noexcept;
     [[nodiscard]] bool nothing_left() const noexcept;
+    [[nodiscard]] bool has_failed(task_ref main) const;   // or a tasklet that nobody joined has
+    void keep(std::exception_ptr error) noexcept;
 
     std::vector<std::thread> threads_;
     mutable std::mutex lock_;
@@ -96,7 +98,9 @@ private:
     atomic<std::uint64_t> quiet_version_{~0ull};          // counts_ of idle_workers when the last one found nothing
     atomic<std::uint32_t> watchers_{0};
     atomic<std::uint32_t> visitors_{0};                   // other threads that are inside inject(): we must outlive them
-    std::vector<std::exception_ptr> errors_;
+    static constexpr std::size_t most_errors = 100;
+    std::vector<std::exception_ptr> errors_;              // room for so many: failures may be many, and memory short
+    std::size_t further_errors_ = 0;
     std::uint64_t finished_before_ = 0;
     bool drained_ = false;                                // shutdown() has given them their time
     atomic<unsigned> next_inbox_{0};

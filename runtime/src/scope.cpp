@@ -11,7 +11,9 @@
 //
 // I1  A child whose enroll comes before a stop in the order of live_ is found by the stop: the acquire there sees the
 //     child's in_group, stored before the release here. One that comes after sees the bit.
-// I2  The last child, when not open, takes lock_ once more; the scope does not end before that (its wait has been claimed, or
+// I2  The owner is alive while a child may interrupt it, since the scope waits for all; what they wrote before they left
+//     is seen at the end (acquire in wait_for_children()).
+// I3  The last child, when not open, takes lock_ once more; the scope does not end before that (its wait has been claimed, or
 //     last_has_left_ is set). So nobody touches a group that is gone.
 // Progress: enroll and leave are wait-free, but for the last child.
 #include <rondo/scope.hpp>
@@ -27,7 +29,10 @@ using detail::acquire;
 using detail::relaxed;
 
 group::group() noexcept {
-    if (const auto* w = detail::worker::current()) home_ = &w->home;
+    if (const auto* w = detail::worker::current()) {
+        home_ = &w->home;
+        owner_ = w->running;
+    }
 }
 
 detail::scheduler* group::home() const {
@@ -44,7 +49,10 @@ void group::enroll(detail::task& t) noexcept {
 
 void group::leave(detail::task& t) noexcept {
     if (t.error && !t.flags.was_stopped) [[unlikely]] {
-        fail(t.error);
+        if (fail(t.error)) {                      // the first: the scope's own function stops too
+            interrupted_ = true;
+            lowlevel::interrupt(*owner_);
+        }
         t.flags.joined_error = true;              // the group has it: no need to report it again if nobody joins
     }
     t.in_group.store(nullptr, relaxed);
@@ -57,12 +65,14 @@ void group::leave(detail::task& t) noexcept {
     if (who) lowlevel::resume(*who, lowlevel::placement::tail);
 }
 
-void group::fail(std::exception_ptr error) {
+bool group::fail(std::exception_ptr error) {
+    bool is_first = false;
     {
         std::lock_guard hold(lock_);
-        if (!first_) first_ = std::move(error);
+        if ((is_first = !first_)) first_ = std::move(error);
     }
     stop();
+    return is_first;
 }
 
 void group::stop() {
@@ -122,6 +132,7 @@ void group::finish(bool own_deadline_passed, const detail::deadline_scope* own_d
         const lowlevel::shield until_they_end;
         while (wait_for_children() != wake::ready) {}
     }
+    if (interrupted_) lowlevel::forgive(*owner_);
     if (first_) std::rethrow_exception(std::exchange(first_, nullptr));
     if (outcome == wake::stopped) throw stopped();
     if (own_deadline_passed || outcome == wake::deadline) {

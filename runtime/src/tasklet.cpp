@@ -263,9 +263,9 @@ void stop_task(task_ref r) noexcept {
     auto w = t.word.load(acquire);
     for (;;) {
         if (t.id.load(acquire) != r.id || t.state.load(relaxed) == task::phase::finished) return;
-        if (w & lowlevel::waiter::stop_flag) break;
+        if (w & lowlevel::waiter::asked_flag) break;
         const bool ends_wait = (w & lowlevel::waiter::open_flag) && !(w & lowlevel::waiter::shield_flag);
-        auto next = w | lowlevel::waiter::stop_flag;
+        auto next = w | lowlevel::waiter::stop_flag | lowlevel::waiter::asked_flag;
         if (ends_wait)
             next = (next & ~(lowlevel::waiter::open_flag | std::uint64_t{0xff00})) |
                    (static_cast<std::uint64_t>(lowlevel::wake::stopped) << 8);
@@ -341,7 +341,7 @@ std::stop_token stop_token() {
         if (!extra) t->extra.store(extra = fresh.release(), detail::relaxed);
         if (!extra->stop_source.stop_possible()) extra->stop_source = made;
         source = extra->stop_source;
-        late = t->stop_requested();
+        late = t->stop_asked();
     }
     if (late) source.request_stop();
     return source.get_token();

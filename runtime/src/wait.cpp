@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <climits>
 #include <ctime>
+#include <exception>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -94,6 +95,15 @@ task* running_tasklet(worker*& w) noexcept {
     return w ? w->running : nullptr;
 }
 
+// While an exception is on its way a wait (in a destructor) must not throw another one: neither a stop nor a deadline
+// around it ends it.
+bool is_unwinding(worker& w) noexcept { return worker::state_of(&w).exceptions->uncaught != 0; }
+
+// To be called where a stop may be noticed.
+[[gnu::always_inline]] inline void look_for_stop(worker& w, const task& me) {
+    if (me.stop_requested() && !me.shield && !is_unwinding(w)) [[unlikely]] throw stopped();
+}
+
 void note(waiter& me, const wait_site& site, std::int64_t since_ns) noexcept {
     me.wait_object.store(site.object, relaxed);
     me.wait_holder.store(site.holder, relaxed);
@@ -107,6 +117,7 @@ struct suspension : rondo::detail::departure {
     spin_lock* lock;
     timer_entry* timer;
     std::uint32_t generation;
+    bool is_shielded;
 };
 
 void publish(rondo::detail::departure& d, void* left) noexcept {
@@ -116,7 +127,7 @@ void publish(rondo::detail::departure& d, void* left) noexcept {
     spin_lock* const lock = s.lock;               // once the word is open, `s` may be gone
     timer_entry* const timer = s.timer;
     task* const below = me.below.load(relaxed);
-    const bool is_shielded = me.shield != 0;
+    const bool is_shielded = s.is_shielded;
     me.context = left;
     if (timer) {
         w.wheel.lock();
@@ -133,7 +144,7 @@ void publish(rondo::detail::departure& d, void* left) noexcept {
         }
         const bool stops = (now & waiter::stop_flag) && !is_shielded;
         opened = !stops && !(now & waiter::missed_flag);
-        next = (static_cast<std::uint64_t>(generation) << 32) | (now & waiter::stop_flag);
+        next = (static_cast<std::uint64_t>(generation) << 32) | (now & waiter::kept);
         if (opened) next |= (is_shielded ? waiter::shield_flag : 0) | waiter::open_flag;
         else next |= static_cast<std::uint64_t>(stops ? wake::stopped : wake::none) << 8;
         // release: the claimer sees our frame. seq_cst: in one order with request_stop() on a tasklet below us. acquire:
@@ -168,12 +179,14 @@ std::uint32_t next_generation(const waiter& me) noexcept { return waiter::genera
     d.lock = lock;
     d.timer = nullptr;
     d.generation = generation;
-    const auto until_ns = to_ns(until);
-    if (const auto first = std::min(until_ns, me.deadline_ns); first != timer_wheel::never) [[unlikely]] {
+    const bool unwinds = is_unwinding(w);
+    d.is_shielded = me.shield != 0 || unwinds;
+    const auto until_ns = to_ns(until), deadline_ns = unwinds ? timer_wheel::never : me.deadline_ns;
+    if (const auto first = std::min(until_ns, deadline_ns); first != timer_wheel::never) [[unlikely]] {
         timer.deadline_ns = first;
         timer.who = &me;
         timer.generation = generation;
-        timer.outcome = me.deadline_ns <= until_ns ? wake::deadline : wake::timed_out;
+        timer.outcome = deadline_ns <= until_ns ? wake::deadline : wake::timed_out;
         d.timer = &timer;
     }
     worker::leave(w, d, into);
@@ -276,7 +289,8 @@ enum class because : std::uint8_t { asked, slice_is_over };
 void look_at_deadline(const waiter& me) {
     if (me.deadline_ns != timer_wheel::never) [[unlikely]] {
         worker* w = worker::current();
-        if ((w ? w->home.now_ns() : steady_now_ns()) >= me.deadline_ns) throw rondo::detail::deadline_passed();
+        const bool passed = (w ? w->home.now_ns() : steady_now_ns()) >= me.deadline_ns;
+        if (passed && std::uncaught_exceptions() == 0) throw rondo::detail::deadline_passed();
     }
 }
 
@@ -290,7 +304,7 @@ waiter& enter() {
         look_at_deadline(me);
         return me;
     }
-    if (t->stop_requested() && !t->shield) [[unlikely]] throw stopped();
+    look_for_stop(*w, *t);
     look_at_deadline(*t);
     if (--w->budget < 0) [[unlikely]] {
         yield_out_of_line(*w, *t);
@@ -354,7 +368,7 @@ bool missed(const waiter& me) noexcept { return me.word.load(relaxed) & waiter::
 void end_enlisting(waiter& me) noexcept {
     auto now = me.word.load(relaxed);
     std::uint64_t next;
-    do next = (static_cast<std::uint64_t>(waiter::generation_of(now) + 1) << 32) | (now & waiter::stop_flag);
+    do next = (static_cast<std::uint64_t>(waiter::generation_of(now) + 1) << 32) | (now & waiter::kept);
     // acquire: pairs with the release in claim(), which may have set `missed`.
     while (!me.word.compare_exchange_weak(now, next, acquire, relaxed));
 }
@@ -430,11 +444,14 @@ void settle_now(waiter& who, waiter::hold how) noexcept {
     resume_now(who);
 }
 
-void request_stop(waiter& who) noexcept {
+namespace {
+
+template <class Change>
+void stop_waits(waiter& who, Change change) noexcept {
     auto w = who.word.load(relaxed);
     for (;;) {
         const bool ends_wait = (w & waiter::open_flag) && !(w & waiter::shield_flag);
-        auto next = w | waiter::stop_flag;
+        auto next = change(w) | waiter::stop_flag;
         if (ends_wait)
             next = (next & ~(waiter::open_flag | std::uint64_t{0xff00})) |
                    (static_cast<std::uint64_t>(wake::stopped) << 8);
@@ -444,6 +461,23 @@ void request_stop(waiter& who) noexcept {
         }
     }
     if (who.is_tasklet) pass_stop_on(static_cast<task&>(who), static_cast<task&>(who).id.load(relaxed));
+}
+
+}  // namespace
+
+void request_stop(waiter& who) noexcept {
+    stop_waits(who, [](std::uint64_t w) { return w | waiter::asked_flag; });
+}
+void interrupt(waiter& who) noexcept {
+    stop_waits(who, [](std::uint64_t w) { return w + waiter::one_failing_scope; });
+}
+void forgive(waiter& who) noexcept {
+    auto w = who.word.load(relaxed);
+    std::uint64_t next;
+    do {
+        next = w - waiter::one_failing_scope;
+        if (!(next & std::uint64_t{0xffff0000})) next &= ~waiter::stop_flag;
+    } while (!who.word.compare_exchange_weak(w, next, acq_rel, relaxed));
 }
 
 namespace {
@@ -485,7 +519,7 @@ void yield() {
     worker* w = worker::current();
     task* t = w ? w->running : nullptr;
     if (!t) return std::this_thread::yield();
-    if (t->stop_requested() && !t->shield) [[unlikely]] throw stopped();
+    lowlevel::look_for_stop(*w, *t);
     lowlevel::look_at_deadline(*t);
     lowlevel::yield_tasklet(*w, *t, lowlevel::because::asked);
 }
@@ -494,7 +528,7 @@ void checkpoint() {
     worker* w = worker::current();
     task* t = w ? w->running : nullptr;
     if (!t) return lowlevel::look_at_deadline(lowlevel::this_thread_record());
-    if (t->stop_requested() && !t->shield) [[unlikely]] throw stopped();
+    lowlevel::look_for_stop(*w, *t);
     lowlevel::look_at_deadline(*t);
     if (--w->budget < 0) [[unlikely]] lowlevel::yield_out_of_line(*w, *t);
 }

@@ -1,4 +1,6 @@
 // Runtimes: run, deadlock reports, idle reports, shutdown, statistics, dumps, options, stacks.
+#include <sched.h>
+
 #include <catch2/catch.hpp>
 
 #include <algorithm>
@@ -275,6 +277,37 @@ TEST_CASE("a thread outside that may yet send is no deadlock", "[runtime][deadlo
     });
     sender.join();
     CHECK(got == 6);
+}
+
+TEST_CASE("a failure that nobody joined ends the run although a plain thread lives", "[runtime]") {
+    const auto who = GENERATE("main", "child");
+    std::atomic<bool> over{false};
+    std::thread bystander([&] { over.wait(false); });
+    const auto end = end_of([&] {
+        rondo::run({.workers = 1}, [&] {
+            rondo::event never;
+            rondo::spawn([&] {
+                if (std::string(who) == "child") throw std::runtime_error("child failed");
+                rondo::event().wait();
+            });
+            if (std::string(who) == "main") throw std::runtime_error("main failed");
+            never.wait();
+        });
+    });
+    over = true;
+    over.notify_one();
+    bystander.join();
+    CHECK(end == std::string(who) + " failed");
+}
+
+TEST_CASE("of very many failures that nobody joined some are kept and all are counted", "[runtime]") {
+    rondo::runtime rt({.workers = 1});
+    for (int i = 0; i < 1'000; ++i) rt.spawn([i] { throw std::runtime_error("number " + std::to_string(i)); });
+    const auto report = rt.run_until_idle();
+    CHECK(report.finished == 1'000);
+    CHECK(report.errors.size() == 100);
+    CHECK(end_of([&] { std::rethrow_exception(report.errors.front()); }) == "number 0");
+    CHECK(rt.run_until_idle().errors.empty());
 }
 
 TEST_CASE("a deadlock is found beside another runtime that is idle", "[runtime][deadlock][several]") {
@@ -583,6 +616,39 @@ TEST_CASE("a dump has a line for each tasklet and the backtrace of those that wa
     REQUIRE(all.size() == 1);
     CHECK(all[0].name == "dreamer");
     CHECK_FALSE(all[0].backtrace.empty());
+}
+
+namespace {
+
+void serve_guests(rondo::event& order) { order.wait(); }
+
+}  // namespace
+
+TEST_CASE("the backtrace of a tasklet that waits shows the user's own function", "[runtime][dump]") {
+    rondo::runtime rt({.workers = 1});
+    rondo::event order;
+    auto waiter = rt.spawn([&] { serve_guests(order); });
+    rt.run_until_idle();
+    std::ostringstream text;
+    rt.dump(text);
+    CHECK(has(text.str(), "serve_guests"));
+    order.set();
+    waiter.join();
+}
+
+TEST_CASE("there are as many workers as cores that the process may use", "[runtime][options]") {
+    cpu_set_t before, one;
+    REQUIRE(::sched_getaffinity(0, sizeof before, &before) == 0);
+    CPU_ZERO(&one);
+    for (int i = 0; i < CPU_SETSIZE; ++i)
+        if (CPU_ISSET(i, &before)) {
+            CPU_SET(i, &one);
+            break;
+        }
+    REQUIRE(::sched_setaffinity(0, sizeof one, &one) == 0);
+    const auto workers = rondo::runtime().stats().workers;
+    ::sched_setaffinity(0, sizeof before, &before);
+    CHECK(workers == 1);
 }
 
 TEST_CASE("the parent of a tasklet is known", "[runtime][dump]") {

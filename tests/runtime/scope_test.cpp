@@ -134,6 +134,94 @@ TEST_CASE("a failure of a child reaches the scope's own function while that wait
           }) == "joined too");
 }
 
+TEST_CASE("a failure of a child ends whatever its scope's own function waits for", "[scope]") {
+    const auto workers = GENERATE(1u, 2u);
+    const auto wait = GENERATE(0, 1, 2, 3);
+    int before = 0, after = 0;
+    const auto end = rondo::run({.workers = workers}, [&] {
+        rondo::event never, later;
+        auto stranger = rondo::spawn([&] { later.wait(); });
+        rondo::yield();
+        return end_of([&] {
+            const auto tidy = [&] {                   // whatever happens, run() shall end
+                later.set();
+                stranger.join();
+            };
+            try {
+                rondo::scope([&](rondo::group& g) {
+                    g.spawn([] {
+                        rondo::yield();
+                        throw std::runtime_error("boom");
+                    });
+                    ++before;
+                    if (wait == 0) never.wait();
+                    if (wait == 1) rondo::sleep_for(1h);
+                    if (wait == 2) stranger.join();
+                    if (wait == 3) rondo::scope([&](rondo::group& inner) { inner.spawn([&] { never.wait(); }); });
+                    ++after;
+                });
+            } catch (...) {
+                tidy();                               // and the stop was the scope's alone: this waits again
+                throw;
+            }
+        });
+    });
+    CHECK(end == "boom");
+    CHECK(before == 1);
+    CHECK(after == 0);
+}
+
+TEST_CASE("a stop that was asked for stays when a failing scope's own stop goes", "[scope][stop]") {
+    std::string inside, outside;
+    rondo::run({.workers = 1}, [&] {
+        rondo::event never;
+        auto parent = rondo::spawn([&] {
+            inside = end_of([&] {
+                rondo::scope([&](rondo::group& g) {
+                    g.spawn([] { throw std::runtime_error("boom"); });
+                    never.wait();
+                });
+            });
+            outside = end_of([] { rondo::yield(); });
+            rondo::checkpoint();
+        });
+        rondo::yield();                               // the child has failed, and its parent has been told
+        parent.stop();
+        CHECK(end_of([&] { parent.join(); }) == "stopped");
+    });
+    CHECK(inside == "boom");
+    CHECK(outside == "stopped");
+}
+
+TEST_CASE("two scopes of one tasklet fail one in the other, and both say why", "[scope]") {
+    rondo::run({.workers = 1}, [] {
+        rondo::event never, go;
+        std::string inner, outer;
+        outer = end_of([&] {
+            rondo::scope([&](rondo::group& out) {
+                out.spawn([&] {
+                    go.wait();
+                    throw std::runtime_error("outer");
+                });
+                inner = end_of([&] {
+                    rondo::scope([&](rondo::group& in) {
+                        in.spawn([&] {
+                            go.wait();
+                            throw std::runtime_error("inner");
+                        });
+                        go.set();
+                        never.wait();
+                    });
+                });
+                never.wait();
+            });
+        });
+        CHECK(inner == "inner");
+        CHECK(outer == "outer");
+        CHECK(end_of([] { rondo::yield(); }) == "returned");
+    });
+}
+
 TEST_CASE("of several failures the first comes out, and none is left for run", "[scope]") {
     const auto workers = GENERATE(1u, 2u, 4u);
     CHECK(end_of([&] {

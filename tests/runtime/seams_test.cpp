@@ -4,8 +4,10 @@
 
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <cstddef>
 #include <exception>
+#include <mutex>
 #include <optional>
 #include <set>
 #include <stdexcept>
@@ -15,6 +17,7 @@
 
 #include <rondo/channel.hpp>
 #include <rondo/event.hpp>
+#include <rondo/mutex.hpp>
 #include <rondo/run.hpp>
 #include <rondo/tasklet.hpp>
 #include <rondo/time.hpp>
@@ -353,4 +356,62 @@ TEST_CASE("the id of a tasklet stays while its thread changes", "[seams]") {
         return "";
     });
     CHECK(wrong == lines{});
+}
+
+TEST_CASE("a destructor may wait while a stop or a deadline passes through it", "[seams][stop]") {
+    const auto workers = GENERATE(1u, 2u);
+    const auto how = GENERATE(0, 1);
+    int tidied = 0;
+    struct guard {
+        rondo::mutex& m;
+        int& n;
+        ~guard() {
+            std::lock_guard hold(m);
+            rondo::yield();                           // elsewhere, perhaps
+            rondo::sleep_for(1ms);
+            ++n;
+        }
+    };
+    rondo::run({.workers = workers, .force_migration = workers > 1}, [&] {
+        rondo::mutex m;
+        rondo::event never;
+        auto t = rondo::spawn([&] {
+            guard at_end{m, tidied};
+            if (how == 0) never.wait();
+            else CHECK_FALSE(rondo::within(1ms, [&] {
+                guard inner{m, tidied};
+                never.wait();
+            }));
+        });
+        rondo::sleep_for(2ms);
+        if (how == 0) t.stop();
+        CHECK(end_of([&] { t.join(); }) == (how == 0 ? "stopped" : "returned"));
+    });
+    CHECK(tidied == 1 + how);
+}
+
+TEST_CASE("a deadlock is reported although those who are in it wait in their destructors too", "[seams][deadlock]") {
+    rondo::mutex m;
+    int tidied = 0;
+    struct guard {
+        rondo::mutex& m;
+        int& n;
+        ~guard() {
+            std::lock_guard hold(m);
+            ++n;
+        }
+    };
+    std::string report;
+    try {
+        rondo::run({.workers = 1}, [&] {
+            rondo::spawn({.name = "worker bee"}, [&] {
+                guard at_end{m, tidied};
+                rondo::event().wait();
+            });
+        });
+    } catch (const rondo::deadlock& d) {
+        report = d.what();
+    }
+    CHECK(has(report, "worker bee"));
+    CHECK(tidied == 1);
 }

@@ -1061,3 +1061,14 @@ TEST_CASE("calling once from inside its own function is an error", "[sync][once]
     CHECK(end == "usage_error");
     CHECK(set_up.done());
 }
+
+TEST_CASE("a mutex that is destroyed by the exception of its own second lock lets that exception through", "[mutex]") {
+    const auto end = rondo::run({.workers = 1}, [] {
+        return end_of([] {
+            rondo::mutex m;
+            m.lock();
+            m.lock();
+        });
+    });
+    CHECK(end == "usage_error");
+}

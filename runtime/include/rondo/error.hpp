@@ -51,7 +51,9 @@ private:
 };
 
 /// Arrives at the next call that may suspend once a tasklet was asked to stop. Sticky: it arrives again at every
-/// later such call. Deliberately not a std::exception. Let it pass; clean up in destructors.
+/// later such call. Deliberately not a std::exception. Let it pass; clean up in destructors: what they wait for while an
+/// exception is on its way is ended neither by a stop nor by a deadline. (A destructor that waits when no exception is on
+/// its way should hold a lowlevel::shield: it must not throw.)
 class stopped {
 public:
     virtual ~stopped() = default;

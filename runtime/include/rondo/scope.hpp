@@ -68,8 +68,8 @@ public:
     /// Children that have not ended; a snapshot.
     [[nodiscard]] std::size_t size() const noexcept;
 
-    /// For the library: records a failure (the first counts) and stops the rest.
-    void fail(std::exception_ptr error);
+    /// For the library: records a failure and stops the children. True: it is the first, which counts.
+    bool fail(std::exception_ptr error);
     /// For the library: waits for all children, then throws the first failure, or the stop or deadline that came.
     void finish(bool own_deadline_passed, const detail::deadline_scope* own_deadline);
     /// For the library: a child has ended, in whatever way. The group may be gone afterwards.
@@ -88,12 +88,15 @@ private:
     lowlevel::wait_list waiting_;
     std::exception_ptr first_;
     detail::scheduler* home_ = nullptr;           // the runtime of the scope's tasklet, and of the children
+    lowlevel::waiter* owner_ = nullptr;           // the scope's tasklet
+    bool interrupted_ = false;                    // by the child that failed first
 };
 
 /// Calls f(group&) and returns what it returns, once every tasklet of the group has ended.
 ///
-/// The first exception, of f or of a child, stops the rest and is rethrown here; later ones are dropped. A stop or a
-/// deadline that reaches the calling tasklet stops the children too. So children may refer to the caller's locals.
+/// The first exception, of f or of a child, stops the rest and is rethrown here; later ones are dropped. If a child fails,
+/// then f's own waits throw `stopped` until the scope has ended. A stop or a deadline that reaches the calling tasklet stops
+/// the children too. So children may refer to the caller's locals.
 /// Suspends: until all children have ended. Throws: as said; deadline_exceeded when the scope's own deadline passed.
 template <class F>
     requires std::invocable<F&, group&>

@@ -3,7 +3,7 @@
 // Waiter: whoever can wait (a tasklet or a plain thread). It waits for one thing at a time; several parties may reach
 // for it at once (a partner, a timer, a stop request), and one compare-and-swap on `word` decides.
 //
-//   word      {generation:32 | outcome:8 | flags:8}
+//   word      {generation:32 | failing scopes:15 | asked:1 | outcome:8 | flags:8}
 //   state     who may leave it          how                              next
 //   closed    the owner's worker        publish: CAS release, after      open
 //                                       the tasklet has left its stack
@@ -25,6 +25,8 @@
 //     before its frame ends (unlink), so nobody holds a pointer to a dead node.
 // I4  A stop request that finds the word closed only sets the stop flag; publish then fails, and the post-switch action
 //     claims the wait for the stop. So no stop is lost (Dekker's pattern, within one word).
+//     The stop flag stands for two things that may come and go apart: somebody has asked the tasklet to stop (`asked`, for
+//     good), or some of its own scopes are failing (their number), each until its end.
 // I5  A timer is put into its wheel, and the word opened, under the wheel's lock; it fires under the same lock.
 //     So it neither fires before the wait is open nor after cancel() has returned.
 // Progress: claim() is lock-free; it retries only when a flag arrives in between. Two selects that enlist with each
@@ -81,6 +83,9 @@ public:
     static constexpr std::uint64_t early_flag = 32;     // claimed before its owner had left
     static constexpr std::uint64_t settled_flag = 64;   // early: the winner is done
     static constexpr std::uint64_t left_flag = 128;     // early: the owner has left
+    static constexpr std::uint64_t asked_flag = 1 << 16;         // why the stop flag is set: see I4
+    static constexpr std::uint64_t one_failing_scope = 1 << 17;
+    static constexpr std::uint64_t kept = stop_flag | 0xffff0000;        // from wait to wait
 
     // The order of the members is that of use: with the first two of detail::task they fill one cache line, all that a
     // yield or a short wait touches.
@@ -121,7 +126,7 @@ public:
     hold claim_published(std::uint32_t generation, wake outcome) noexcept {
         auto w = word.load(rondo::detail::relaxed);
         while (generation_of(w) + 1 == generation && !(w & enlisting_flag)) {
-            const auto next = (static_cast<std::uint64_t>(generation) << 32) | (w & stop_flag) | early_flag |
+            const auto next = (static_cast<std::uint64_t>(generation) << 32) | (w & kept) | early_flag |
                               (static_cast<std::uint64_t>(outcome) << 8);
             // release: hands on what the claimer wrote before. What the owner has written came with the reference.
             if (word.compare_exchange_weak(w, next, rondo::detail::acq_rel, rondo::detail::relaxed)) return hold::early;
@@ -132,6 +137,7 @@ public:
         return (w & enlisting_flag) && generation_of(w) + 1 == generation;
     }
     [[nodiscard]] bool stop_requested() const noexcept { return word.load(rondo::detail::relaxed) & stop_flag; }
+    [[nodiscard]] bool stop_asked() const noexcept { return word.load(rondo::detail::relaxed) & asked_flag; }
 };
 
 /// One waiter's entry in a wait list; lives in the waiting frame. One wait may own several (select).
@@ -276,6 +282,10 @@ void settle_now(waiter& who, waiter::hold how) noexcept;
 /// Ends the current wait of `who` with a stop, and lets its later waits end the same way. From any thread, for as long
 /// as the caller knows that `who` lives.
 void request_stop(waiter& who) noexcept;
+
+/// A scope of `who` fails: as request_stop(), until forgive() has been called as often, by `who`.
+void interrupt(waiter& who) noexcept;
+void forgive(waiter& who) noexcept;
 
 /// While it lives, the waits of the calling tasklet are not ended by a stop or by a deadline.
 class shield {
