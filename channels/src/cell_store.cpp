@@ -4,6 +4,7 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <atomic>
 #include <mutex>
 
@@ -21,19 +22,36 @@ struct pool {
     alignas(64) std::atomic<std::uint64_t> free{0};             // {count:40 | index:24}
     alignas(64) std::atomic<std::uint32_t> used{1};             // never given out yet: from here on; 0 is no segment
     std::uint32_t limit = 0;
+    std::atomic<std::uint32_t> open{0};                         // the memory may be touched up to here
+    std::mutex opening;
 };
 constinit pool all;
 
-// Address space costs nothing, but a process may be limited in it; then there are fewer.
+// Address space costs nothing, but a process may be limited in it; then there are fewer. It is opened piece by piece:
+// memory checkers and core dumps go through all that may be touched.
 std::uint32_t reserve(cell_store::segment*& memory) noexcept {
     for (std::size_t n = std::size_t{1} << 24; n >= 1024; n /= 4) {
-        void* p = ::mmap(nullptr, n * sizeof(cell_store::segment), PROT_READ | PROT_WRITE,
+        void* p = ::mmap(nullptr, n * sizeof(cell_store::segment), PROT_NONE,
                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if (p == MAP_FAILED) continue;
         memory = static_cast<cell_store::segment*>(p);          // zeros are what a new segment consists of
         return static_cast<std::uint32_t>(n);
     }
     return 0;
+}
+
+bool is_open(cell_store::segment* memory, std::uint32_t i) noexcept {
+    // acquire: pairs with the release below.
+    if (i < all.open.load(acquire)) return true;
+    const std::lock_guard hold(all.opening);
+    auto open = all.open.load(relaxed);
+    while (i >= open) {
+        const auto more = std::min(all.limit - open, std::uint32_t{1024});
+        if (::mprotect(static_cast<void*>(memory + open), more * sizeof(cell_store::segment), PROT_READ | PROT_WRITE) != 0)
+            return false;
+        all.open.store(open += more, std::memory_order_release);
+    }
+    return true;
 }
 
 }  // namespace
@@ -49,7 +67,7 @@ std::uint32_t cell_store::allocate() const noexcept {
     std::call_once(reserved, [] { all.limit = reserve(memory); });
     auto i = all.used.load(relaxed);
     do
-        if (i >= all.limit) return 0;
+        if (i >= all.limit || !is_open(memory, i)) return 0;
     while (!all.used.compare_exchange_weak(i, i + 1, relaxed, relaxed));
     return i;
 }
