@@ -50,7 +50,32 @@ bool mutex::take_or_contend(waiter& me, bool may_wait, std::uintptr_t& now) {
     }
 }
 
+namespace {
+
+constexpr unsigned spin_rounds = 100;               // some microseconds: less than a switch away and back costs
+
+}  // namespace
+
+// A holder that runs on another core will soon be done: wait for it on ours, as long as nobody is in the list.
+bool mutex::take_soon(waiter& me) noexcept {
+    if (!lowlevel::others_may_run()) return false;
+    for (unsigned round = 0; round < spin_rounds; ++round) {
+        const auto now = word_.load(relaxed);
+        if (now == 0) {
+            if (take(me)) return true;
+            continue;
+        }
+        if (now & (contended | plain_thread)) return false;
+        // Its record is type-stable: at worst this is about whoever lives in it now.
+        const auto* holder = reinterpret_cast<const waiter*>(now);
+        if (holder == &me || holder->kind.load(relaxed) != lowlevel::wait_kind::none) return false;
+        detail::cpu_relax();
+    }
+    return false;
+}
+
 bool mutex::lock_slowly(waiter& me, lowlevel::time_point until) {
+    if (until != detail::at_once && take_soon(me)) return true;
     lowlevel::wait_node node(me);
     lock_.lock();
     std::uintptr_t now;

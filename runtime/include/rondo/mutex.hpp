@@ -29,7 +29,8 @@ public:
     /// Suspends: until then; may resume on another worker. On a plain thread: blocks the thread.
     /// Stop:     throws `stopped`; the mutex is not locked.
     /// Throws:   usage_error if the caller holds it already.
-    /// Cost:     one compare-and-swap while nobody holds it; else O(1), no allocation.
+    /// Cost:     one compare-and-swap while nobody holds it; else O(1), no allocation. Spins for some microseconds, at
+    ///           most, while nobody waits and the holder runs.
     void lock() {
         lowlevel::waiter& me = lowlevel::enter();
         if (!take(me)) [[unlikely]] lock_slowly(me, lowlevel::no_deadline);
@@ -86,6 +87,7 @@ private:
         return take(me) || lock_slowly(me, until);
     }
     bool lock_slowly(lowlevel::waiter& me, lowlevel::time_point until);
+    bool take_soon(lowlevel::waiter& me) noexcept;
     // For select. True: it is ours now. False: the node is in the list.
     bool lock_or_enlist(lowlevel::waiter& me, lowlevel::wait_node& node);
     void withdraw(lowlevel::wait_node& node) noexcept { lowlevel::unlink(lock_, waiters_, node); }

@@ -261,6 +261,9 @@ inline void after_operation(waiter& me) noexcept {
 /// Throws what `outcome` says: stopped or deadline. Returns for the others.
 void raise(wake outcome);
 
+/// Can anybody else make progress while the caller keeps its worker? Not on a runtime with one worker.
+[[nodiscard]] bool others_may_run() noexcept;
+
 /// A random number: the worker's, or a testing world's, or the thread's own.
 [[nodiscard]] std::uint32_t random() noexcept;
 
