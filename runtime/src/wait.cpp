@@ -320,7 +320,9 @@ void ensure_stack() noexcept {
     for (unsigned round = 0;; ++round) {
         worker* w = worker::current();
         if (!w || !w->running || w->has_spare_stack()) return;
-        detail::spin_wait(round);
+        // Who stands on a stack already needs none from us, and may give his back.
+        if (task* other = w->take_started()) requeue_current(*w, *w->running, other);
+        else detail::spin_wait(round);
     }
 }
 
@@ -371,6 +373,11 @@ void end_enlisting(waiter& me) noexcept {
     do next = (static_cast<std::uint64_t>(waiter::generation_of(now) + 1) << 32) | (now & waiter::kept);
     // acquire: pairs with the release in claim(), which may have set `missed`.
     while (!me.word.compare_exchange_weak(now, next, acquire, relaxed));
+}
+
+bool others_may_run() noexcept {
+    const worker* w = worker::current();
+    return !w || !w->is_alone();
 }
 
 std::uint32_t random() noexcept {

@@ -394,6 +394,12 @@ bool worker::others_are_ready() noexcept {
     return next_slot_ || !ready_.empty() || !fresh_.empty() || !inbox.empty() || wheel.next_hint() <= now_ns_;
 }
 
+task* worker::take_started() noexcept {
+    if (!inbox.empty()) accept_inbox(*this);
+    if (wheel.size()) poll_timers();
+    return next_slot_ ? std::exchange(next_slot_, nullptr) : ready_.take_top(alone_);
+}
+
 // The average of the last n slices.
 void worker::measure_slices(std::uint64_t n) noexcept {
     const auto now = stamp();

@@ -86,6 +86,7 @@ public:
         return spare_context_ || cached_ || fetch_stacks();
     }
     [[nodiscard]] bool others_are_ready() noexcept;
+    task* take_started() noexcept;                        // of our own; nullptr: none is ready
     [[nodiscard]] std::size_t stack_left(const void* frame) const noexcept {
         return static_cast<std::size_t>(static_cast<const char*>(frame) - on_->limit);
     }

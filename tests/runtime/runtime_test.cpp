@@ -837,6 +837,29 @@ TEST_CASE("without memory for another stack a call that would wait fails, and no
     CHECK(waiting <= 40);
 }
 
+TEST_CASE("a scope that ends when all stacks are taken waits for those who stand on them", "[runtime][stacks]") {
+    const auto workers = GENERATE(1u, 2u);
+    std::atomic<int> began{0}, ended{0};
+    const auto end = rondo::run({.workers = workers, .stack_bytes = 64 * 1024, .stack_memory_bytes = 1 << 20}, [&] {
+        return end_of([&] {
+            rondo::event never;
+            rondo::scope([&](rondo::group& g) {
+                for (int i = 0; i < 100; ++i)
+                    g.spawn([&] {
+                        ++began;
+                        struct at_end {
+                            std::atomic<int>& n;
+                            ~at_end() { ++n; }
+                        } count{ended};
+                        never.wait();
+                    });
+            });
+        });
+    });
+    CHECK(end == "out_of_memory");
+    CHECK(began == ended);
+}
+
 TEST_CASE("no memory for a large stack is an out_of_memory of that spawn alone", "[runtime][stacks]") {
     CHECK(rondo::run({.workers = 1, .stack_bytes = 64 * 1024, .stack_memory_bytes = 1 << 20}, [] {
               const auto end = end_of([] { rondo::spawn({.stack_bytes = 8 << 20}, [] {}); });
