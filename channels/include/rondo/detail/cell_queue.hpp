@@ -5,9 +5,15 @@
 // meet in one cell, which therefore has at most one visitor from either side. Who comes first leaves a reference to its
 // waiting frame there and suspends; who comes second claims that wait, moves the value between the frames, resumes.
 //
+// A queue that keeps is the same with senders that never wait: post() leaves the address of what it sends, an item, in
+// its cell and goes on. Channels with slots are made of two of these (slots_channel.hpp).
+//
 //   cell        who may change it                     how                             next
 //   empty       the first visitor                     CAS release                     a wait_node's address
+//               post()                                CAS release                     item
+//               a try that comes before its post      CAS                             dead
 //               close()                               CAS                             closed
+//   item        the second visitor, or a try          store release                   done
 //   node        the second visitor, or a try, after   store release                   done
 //               it has tried to claim the wait
 //               close(), likewise                     store release                   done
@@ -15,6 +21,8 @@
 //               for another reason
 //   dead        the second visitor, or trim()         store release                   done
 //   done, closed: nobody, until the segment is used again
+//
+// After close() tickets are refused; but a receive of a queue that keeps still gets those that a post has had (end_).
 //
 // Cells lie in segments, linked by `next`. A counter is one word: {closed | the segment's incarnation | its index | the
 // position of the next ticket in it}, so that a ticket names its segment and nobody holds a pointer that might be stale:
@@ -27,8 +35,10 @@
 //               store. If a second visitor is not done yet it waits in limbo_ and is looked at again when the next one is
 //               left.
 //
-// I1  Tickets count up and are never given back, except by try and trim, which take one only together with a partner, or
-//     a dead cell, that they have seen (compare-and-swap instead of fetch-and-add).
+// I1  Tickets count up and are never given back. Try and trim take one only together with a partner, an item or a dead
+//     cell that they have seen (compare-and-swap instead of fetch-and-add); or, in a queue that keeps, that of a post
+//     which is on its way: it finds its cell dead and takes the next. So a try finds what has been posted before it,
+//     though a post before that one has not come to its cell yet.
 // I2  A cell's first visitor writes who_ and generation_ of its own side before it publishes its node; nobody else does.
 // I3  A reference {waiter, generation} in a cell may be stale: its wait was ended by a stop or a limit. Claiming it
 //     fails then, by the generation (waiters are type-stable). The node itself is touched only after a claim was won.
@@ -39,8 +49,10 @@
 //     else can have put anywhere) but never the queue, unless it holds a pin: close() may have ended with the queue gone.
 // I6  Dead cells are passed over by the other side's next ticket, or trimmed: by whoever gives up with a pin, and each
 //     time a counter goes on to the next segment. What stays is at most the dead ones between two who still wait.
-// Progress: send and receive are lock-free: each step fails only because somebody else has got ahead. Select: see
-//           channels/src/select.cpp.
+// I7  In a queue that keeps, cells hold items only between the receives' counter and the posts', waits only between the
+//     posts' and the receives'; and whoever has a ticket before end_ meets its post, for that is on its way.
+// Progress: send, post and receive are lock-free: each step fails only because somebody else has got ahead. Select: see
+//           channels/src/select.cpp. A post waits for memory if there is none for a segment.
 // Dropped: publishing only after the tasklet has left its stack (then a late publisher may hit a cell that is used again,
 //          or everybody needs hazard pointers); 1 as tickets' unit for try (it would burn tickets).
 // Checked: tests/model/cell_queue_test.cpp, tests/stress/channel_stress_test.cpp.
@@ -60,7 +72,8 @@ constexpr side other(side s) noexcept { return s == side::send ? side::receive :
 
 /// Where one send and one receive meet.
 struct cell {
-    static constexpr std::uintptr_t empty = 0, dead = 1, done = 2, closed = 3;      // else a wait_node's address
+    static constexpr std::uintptr_t empty = 0, dead = 1, done = 2, closed = 3;
+    static constexpr std::uintptr_t item = 4;       // the address of one, and this; else a wait_node's address
 
     atomic<std::uintptr_t> state{empty};
     lowlevel::waiter* who[2];                       // by side; see I2
@@ -82,14 +95,16 @@ struct alignas(64) cell_segment {
 
 /// Who was met, or what else happened.
 struct meeting {
-    enum class kind : std::uint8_t { met, waits, closed };
+    enum class kind : std::uint8_t { met, waits, closed, found, left };
     kind what = kind::waits;
     lowlevel::waiter::hold how = lowlevel::waiter::hold::none;
     lowlevel::wait_node* node = nullptr;            // met: claimed; its slot is ours until settle()
     cell* at = nullptr;                             // waits: where our own node is
+    void* item = nullptr;                           // found: it lay there. left: ours lies there.
 };
 
-/// Store: segment, segment& operator[](index), index allocate() (0: no memory), release(index), resume(waiter&).
+/// Store: segment, segment& operator[](index), index allocate() (0: no memory), release(index), settle(waiter&, hold),
+/// wait_for_memory(round).
 template <class Store>
 class cell_queue {
     using segment = typename Store::segment;
@@ -97,7 +112,7 @@ class cell_queue {
     using wake = lowlevel::wake;
 
 public:
-    explicit cell_queue(Store store = {}) noexcept : store_(store) {}
+    explicit cell_queue(bool keeps = false, Store store = {}) noexcept : keeps_(keeps), store_(store) {}
     cell_queue(const cell_queue&) = delete;
     cell_queue& operator=(const cell_queue&) = delete;
     ~cell_queue() {                                 // nobody waits any more, and nobody is inside
@@ -134,6 +149,7 @@ public:
                     return {.what = meeting::kind::waits, .at = c};
             }
             if (seen == cell::closed) return {.what = meeting::kind::closed};
+            if (seen & cell::item) return found(*c, seen);
             if (seen == cell::dead) {
                 // release: pairs with the acquire in retire(), as every `done` does.
                 c->state.store(cell::done, release);
@@ -143,8 +159,34 @@ public:
         }
     }
 
-    /// As arrive(), but only if somebody waits on the other side.
+    /// As arrive(), but only if somebody waits on the other side, or an item lies there.
     meeting try_arrive(side mine) noexcept { return advance_over(mine, true); }
+
+    /// Only in a queue that keeps: hands `item` to who waits for one (met), or leaves it there. Else closed.
+    meeting post(void* item) noexcept {
+        for (unsigned round = 0;;) {
+            cell* c;
+            try {
+                c = take_ticket(side::send);
+            } catch (const std::bad_alloc&) {
+                store_.wait_for_memory(round++);
+                continue;
+            }
+            if (!c) return {.what = meeting::kind::closed};
+            auto seen = c->state.load(acquire);
+            if (seen == cell::empty) {
+                // release: whoever finds the item sees what is in it. acquire: as in arrive().
+                if (c->state.compare_exchange_strong(seen, reinterpret_cast<std::uintptr_t>(item) | cell::item, acq_rel,
+                                                     acquire))
+                    return {.what = meeting::kind::left};
+            }
+            if (seen == cell::dead) {
+                c->state.store(cell::done, release);
+                continue;
+            }
+            if (const meeting m = meet(*c, seen, side::send); m.node) return m;
+        }
+    }
 
     /// The wait is over and this node was not claimed: takes it out.
     void withdraw(cell& at, lowlevel::wait_node& node) noexcept {
@@ -159,9 +201,12 @@ public:
     void close() noexcept {
         // acq_rel: whoever finds the bit sees what the closer did before; we see the segments that tickets came from.
         const auto s = counters_[0].word.fetch_or(closed_bit, acq_rel);
+        if (s & closed_bit) return;
+        const auto sends = tickets(s);
+        if (keeps_) end_.store(sends, relaxed);     // with the next line's release
         const auto r = counters_[1].word.fetch_or(closed_bit, acq_rel);
-        if (r & closed_bit) return;
-        const auto sends = tickets(s), receives = tickets(r);
+        if (keeps_ && !is_over(side::receive, r)) return;           // nobody waits for what has a ticket
+        const auto receives = tickets(r);
         if (sends == receives) return;
         const side waiting = sends > receives ? side::send : side::receive;
         each_cell(sends > receives ? r : s, sends > receives ? s : r, [&](cell& c) {
@@ -176,7 +221,7 @@ public:
             if (how != waiter::hold::none) store_.settle(who, how);
         });
     }
-    [[nodiscard]] bool is_closed() const noexcept { return counters_[1].word.load(acquire) & closed_bit; }
+    [[nodiscard]] bool is_closed() const noexcept { return counters_[0].word.load(acquire) & closed_bit; }
 
     /// > 0: so many senders wait, < 0: receivers. A snapshot.
     [[nodiscard]] std::ptrdiff_t balance() noexcept {
@@ -186,13 +231,22 @@ public:
             const auto sends = tickets(s), receives = tickets(r);
             const bool senders = sends > receives;
             waiting = 0;
-            if (sends == receives) break;
+            if (sends == receives || (keeps_ && senders)) break;
             const bool whole = each_cell(senders ? r : s, senders ? s : r, [&](cell& c) {
                 if (c.state.load(relaxed) > cell::closed) waiting += senders ? 1 : -1;
             });
             if (whole && s == counters_[0].word.load(acquire) && r == counters_[1].word.load(acquire)) break;
         }
         return waiting;
+    }
+    /// Only in a queue that keeps: how many items lie in it. A snapshot.
+    [[nodiscard]] std::size_t size() noexcept {
+        for (;;) {
+            const auto s = counters_[0].word.load(acquire), r = counters_[1].word.load(acquire);
+            const auto sends = r & closed_bit ? end_.load(relaxed) : tickets(s), receives = tickets(r);
+            if (same_segment(s, counters_[0].word.load(relaxed)) && same_segment(r, counters_[1].word.load(relaxed)))
+                return sends > receives ? static_cast<std::size_t>(sends - receives) : 0;
+        }
     }
 
 private:
@@ -212,9 +266,20 @@ private:
         return ((store_[i].incarnation.load(relaxed) & incarnation_mask) << (position_bits + index_bits)) |
                (static_cast<std::uint64_t>(i) << position_bits) | pos;
     }
+    // Nonsense if w is stale. acquire: pairs with the release in next_of(); whoever reads what the segment's next use has
+    // written sees, in a second look at the counter, that it has been moved on.
     [[nodiscard]] std::uint64_t tickets(std::uint64_t w) noexcept {
         const auto pos = position(w) < segment::cells ? position(w) : segment::cells;
-        return index(w) ? store_[index(w)].base.load(relaxed) + pos : 0;
+        return index(w) ? store_[index(w)].base.load(acquire) + pos : 0;
+    }
+    static bool same_segment(std::uint64_t a, std::uint64_t b) noexcept {
+        return ((a ^ b) & ~(position_mask | closed_bit)) == 0;
+    }
+    // For who has seen the closed bit in w, a value of `mine`: will there be no tickets any more? If so the counter stays
+    // in its segment from now on. False, too, if it has left it since.
+    [[nodiscard]] bool is_over(side mine, std::uint64_t w) noexcept {
+        if (mine == side::send || !keeps_) return true;
+        return tickets(w) >= end_.load(relaxed) && same_segment(w, counters_[1].word.load(relaxed));
     }
 
     cell* take_ticket(side mine) {
@@ -223,7 +288,7 @@ private:
             // acquire: pairs with the release that moved the word here: the segment's cells are made. release: close()
             // sees what we have seen.
             const auto w = word.fetch_add(1, acq_rel);
-            if (w & closed_bit) [[unlikely]] {
+            if ((w & closed_bit) && is_over(mine, w)) [[unlikely]] {
                 word.fetch_sub(1, relaxed);         // so that positions never overflow
                 return nullptr;
             }
@@ -237,11 +302,17 @@ private:
         auto& word = counters_[static_cast<unsigned>(mine)].word;
         for (;;) {
             auto w = word.load(acquire);
-            if ((w & closed_bit) || position(w) < segment::cells) return nullptr;
-            const auto next = next_of(w, true);
+            if (position(w) < segment::cells || ((w & closed_bit) && is_over(mine, w))) return nullptr;
+            std::uint32_t next;
+            try {
+                next = next_of(w, true);
+            } catch (...) {                         // who comes again and again must not make the position overflow
+                word.compare_exchange_strong(w, (w & ~position_mask) | no_position, relaxed, relaxed);
+                throw;
+            }
             if (next == 0) continue;                // w is stale
             // release: see take_ticket(). If it succeeds, w was not stale, and so `next` is the one.
-            if (!word.compare_exchange_strong(w, word_at(next, 1), acq_rel, relaxed)) continue;
+            if (!word.compare_exchange_strong(w, word_at(next, 1) | (w & closed_bit), acq_rel, relaxed)) continue;
             leave(index(w), mine);
             trim(mine);
             trim(other(mine));
@@ -264,7 +335,7 @@ private:
         segment& s = store_[n];
         for (auto& c : s.at) c.state.store(cell::empty, relaxed);
         s.left.store(0, relaxed);
-        s.base.store(i ? store_[i].base.load(relaxed) + segment::cells : 0, relaxed);
+        s.base.store(i ? store_[i].base.load(relaxed) + segment::cells : 0, release);      // see tickets()
         s.next.store((s.incarnation.load(relaxed) & incarnation_mask) << index_bits, relaxed);
         // release: the segment is made. On failure somebody else has linked one, or w is stale.
         if (link.compare_exchange_strong(seen, mine | n, acq_rel, acquire)) return n;
@@ -284,29 +355,45 @@ private:
         return {.what = meeting::kind::met, .how = how, .node = node};
     }
 
-    // Takes tickets for as long as a dead cell is next; and, for a try, one that somebody waits at.
+    static meeting found(cell& c, std::uintptr_t seen) noexcept {
+        c.state.store(cell::done, release);
+        return {.what = meeting::kind::found, .item = reinterpret_cast<void*>(seen - cell::item)};
+    }
+
+    // Takes tickets for as long as a dead cell is next; and, for a try, one that somebody waits at, or has posted to.
     meeting advance_over(side mine, bool meets) noexcept {
         auto& word = counters_[static_cast<unsigned>(mine)].word;
         for (;;) {
             auto w = word.load(acquire);
-            if (w & closed_bit) return {.what = meeting::kind::closed};
+            if ((w & closed_bit) && is_over(mine, w)) return {.what = meeting::kind::closed};
             if (position(w) >= segment::cells || index(w) == 0) {
                 const auto next = next_of(w, false);
                 if (next == 0) {
                     if (w == word.load(relaxed)) return {};         // nobody is ahead of us
                     continue;
                 }
-                if (word.compare_exchange_strong(w, word_at(next, 0), acq_rel, relaxed)) leave(index(w), mine);
+                if (word.compare_exchange_strong(w, word_at(next, 0) | (w & closed_bit), acq_rel, relaxed))
+                    leave(index(w), mine);
                 continue;
             }
             cell& c = store_[index(w)].at[position(w)];
-            const auto seen = c.state.load(acquire);
-            if (seen == cell::empty || (!meets && seen != cell::dead)) return {};
+            auto seen = c.state.load(acquire);
+            if (seen == cell::empty) {
+                // A post is on its way: see I1.
+                const bool overtakes = meets && keeps_ && mine == side::receive &&
+                                       tickets(counters_[0].word.load(acquire)) > tickets(w);
+                if (!overtakes) return {};
+                if (!word.compare_exchange_strong(w, w + 1, acq_rel, relaxed)) continue;
+                if (!c.state.compare_exchange_strong(seen, cell::dead, acq_rel, acquire)) return found(c, seen);
+                continue;
+            }
+            if (!meets && seen != cell::dead) return {};
             if (seen == cell::closed) return {.what = meeting::kind::closed};
             if (seen == cell::done) continue;       // w is stale
             if (!word.compare_exchange_strong(w, w + 1, acq_rel, relaxed)) continue;
             // The ticket is ours. The node may have become dead by now.
             if (const auto now = c.state.load(acquire); now == cell::dead) c.state.store(cell::done, release);
+            else if (now & cell::item) return found(c, now);
             else if (const meeting m = meet(c, now, mine); m.node) return m;
         }
     }
@@ -360,7 +447,7 @@ private:
             if (index(at))
                 for (auto p = position(at); p < end; ++p) f(store_[index(at)].at[p]);
             if (last) return true;
-            const auto next = next_of(at & ~closed_bit, false);
+            const auto next = next_of(at, false);
             if (next == 0) return false;
             at = word_at(next, 0);
         }
@@ -372,7 +459,9 @@ private:
     };
     counter counters_[2];
     alignas(64) atomic<std::uint64_t> first_{0};    // as segment::next
+    atomic<std::uint64_t> end_{0};                  // keeps, once closed: the first ticket that no post has had
     atomic<std::uint32_t> spare_{0}, limbo_{0};
+    const bool keeps_;
     [[no_unique_address]] Store store_;
 };
 

@@ -22,6 +22,7 @@ public:
     static void settle(lowlevel::waiter& who, lowlevel::waiter::hold how) noexcept {
         lowlevel::settle(who, how, lowlevel::placement::tail);
     }
+    static void wait_for_memory(unsigned round) noexcept { lowlevel::detail::spin_wait(round); }
 
 private:
     static constinit segment* memory;               // set before the first index is given out
