@@ -329,6 +329,74 @@ TEST_CASE("values in slots come out in order however often the slots are reused"
     CHECK(line.size() == static_cast<std::size_t>(next_in - next_out));
 }
 
+TEST_CASE("a sender that gives up its wait for a slot keeps its value, and the next one gets the slot",
+          "[channel][buffered]") {
+    stage s(GENERATE(1u, 2u, 4u));
+    const auto slots = GENERATE(std::size_t{1}, std::size_t{3});
+    channel<int> line(slots);
+    for (std::size_t i = 0; i < slots; ++i) line.send(0);
+    std::string first, second;
+    auto a = s.rt.spawn([&] { first = end_of([&] { line.send(1); }); });
+    s.settle();
+    auto b = s.rt.spawn([&] { second = end_of([&] { line.send(2); }); });
+    s.settle();
+    a.stop();
+    CHECK(s.settle() == 1);
+    CHECK(first == "stopped");
+    CHECK(line.balance() == 1);
+    CHECK(line.receive() == 0);
+    CHECK(s.settle() == 0);
+    CHECK(second == "returned");
+    CHECK(line.size() == slots);
+    int last = 0;
+    while (const auto v = line.try_receive()) last = *v;
+    CHECK(last == 2);
+    for (std::size_t i = 0; i < slots; ++i) CHECK(line.try_send(3));
+    CHECK_FALSE(line.try_send(3));                 // no slot was lost, none has come up twice
+}
+
+TEST_CASE("a receiver that gives up leaves slots and values as they were", "[channel][buffered]") {
+    stage s(GENERATE(1u, 2u, 4u));
+    const auto slots = GENERATE(std::size_t{1}, std::size_t{3}, rondo::detail::no_limit);
+    auto line = slots == rondo::detail::no_limit ? channel<int>{rondo::unbounded} : channel<int>{slots};
+    std::string end;
+    auto a = s.rt.spawn([&] { end = end_of([&] { line.receive(); }); });
+    s.settle();
+    CHECK(line.balance() == -1);
+    a.stop();
+    CHECK(s.settle() == 0);
+    CHECK(end == "stopped");
+    CHECK(line.balance() == 0);
+    CHECK(line.size() == 0);
+    line.send(1);
+    CHECK(line.size() == 1);
+    CHECK(line.try_receive() == std::optional(1));
+    for (int i = 0; i < 3 && slots != 1; ++i) line.send(i);
+    CHECK(line.size() == (slots == 1 ? 0 : 3));
+}
+
+TEST_CASE("values in slots are aligned as their type wants it", "[channel][buffered]") {
+    struct alignas(64) wide {
+        int n = 0;
+    };
+    const auto slots = GENERATE(std::size_t{3}, rondo::detail::no_limit);
+    auto line = slots == rondo::detail::no_limit ? channel<wide>{rondo::unbounded} : channel<wide>{slots};
+    for (int i = 0; i < 3; ++i) line.send(wide{i});
+    for (int i = 0; i < 3; ++i) CHECK(line.receive().n == i);
+}
+
+TEST_CASE("an unbounded channel gives its storage back to later values", "[channel][buffered]") {
+    channel<std::unique_ptr<int>> line{rondo::unbounded};
+    bool ordered = true;
+    int in = 0, out = 0;
+    for (int round = 0; round < 40; ++round) {
+        for (int i = 0; i < 17 * (round % 5 + 1); ++i) line.send(std::make_unique<int>(in++));
+        for (int i = 0; i < 16 * (round % 5 + 1); ++i) ordered = ordered && *line.receive() == out++;
+    }
+    CHECK(ordered);
+    CHECK(line.size() == static_cast<std::size_t>(in - out));
+}
+
 TEST_CASE("an unbounded channel never makes a sender wait", "[channel][buffered]") {
     channel<int> line{rondo::unbounded};
     const auto [parked, sum] = rondo::run({.workers = one_worker}, [line] {

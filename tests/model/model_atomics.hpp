@@ -66,7 +66,7 @@ void threads(const std::vector<std::function<void()>>&);
 void check(bool holds, const char* what);
 
 inline constexpr unsigned max_threads = 6;        // the body included
-inline constexpr unsigned max_locations = 96;     // atomics alive or dead in one execution
+inline constexpr unsigned max_locations = 160;    // atomics alive or dead in one execution
 
 namespace detail {
 

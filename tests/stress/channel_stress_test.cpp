@@ -61,6 +61,7 @@ line make_line(int kind) {
         case 2: return line{rondo::spin_locked};
         case 3: return line{1};
         case 4: return line{3};
+        case 5: return line{rondo::spin_locked, 2};
         default: return line{rondo::unbounded};
     }
 }
@@ -115,7 +116,7 @@ bool receive_somehow(dice& d, line& a, line& b, ledger& all) {
 TEST_CASE("channels lose no value and make none, whatever stops, gives up or closes", "[stress][channel]") {
     const auto workers = GENERATE(1u, 2u, 4u);
     const bool migrate = GENERATE(false, true);
-    const auto kind = GENERATE(0, 1, 2, 3, 4, 5);
+    const auto kind = GENERATE(0, 1, 2, 3, 4, 5, 6);
     const auto seed = GENERATE(1u, 2u, 3u);
     constexpr unsigned senders = 6, receivers = 6;
     const std::size_t each = migrate ? 40 : 150;
@@ -189,7 +190,7 @@ TEST_CASE("channels lose no value and make none, whatever stops, gives up or clo
 }
 
 TEST_CASE("plain threads and tasklets lose no value between them", "[stress][channel][threads]") {
-    const auto kind = GENERATE(0, 2, 3);
+    const auto kind = GENERATE(0, 2, 3, 6);
     const auto seed = GENERATE(1u, 2u);
     constexpr unsigned threads = 3;
     constexpr std::size_t each = 200;
@@ -245,6 +246,30 @@ TEST_CASE("waits that are given up leave no memory behind in a quiet channel", "
         t.join();
         CHECK(quiet.balance() == 0);
         CHECK(rondo::detail::cell_store::in_use() < 100);
+    });
+    CHECK(rondo::detail::cell_store::in_use() == before);
+}
+
+TEST_CASE("waits that are given up leave no memory behind in a full channel and in an empty one", "[stress][channel]") {
+    const auto workers = GENERATE(1u, 2u);
+    const auto before = rondo::detail::cell_store::in_use();
+    rondo::run({.workers = workers}, [] {
+        channel<int> full{2}, empty{2}, loose{rondo::unbounded}, busy{1};
+        for (int i = 0; i < 2; ++i) full.send(i);
+        auto t = rondo::spawn([=] {
+            for (int i = 0; i < 20'000; ++i) busy.send(i);
+        });
+        for (int got = 0; got < 20'000;)
+            rondo::select(rondo::to(full, 3, [] {}), rondo::from(empty, [](int) {}), rondo::from(loose, [](int) {}),
+                          rondo::from(busy, [&](int) { ++got; }));
+        t.join();
+        CHECK(full.balance() == 0);
+        CHECK(full.size() == 2);
+        CHECK(empty.balance() == 0);
+        CHECK(rondo::detail::cell_store::in_use() < 100);
+        CHECK(full.receive() == 0);                // and they still work
+        empty.send(4);
+        CHECK(empty.receive() == 4);
     });
     CHECK(rondo::detail::cell_store::in_use() == before);
 }

@@ -61,6 +61,10 @@ public:
         return core_->select_send(value_, fresh_node(me), place_, met);
     }
     void withdraw() noexcept override { core_->withdraw_send(node(), place_); }
+    wake ended(wake outcome) noexcept override {
+        const wake end = select_clause::ended(outcome);
+        return end == wake::ready && node().tag == rondo::detail::value_is_back ? wake::closed : end;
+    }
     void finish() noexcept override {
         if (std::exchange(pinned_, false)) core_->unpin();
     }

@@ -3,18 +3,17 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <memory>
 #include <utility>
 
 #include <rondo/detail/atomic.hpp>
 #include <rondo/detail/packet.hpp>
+#include <rondo/detail/slot_pool.hpp>
 #include <rondo/lowlevel/select_clause.hpp>
 #include <rondo/lowlevel/wait.hpp>
 
 namespace rondo::detail {
 
-inline constexpr std::size_t no_limit = std::numeric_limits<std::size_t>::max();
 inline constexpr unsigned to_receiver = 1, to_sender = 2;
 
 enum class sent : std::uint8_t { done, full, closed };
@@ -30,6 +29,8 @@ void put_back(T& value, packet<T>& p) noexcept {
 /// A sender's slot holds a packet, or, in a select, just the value, where the caller has it: several clauses may offer the
 /// same one.
 inline constexpr std::uint8_t slot_is_value = 1;
+/// A sender that has waited has its value back: the channel was closed before it could be passed on.
+inline constexpr std::uint8_t value_is_back = 2;
 template <class T>
 packet<T> taken_from(const lowlevel::wait_node& sender) noexcept {
     if (sender.tag == slot_is_value) return packet<T>(std::move(*static_cast<T*>(sender.slot)));

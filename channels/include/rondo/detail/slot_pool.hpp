@@ -1,0 +1,111 @@
+// The slots of one channel, in chunks that stay where they are until the channel goes.
+//
+// With a limit there is one chunk, and slots only leave the pool: fresh ones, until all have been used once. Without one
+// chunks come as they are needed, each twice as large as the one before; slots that come back lie on a stack (R. K. Treiber,
+// 1986), linked by index, whose head carries a count against ABA. Reading the link of a slot that somebody else has just
+// taken is harmless: it is atomic, its memory stays, and the count has changed.
+//
+// I1  fresh_ counts slots that have ever been given out; one chunk after the other is there before its first is.
+// Checked: tests/model/slots_test.cpp, tests/stress/channel_stress_test.cpp.
+#pragma once
+
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <new>
+
+#include <rondo/detail/atomic.hpp>
+
+namespace rondo::detail {
+
+inline constexpr std::size_t no_limit = std::numeric_limits<std::size_t>::max();
+
+template <class Value>
+class slot_pool {
+public:
+    struct slot {
+        Value value;
+        std::uint32_t number = 0;
+        atomic<std::uint32_t> below{0};             // number + 1; 0: none
+    };
+
+    explicit slot_pool(std::size_t limit) : limit_(limit) {
+        if (is_limited()) chunks_[0].store(new slot[limit], relaxed);
+    }
+    ~slot_pool() {
+        for (auto& c : chunks_) delete[] c.load(acquire);
+    }
+    slot_pool(const slot_pool&) = delete;
+    slot_pool& operator=(const slot_pool&) = delete;
+
+    [[nodiscard]] bool is_limited() const noexcept { return limit_ != no_limit; }
+    [[nodiscard]] std::size_t limit() const noexcept { return limit_; }
+
+    /// nullptr: all are in use. Without a limit that never happens, but there may be no memory: throws std::bad_alloc.
+    slot* take() {
+        if (is_limited()) {
+            // relaxed: a fresh slot holds nothing that somebody else has written.
+            if (fresh_.load(relaxed) >= limit_) return nullptr;
+            const auto n = fresh_.fetch_add(1, relaxed);
+            return n < limit_ ? chunks_[0].load(relaxed) + n : nullptr;
+        }
+        // acquire: pairs with the release in put(): the slot is as it was left.
+        auto head = free_.load(acquire);
+        while (const auto i = static_cast<std::uint32_t>(head)) {
+            slot& s = at(i - 1);
+            const auto next = ((head >> 32) + 1) << 32 | s.below.load(relaxed);
+            if (free_.compare_exchange_weak(head, next, acq_rel, acquire)) return &s;
+        }
+        return grow();
+    }
+    /// Only without a limit.
+    void put(slot& s) noexcept {
+        auto head = free_.load(relaxed);
+        std::uint64_t next;
+        do {
+            s.below.store(static_cast<std::uint32_t>(head), relaxed);
+            next = ((head >> 32) + 1) << 32 | (s.number + 1);
+            // acq_rel: release for take(); acquire keeps what others have released there visible through us.
+        } while (!free_.compare_exchange_weak(head, next, acq_rel, relaxed));
+    }
+
+private:
+    static constexpr unsigned first_bits = 3;       // the first chunk has 8
+    static constexpr unsigned chunk_of(std::uint64_t n) noexcept {
+        return static_cast<unsigned>(std::bit_width((n >> first_bits) + 1)) - 1;
+    }
+    static constexpr std::uint64_t start_of(unsigned chunk) noexcept {
+        return ((std::uint64_t{1} << chunk) - 1) << first_bits;
+    }
+    slot& at(std::uint32_t n) noexcept {
+        const auto c = chunk_of(n);
+        // acquire: pairs with the release in grow(): the chunk's slots are made.
+        return chunks_[c].load(acquire)[n - start_of(c)];
+    }
+    slot* grow() {
+        for (auto n = fresh_.load(relaxed);;) {
+            if (n >= UINT32_MAX - 1) throw std::bad_alloc();
+            const auto c = chunk_of(n);
+            if (!chunks_[c].load(acquire)) {
+                auto fresh = std::make_unique<slot[]>(std::size_t{1} << (c + first_bits));
+                slot* none = nullptr;
+                if (chunks_[c].compare_exchange_strong(none, fresh.get(), acq_rel, relaxed)) fresh.release();
+            }
+            // relaxed: as in take().
+            if (!fresh_.compare_exchange_weak(n, n + 1, relaxed, relaxed)) continue;
+            slot& s = at(static_cast<std::uint32_t>(n));
+            s.number = static_cast<std::uint32_t>(n);
+            return &s;
+        }
+    }
+
+    const std::size_t limit_;
+    std::array<atomic<slot*>, 30> chunks_{};
+    alignas(64) atomic<std::uint64_t> fresh_{0};
+    alignas(64) atomic<std::uint64_t> free_{0};     // {count:32 | number + 1:32}
+};
+
+}  // namespace rondo::detail

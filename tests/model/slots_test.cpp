@@ -1,0 +1,423 @@
+// The real slots_channel (channels/include/rondo/detail/) under the model's atomics, with segments of one or two cells: what
+// is sent is received once and in order, whatever stops or closes in between; nobody is left waiting beside a slot or a
+// value that is his.
+#include "channel_stage.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <array>
+#include <exception>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include <rondo/detail/slots_channel.hpp>
+
+namespace {
+
+tasklet* running = nullptr;              // set just before a call; enter() comes before its first access to an atomic
+
+}  // namespace
+
+// What the channel needs of the runtime.
+namespace rondo::lowlevel {
+
+waiter& enter() {
+    waiter& me = *running;
+    if (me.stop_requested()) throw stopped();
+    return me;
+}
+wake suspend_published(waiter& me, std::uint32_t generation, const wait_site&, time_point) noexcept {
+    return static_cast<tasklet&>(me).suspend_published(generation);
+}
+void settle(waiter& who, waiter::hold how, placement) noexcept { static_cast<tasklet&>(who).settle(how); }
+void raise(wake outcome) {
+    if (outcome == wake::stopped) throw stopped();
+}
+
+}  // namespace rondo::lowlevel
+
+namespace {
+
+// What is sent. Two tasklets that touch it unordered are a data race.
+struct value {
+    model::plain<int> n;
+    explicit value(int i) : n(i) {}
+    value(value&& from) noexcept : n(static_cast<int>(from.n)) { from.n = 0; }
+    value& operator=(value&&) = delete;
+};
+
+template <std::size_t Cells>
+struct line {
+    using channel = slots_channel<value, model_store<Cells>>;
+    memory<Cells> cells;
+    channel* core;
+    explicit line(std::size_t slots) : core(new channel(slots, model_store<Cells>{&cells})) {}
+    ~line() {                            // an execution that has failed is not tidied up
+        if (std::uncaught_exceptions() == 0) core->drop_handle();
+    }
+
+    // "sent", "closed" or "stopped".
+    std::string send(tasklet& me, int n, bool tidies = false) {
+        packet<value> p(value{n});
+        std::string end = "sent";
+        try {
+            running = &me;
+            core->send(std::move(p), limit(tidies));
+        } catch (const rondo::closed&) {
+            end = "closed";
+        } catch (const rondo::stopped&) {
+            end = "stopped";
+        }
+        if (end != "sent") model::check(!p.empty() && p.take().n == n, "whoever does not send keeps the value");
+        return end;
+    }
+    // The value; 0: closed, -1: stopped.
+    int receive(tasklet& me, bool tidies = false) {
+        packet<value> p;
+        try {
+            running = &me;
+            if (core->receive(p, limit(tidies)) == received::closed) return 0;
+        } catch (const rondo::stopped&) {
+            return -1;
+        }
+        return p.take().n;
+    }
+    int try_receive() {
+        packet<value> p;
+        return core->try_receive(p) == received::value ? static_cast<int>(p.take().n) : 0;
+    }
+    bool try_send(int n) {
+        value v{n};
+        return core->try_send(v) == sent::done;
+    }
+    static rondo::lowlevel::time_point limit(bool tidies) {
+        return tidies ? rondo::lowlevel::time_point{} : rondo::lowlevel::no_deadline;
+    }
+};
+
+}  // namespace
+
+TEST_CASE("a value goes through a slot, or straight to who waits", "[slots]") {
+    const auto slots = GENERATE(std::size_t{1}, no_limit);
+    const auto seen = model::explore(within(2, 2), [&] {
+        line<2> l(slots);
+        tasklet s, r;
+        model::threads({[&] { model::check(l.send(s, 7) == "sent", "it is sent"); },
+                        [&] { model::check(l.receive(r) == 7, "it is received"); }});
+        model::check(l.core->balance() == 0 && l.core->size() == 0, "nothing is left");
+    });
+    CHECK(seen);
+}
+
+TEST_CASE("a full channel makes its sender wait, and values arrive in order", "[slots]") {
+    const auto slots = GENERATE(std::size_t{1}, std::size_t{2}, no_limit);
+    const auto seen = model::explore(within(2, 0), [&] {
+        line<1> l(slots);
+        tasklet s, r;
+        model::threads({[&] {
+                            for (int i = 1; i <= 3; ++i) {
+                                model::check(l.send(s, i) == "sent", "it is sent");
+                                model::check(l.core->size() <= slots, "no more than fit");
+                            }
+                        },
+                        [&] {
+                            for (int i = 1; i <= 3; ++i) model::check(l.receive(r) == i, "values arrive in order");
+                        }});
+        model::check(l.cells.in_use <= 6, "segments are used again");
+    });
+    CHECK(seen);
+}
+
+TEST_CASE("two senders and two receivers share one slot", "[slots]") {
+    const auto seen = model::explore(within(1, 1), [] {
+        line<2> l(1);
+        std::array<tasklet, 2> s, r;
+        std::array<int, 2> got{};
+        model::threads({[&] { l.send(s[0], 1); }, [&] { l.send(s[1], 2); }, [&] { got[0] = l.receive(r[0]); },
+                        [&] { got[1] = l.receive(r[1]); }});
+        model::check(got[0] + got[1] == 3 && got[0] != got[1], "each value arrives once");
+        model::check(l.core->balance() == 0 && l.core->size() == 0, "nothing is left");
+        model::check(l.try_send(3) && !l.try_send(4), "the slot is there again, once");
+    });
+    CHECK(seen);
+}
+
+TEST_CASE("a sender that is stopped keeps its value and holds up nobody", "[slots]") {
+    const auto seen = model::explore(within(2, 1), [] {
+        line<2> l(1);
+        tasklet quitter, s, r;
+        model::check(l.try_send(1), "there is room");
+        std::string end;
+        bool later = false;
+        int sum = 0;
+        model::threads({[&] { end = l.send(quitter, 2, true); }, [&] { quitter.request_stop(); },
+                        [&] { sum = l.receive(r); }});
+        model::check(sum == 1, "in order");
+        if (end == "sent") sum += l.try_receive();
+        later = l.try_send(4);
+        model::check(later, "there is room again");
+        model::check(sum == (end == "sent" ? 3 : 1), "sent or kept");
+        model::check(l.core->balance() == 0, "nobody waits");
+    });
+    CHECK(seen);
+}
+
+TEST_CASE("a receiver that is stopped takes nothing with it", "[slots]") {
+    const auto slots = GENERATE(std::size_t{1}, no_limit);
+    const auto seen = model::explore(within(2, 1), [&] {
+        line<2> l(slots);
+        tasklet s, r;
+        int got = 0;
+        model::threads({[&] { model::check(l.send(s, 7) == "sent", "it is sent"); },
+                        [&] { got = l.receive(r, true); }, [&] { r.request_stop(); }});
+        model::check(got == 7 || (got == -1 && l.try_receive() == 7), "it arrives, or lies there");
+        model::check(l.try_send(1) && l.try_receive() == 1, "and there is room again");
+    });
+    CHECK(seen);
+}
+
+TEST_CASE("closing: what has been sent can be received, who waits is told, and keeps its value", "[slots]") {
+    const auto slots = GENERATE(std::size_t{1}, no_limit);
+    const auto seen = model::explore(within(2, 1), [&] {
+        line<2> l(slots);
+        tasklet s, r;
+        model::check(l.try_send(1), "there is room");
+        std::string end;
+        int first = 0, second = 0;
+        model::threads({[&] { end = l.send(s, 2); },
+                        [&] {
+                            first = l.receive(r);
+                            second = l.receive(r);
+                        },
+                        [&] { l.core->close(); }});
+        model::check(first == 1, "a close takes nothing away");
+        model::check(second == (end == "sent" ? 2 : 0), "both or neither");
+        model::check(end == "sent" || end == "closed", "a close tells the sender");
+        model::check(l.core->is_closed() && l.core->balance() == 0 && l.core->size() == 0, "nobody waits");
+    });
+    CHECK(seen);
+}
+
+TEST_CASE("two close at the same time while a sender and a receiver wait or do not", "[slots]") {
+    const auto seen = model::explore(within(1, 1), [] {
+        line<1> l(1);
+        tasklet s, r;
+        std::string first, second;
+        int got = 0;
+        model::threads({[&] {
+                            first = l.send(s, 1);
+                            second = l.send(s, 2);
+                        },
+                        [&] { got = l.receive(r); }, [&] { l.core->close(); }, [&] { l.core->close(); }});
+        const int lies = l.try_receive();
+        const int sent = (first == "sent") + 2 * (second == "sent");
+        model::check(got + lies == sent, "what was sent is received, or lies there");
+    });
+    CHECK(seen);
+}
+
+TEST_CASE("whoever has sent a value finds one by a try, whoever else is sending", "[slots]") {
+    const auto slots = GENERATE(std::size_t{2}, no_limit);
+    const auto seen = model::explore(within(2, 1), [&] {
+        line<2> l(slots);
+        tasklet s;
+        model::threads({[&] { model::check(l.send(s, 1) == "sent", "it is sent"); },
+                        [&] {
+                            model::check(l.try_send(2), "there is room");
+                            model::check(l.try_receive() != 0, "there is a value");
+                            model::check(l.try_send(3), "there is room again");
+                        }});
+        int left = 0;
+        while (const int n = l.try_receive()) left += n;
+        model::check(left >= 3, "the other two");
+    });
+    CHECK(seen);
+}
+
+TEST_CASE("long random runs over one slot, with stops and a close", "[slots]") {
+    const auto slots = GENERATE(std::size_t{1}, std::size_t{2}, no_limit);
+    const auto seen = model::explore({.random = 40'000 + 200'000 * model::deep}, [&] {
+        line<1> l(slots);
+        tasklet s1, s2, r1, r2;
+        int sent = 0, got = 0;
+        const auto send = [&](tasklet& s, int n) {
+            auto end = l.send(s, n, true);
+            if (end == "stopped") {
+                s.forget_stop();
+                end = l.send(s, n);
+            }
+            if (end == "sent") sent += n;
+        };
+        const auto take = [&](tasklet& r) {
+            for (;;) {
+                const int n = l.receive(r, true);
+                if (n == 0) return;
+                if (n > 0) got += n;
+                else r.forget_stop();
+            }
+        };
+        model::threads({[&] {
+                            send(s1, 1);
+                            send(s1, 10);
+                        },
+                        [&] {
+                            send(s2, 100);
+                            r1.request_stop();
+                            send(s2, 1000);
+                        },
+                        [&] { take(r1); },
+                        [&] {
+                            s1.request_stop();
+                            l.core->close();
+                            take(r2);
+                        }});
+        model::check(got == sent, "each value arrives once");
+        model::check(l.core->balance() == 0 && l.core->size() == 0, "nobody waits, nothing lies there");
+    });
+    CHECK(seen);
+}
+
+// ---------------------------------------------------------------------------------------------------------------- mutants
+
+namespace {
+
+// A queue that keeps, in small: three tickets a side, no segments, waiters of one wait each.
+enum class bug {
+    none, relaxed_post, relaxed_look, post_by_store, try_waits_its_turn, overtaken_post_stays, close_drops_items, close_ends_all
+};
+
+template <bug Bug>
+struct small_keeper {
+    using item = model::plain<int>;
+    struct waiting {
+        atomic<unsigned> ended{0};       // 1: an item has come, 2: closed
+        int got = 0;
+    };
+    static constexpr std::uintptr_t dead = 1, closed = 3, is_item = 4;
+    static constexpr unsigned closed_bit = 1u << 31;
+    std::array<atomic<std::uintptr_t>, 3> cells;
+    std::array<atomic<unsigned>, 2> tickets;             // of posts, of takes
+    atomic<unsigned> end{0};
+
+    bool post(item& i) {
+        for (;;) {
+            const auto t = tickets[0].fetch_add(1, acq_rel);
+            if (t & closed_bit) return false;
+            auto& c = cells[t];
+            const auto mine = reinterpret_cast<std::uintptr_t>(&i) | is_item;
+            auto seen = c.load(acquire);
+            if (seen == 0) {
+                constexpr auto order = Bug == bug::relaxed_post ? relaxed : release;
+                if (Bug == bug::post_by_store) return c.store(mine, order), true;
+                if (c.compare_exchange_strong(seen, mine, order, acquire)) return true;
+            }
+            if (seen == dead) continue;
+            auto& who = *reinterpret_cast<waiting*>(seen);
+            who.got = i;
+            who.ended.store(1, release);
+            return true;
+        }
+    }
+    // 0: closed.
+    int take(waiting& me) {
+        const auto t = tickets[1].fetch_add(1, acq_rel);
+        if (t & closed_bit) {
+            if (Bug == bug::close_drops_items || (t & ~closed_bit) >= end.load(relaxed)) return 0;
+        }
+        auto& c = cells[t & ~closed_bit];
+        constexpr auto look = Bug == bug::relaxed_look ? relaxed : acquire;
+        auto seen = c.load(look);
+        if (seen == 0 && c.compare_exchange_strong(seen, reinterpret_cast<std::uintptr_t>(&me), release, look)) {
+            me.ended.wait(0, acquire);
+            return me.got;
+        }
+        return seen == closed ? 0 : static_cast<int>(*reinterpret_cast<item*>(seen - is_item));
+    }
+    // 0: nothing there.
+    int try_take() {
+        for (;;) {
+            auto t = tickets[1].load(acquire);
+            if (t >= tickets[0].load(acquire)) return 0;
+            auto& c = cells[t];
+            auto seen = c.load(acquire);
+            if (seen == 0 && Bug == bug::try_waits_its_turn) return 0;
+            if (!tickets[1].compare_exchange_strong(t, t + 1, acq_rel, relaxed)) continue;
+            if (seen == 0 && Bug == bug::overtaken_post_stays) continue;
+            if (seen == 0 && c.compare_exchange_strong(seen, dead, acq_rel, acquire)) continue;
+            return *reinterpret_cast<item*>(seen - is_item);
+        }
+    }
+    void close() {
+        const auto s = tickets[0].fetch_or(closed_bit, acq_rel);
+        end.store(s, relaxed);
+        const auto r = tickets[1].fetch_or(closed_bit, acq_rel);
+        for (auto t = Bug == bug::close_ends_all ? 0 : s; t < r; ++t) {
+            auto seen = cells[t].load(acquire);
+            if (seen == 0 && cells[t].compare_exchange_strong(seen, closed, acq_rel, acquire)) continue;
+            if (seen & is_item) continue;
+            reinterpret_cast<waiting*>(seen)->ended.store(2, release);
+        }
+    }
+};
+
+template <bug Bug>
+model::outcome walk_keeper() {
+    return model::explore({.preemptions = 2, .stale_reads = 2}, [] {
+        using queue = small_keeper<Bug>;
+        queue q;
+        typename queue::item one{0};
+        typename queue::waiting r;
+        int got = -1;
+        model::threads({[&] {
+                            one = 1;
+                            q.post(one);
+                        },
+                        [&] { got = q.take(r); }});
+        model::check(got == 1, "it arrives");
+    });
+}
+template <bug Bug>
+model::outcome walk_try() {
+    return model::explore({.preemptions = 2, .stale_reads = 2}, [] {
+        small_keeper<Bug> q;
+        typename small_keeper<Bug>::item one{1}, two{2};
+        int got = 0;
+        model::threads({[&] { q.post(one); },
+                        [&] {
+                            q.post(two);
+                            got = q.try_take();
+                            model::check(got != 0, "whoever has posted finds one");
+                        }});
+        model::check(got + q.try_take() == 3, "each arrives");
+    });
+}
+template <bug Bug>
+model::outcome walk_close() {
+    return model::explore({.preemptions = 2, .stale_reads = 2}, [] {
+        small_keeper<Bug> q;
+        typename small_keeper<Bug>::item one{1};
+        typename small_keeper<Bug>::waiting r;
+        bool posted = false;
+        int got = -1;
+        model::threads({[&] { posted = q.post(one); }, [&] { got = q.take(r); }, [&] { q.close(); }});
+        model::check(got == (posted ? 1 : 0), "both or neither");
+    });
+}
+
+}  // namespace
+
+TEST_CASE("mutants of a queue that keeps are caught", "[slots][mutants]") {
+    const std::string races = "a data race: it reads what another thread has written";
+    const std::string stuck = "stuck: every thread left waits for another";
+    CHECK(walk_keeper<bug::none>());
+    CHECK(walk_try<bug::none>());
+    CHECK(walk_close<bug::none>());
+    CHECK(walk_keeper<bug::relaxed_post>().failure == races);
+    CHECK(walk_keeper<bug::relaxed_look>().failure == races);
+    CHECK(walk_keeper<bug::post_by_store>().failure == stuck);
+    CHECK(walk_try<bug::try_waits_its_turn>().failure == "whoever has posted finds one");
+    CHECK(walk_try<bug::overtaken_post_stays>().failure == "each arrives");
+    CHECK(walk_close<bug::close_drops_items>().failure == "both or neither");
+    CHECK(walk_close<bug::close_ends_all>().failure == "both or neither");
+}
