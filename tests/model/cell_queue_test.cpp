@@ -242,6 +242,88 @@ TEST_CASE("a select meets a select", "[cell_queue][select]") {
     CHECK(seen);
 }
 
+namespace {
+
+// Comes and gives up again, so many times; then waits. A value may come early; then that was it.
+template <std::size_t Cells>
+int receive_at_last(line<Cells>& l, tasklet& me, int times) {
+    for (int i = 0; i < times; ++i) {
+        me.request_stop();
+        const wake end = l.pass(me, side::receive, true);
+        me.forget_stop();
+        if (end == wake::ready) return me.frame;
+    }
+    return l.receive(me) == wake::ready ? static_cast<int>(me.frame) : 0;
+}
+
+}  // namespace
+
+TEST_CASE("cells that were given up beside somebody who waits on go, and those who wait are met", "[cell_queue][sweep]") {
+    const auto seen = model::explore(within(1, 1), [] {
+        line<1> l;
+        tasklet first, second, s;
+        int sum = 0;
+        model::threads({[&] { sum += receive_at_last(l, first, 0); }, [&] { sum += receive_at_last(l, second, 4); },
+                        [&] {
+                            l.send(s, 1);
+                            l.send(s, 2);
+                        }});
+        model::check(sum == 3, "each value arrives once");
+        model::check(l.queue.balance() == 0, "nobody is left");
+    });
+    CHECK(seen);
+}
+
+TEST_CASE("cells that were given up beside somebody who waits on are used again", "[cell_queue][sweep]") {
+    const auto seen = model::explore(within(1, 0), [] {
+        line<1> l;
+        tasklet first, second;
+        model::threads({[&] { model::check(receive_at_last(l, first, 0) == 7, "it is received"); },
+                        [&] {
+                            for (int i = 0; i < 20; ++i) {
+                                second.request_stop();
+                                l.pass(second, side::receive, true);
+                                second.forget_stop();
+                            }
+                            model::check(l.cells.segments.size() <= 10, "the cells are used again");
+                            model::check(l.send(second, 7) == wake::ready, "it is sent");
+                        }});
+    });
+    CHECK(seen);
+}
+
+TEST_CASE("a close and a count go along while cells are unlinked", "[cell_queue][sweep]") {
+    const auto seen = model::explore(within(2, 0), [] {
+        line<1> l;
+        tasklet first, second;
+        model::threads({[&] { model::check(receive_at_last(l, first, 0) == 0, "who waits is told"); },
+                        [&] { model::check(receive_at_last(l, second, 2) == 0, "who waits is told"); },
+                        [&] {
+                            const auto waiting = l.queue.balance();
+                            model::check(waiting <= 0 && waiting >= -2, "no more than there are");
+                            l.queue.close();
+                        }});
+        model::check(l.queue.balance() == 0, "nobody is left");
+    });
+    CHECK(seen);
+}
+
+TEST_CASE("two who give up in turn beside somebody who waits on leave few cells", "[cell_queue][sweep]") {
+    const auto seen = model::explore({.random = 20'000 + 400'000 * model::deep}, [] {
+        line<1> l;
+        tasklet first, second, third, s;
+        int got = 0;
+        model::threads({[&] { got += receive_at_last(l, first, 0); }, [&] { got += receive_at_last(l, second, 8); },
+                        [&] { got += receive_at_last(l, third, 8); },
+                        [&] {
+                            for (int v = 1; v <= 4; v *= 2) l.send(s, v);
+                        }});
+        model::check(got == 7, "each value arrives once");
+        model::check(l.cells.segments.size() <= 12, "segments are used again");
+    });
+    CHECK(seen);
+}
+
 TEST_CASE("long random runs of senders, receivers, stops and segments", "[cell_queue]") {
     const auto seen = model::explore({.random = 20'000 + 400'000 * model::deep}, [] {
         line<1> l;

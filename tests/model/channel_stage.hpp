@@ -92,6 +92,7 @@ struct memory {
 template <std::size_t Cells>
 struct model_store {
     using segment = cell_segment<Cells>;
+    static constexpr std::uint32_t first_sweep = 2;
     memory<Cells>* of;
     segment& operator[](std::uint32_t index) const { return *of->segments[index - 1]; }
     std::uint32_t allocate() const {

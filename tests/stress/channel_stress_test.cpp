@@ -273,3 +273,27 @@ TEST_CASE("waits that are given up leave no memory behind in a full channel and 
     });
     CHECK(rondo::detail::cell_store::in_use() == before);
 }
+
+TEST_CASE("selects given up beside somebody who waits on leave no memory behind", "[stress][channel]") {
+    const auto workers = GENERATE(1u, 2u);
+    const auto slots = GENERATE(std::size_t{0}, std::size_t{2});
+    constexpr int rounds = 500'000;                // by each of two, so that neither's cell is the last one for long
+    const auto before = rondo::detail::cell_store::in_use();
+    rondo::run({.workers = workers}, [slots] {
+        channel<int> quiet{slots}, busy;
+        auto waits = rondo::spawn([=] { return quiet.receive(); });
+        while (quiet.balance() == 0) rondo::yield();
+        const auto selects = [=] {
+            for (int i = 0; i < rounds; ++i) rondo::select(rondo::from(quiet, [](int) {}), rondo::from(busy, [](int) {}));
+        };
+        auto one = rondo::spawn(selects), other = rondo::spawn(selects);
+        for (int i = 0; i < 2 * rounds; ++i) busy.send(i);
+        one.join();
+        other.join();
+        CHECK(rondo::detail::cell_store::in_use() < 100);
+        CHECK(quiet.balance() == -1);
+        quiet.send(7);
+        CHECK(waits.join() == 7);
+    });
+    CHECK(rondo::detail::cell_store::in_use() == before);
+}

@@ -13,6 +13,7 @@ namespace rondo::detail {
 class cell_store {
 public:
     using segment = cell_segment<15>;               // 512 bytes
+    static constexpr std::uint32_t first_sweep = 8;
 
     segment& operator[](std::uint32_t index) const noexcept { return memory[index]; }
     [[nodiscard]] std::uint32_t allocate() const noexcept;      // 0: no memory
