@@ -67,6 +67,7 @@
 //          those executions nobody meets a segment that was used again under a walk.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <new>
@@ -250,6 +251,17 @@ public:
         }
         return waiting;
     }
+    /// Only in a queue that keeps: has somebody a ticket for what has not been posted?
+    [[nodiscard]] bool is_wanted() noexcept {
+        for (;;) {
+            // seq_cst: pairs with the tickets of receive; for what, see slots_channel.hpp, I1.
+            const auto r = counters_[1].word.load(seq_cst), s = counters_[0].word.load(seq_cst);
+            if (same_segment(r, s)) return std::min(position(r), no_position) > std::min(position(s), no_position);
+            const auto receives = tickets(r), sends = tickets(s);
+            if (same_segment(s, counters_[0].word.load(relaxed)) && same_segment(r, counters_[1].word.load(relaxed)))
+                return receives > sends;
+        }
+    }
     /// Only in a queue that keeps: how many items lie in it. A snapshot.
     [[nodiscard]] std::size_t size() noexcept {
         for (;;) {
@@ -315,8 +327,8 @@ private:
         auto& word = counters_[static_cast<unsigned>(mine)].word;
         for (;;) {
             // acquire: pairs with the release that moved the word here: the segment's cells are made. release: close()
-            // sees what we have seen.
-            const auto w = word.fetch_add(1, acq_rel);
+            // sees what we have seen. seq_cst: see is_wanted().
+            const auto w = word.fetch_add(1, seq_cst);
             if ((w & closed_bit) && is_over(mine, w)) [[unlikely]] {
                 word.fetch_sub(1, relaxed);         // so that positions never overflow
                 return nullptr;
@@ -340,8 +352,8 @@ private:
                 throw;
             }
             if (next == 0) continue;                // w is stale
-            // release: see take_ticket(). If it succeeds, w was not stale, and so `next` is the one.
-            if (!word.compare_exchange_strong(w, word_at(next, 1) | (w & closed_bit), acq_rel, relaxed)) continue;
+            // seq_cst: see take_ticket(). If it succeeds, w was not stale, and so `next` is the one.
+            if (!word.compare_exchange_strong(w, word_at(next, 1) | (w & closed_bit), seq_cst, relaxed)) continue;
             leave(index(w), mine);
             trim(mine);
             trim(other(mine));

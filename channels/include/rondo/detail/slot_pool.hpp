@@ -1,9 +1,8 @@
 // The slots of one channel, in chunks that stay where they are until the channel goes.
 //
-// With a limit there is one chunk, and slots only leave the pool: fresh ones, until all have been used once. Without one
-// chunks come as they are needed, each twice as large as the one before; slots that come back lie on a stack (R. K. Treiber,
-// 1986), linked by index, whose head carries a count against ABA. Reading the link of a slot that somebody else has just
-// taken is harmless: it is atomic, its memory stays, and the count has changed.
+// With a limit there is one chunk. Without one chunks come as they are needed, each twice as large as the one before. Slots
+// that come back lie on a stack (R. K. Treiber, 1986), linked by index, whose head carries a count against ABA. Reading the
+// link of a slot that somebody else has just taken is harmless: it is atomic, its memory stays, and the count has changed.
 //
 // I1  fresh_ counts slots that have ever been given out; one chunk after the other is there before its first is.
 // Checked: tests/model/slots_test.cpp, tests/stress/channel_stress_test.cpp.
@@ -33,7 +32,9 @@ public:
     };
 
     explicit slot_pool(std::size_t limit) : limit_(limit) {
-        if (is_limited()) chunks_[0].store(new slot[limit], relaxed);
+        if (!is_limited()) return;
+        if (limit > most) throw std::bad_alloc();
+        chunks_[0].store(new slot[limit], relaxed);
     }
     ~slot_pool() {
         for (auto& c : chunks_) delete[] c.load(acquire);
@@ -46,33 +47,41 @@ public:
 
     /// nullptr: all are in use. Without a limit that never happens, but there may be no memory: throws std::bad_alloc.
     slot* take() {
-        if (is_limited()) {
-            // relaxed: a fresh slot holds nothing that somebody else has written.
-            if (fresh_.load(relaxed) >= limit_) return nullptr;
-            const auto n = fresh_.fetch_add(1, relaxed);
-            return n < limit_ ? chunks_[0].load(relaxed) + n : nullptr;
-        }
-        // acquire: pairs with the release in put(): the slot is as it was left.
-        auto head = free_.load(acquire);
+        if (slot* s = take_used()) return s;
+        if (!is_limited()) return grow();
+        // relaxed: a fresh slot holds nothing that somebody else has written.
+        if (fresh_.load(relaxed) >= limit_) return nullptr;
+        const auto n = fresh_.fetch_add(1, relaxed);
+        if (n >= limit_) return nullptr;
+        slot& s = at(static_cast<std::uint32_t>(n));
+        s.number = static_cast<std::uint32_t>(n);
+        return &s;
+    }
+    /// One that has come back.
+    slot* take_used() noexcept {
+        // seq_cst: slots_channel's I1. acquire: pairs with the release in put(): the slot is as it was left.
+        auto head = free_.load(seq_cst);
         while (const auto i = static_cast<std::uint32_t>(head)) {
             slot& s = at(i - 1);
             const auto next = ((head >> 32) + 1) << 32 | s.below.load(relaxed);
             if (free_.compare_exchange_weak(head, next, acq_rel, acquire)) return &s;
         }
-        return grow();
+        return nullptr;
     }
-    /// Only without a limit.
     void put(slot& s) noexcept {
         auto head = free_.load(relaxed);
         std::uint64_t next;
         do {
             s.below.store(static_cast<std::uint32_t>(head), relaxed);
             next = ((head >> 32) + 1) << 32 | (s.number + 1);
-            // acq_rel: release for take(); acquire keeps what others have released there visible through us.
-        } while (!free_.compare_exchange_weak(head, next, acq_rel, relaxed));
+            // seq_cst: slots_channel's I1. release: for take().
+        } while (!free_.compare_exchange_weak(head, next, seq_cst, relaxed));
     }
+    /// Something else whenever a slot has come back.
+    [[nodiscard]] std::uint64_t count() const noexcept { return free_.load(acquire); }
 
 private:
+    static constexpr std::size_t most = UINT32_MAX - 1;
     static constexpr unsigned first_bits = 3;       // the first chunk has 8
     static constexpr unsigned chunk_of(std::uint64_t n) noexcept {
         return static_cast<unsigned>(std::bit_width((n >> first_bits) + 1)) - 1;
@@ -81,13 +90,14 @@ private:
         return ((std::uint64_t{1} << chunk) - 1) << first_bits;
     }
     slot& at(std::uint32_t n) noexcept {
+        if (is_limited()) return chunks_[0].load(relaxed)[n];
         const auto c = chunk_of(n);
         // acquire: pairs with the release in grow(): the chunk's slots are made.
         return chunks_[c].load(acquire)[n - start_of(c)];
     }
     slot* grow() {
         for (auto n = fresh_.load(relaxed);;) {
-            if (n >= UINT32_MAX - 1) throw std::bad_alloc();
+            if (n >= most) throw std::bad_alloc();
             const auto c = chunk_of(n);
             if (!chunks_[c].load(acquire)) {
                 auto fresh = std::make_unique<slot[]>(std::size_t{1} << (c + first_bits));

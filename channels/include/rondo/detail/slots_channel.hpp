@@ -1,19 +1,23 @@
 // The lock-free channels with slots, and without a limit: values lie in slots, and slots go round between two queues.
 //
-// A slot holds a packet. `values_` keeps the slots that are full, oldest first; `free_` keeps those that are empty. Both
-// are cell queues that keep (cell_queue.hpp), so that posting a slot never waits, and taking one waits, in order of
-// arrival, until there is one. A send takes an empty slot, fills it, posts it to values_. A receive takes a full one,
-// empties it, posts it to free_. (Two queues of indices: R. Nikolaev, "A scalable, portable, and memory-efficient
-// lock-free FIFO queue", 2019.) Without a limit empty slots lie in a pool that grows, and nobody waits for one.
+// A slot holds a packet. `values_` keeps the slots that are full, oldest first; `free_` is where senders wait for those
+// that are empty. Both are cell queues that keep (cell_queue.hpp), so that posting a slot never waits, and taking one
+// waits, in order of arrival, until there is one. A send takes an empty slot, fills it, posts it to values_. A receive takes
+// a full one, empties it, posts it to free_. (Two queues of indices: R. Nikolaev, "A scalable, portable, and
+// memory-efficient lock-free FIFO queue", 2019.) While no sender waits empty slots lie in the pool, a stack, which is
+// cheaper. Without a limit the pool grows, and no sender ever waits.
 //
 //   slot        whose it is                                     becomes
-//   unused      the pool's                                      a sender's, by slot_pool::fresh()
-//   empty       free_'s (the pool's, without a limit)           a sender's, by found; or who posts it: see I2
+//   unused      the pool's                                      a sender's, by take()
+//   empty       the pool's, or free_'s                          a sender's, by take() or found; or whose who posts it: I2
 //   in hand     whoever has taken it: a sender, a receiver      full, empty: by post()
-//   full        values_'                                        a receiver's, by found; or who posts it: see I2
+//   full        values_'                                        a receiver's, by found; or whose who posts it: I2
 //
 // I1  Each slot is in exactly one of these places. So if a sender waits, all slots are full or in somebody's hands, who
 //     will post them without waiting; if a receiver waits, all that was sent has been taken.
+//     For that no sender may wait beside a slot in the pool. Who puts one there looks afterwards whether free_ is
+//     wanted; who has taken a ticket of free_ looks afterwards into the pool (Dekker's pattern, all four seq_cst).
+//     Whoever sees both feeds free_ from the pool; too much is no harm, for what lies in free_ is found there.
 // I2  Who posts a slot and meets a waiter does that waiter's work, too: a full slot's value goes into the frame of the
 //     receiver, and the slot is empty at once; into an empty slot goes the value of the sender that waited, and the slot is
 //     full at once. Then the next post. Each round ends one wait for good.
@@ -25,6 +29,7 @@
 // I5  After its wait nobody touches the channel, unless it gives up: then it needs a pin to trim (cell_queue.hpp, I5).
 // Progress: lock-free, as the queues are; whoever stalls holds up one slot, and those whose values it carries.
 //           A try that finds neither a value nor an empty slot may say so while a slot is in somebody's hands.
+//           One that says "full" has seen free_ empty while the pool was.
 // Dropped: one array of cells and a third counter, the end of the buffer (Kotlin's): two read-modify-writes less for each
 //          message, but a third visitor in each cell, and whoever gives up has to wait for it. A counter of empty slots
 //          beside a queue of waiters: who is stalled between the two holds up all that wait behind it.
@@ -42,32 +47,23 @@
 
 namespace rondo::detail {
 
-/// How taking a slot ends. passed: somebody has done the whole work while we waited. Else as meeting::kind.
-enum class slot_end : std::uint8_t { found, passed, closed, timed_out };
+/// How a wait for a slot ends. passed: somebody has done the whole work while we waited.
+enum class slot_end : std::uint8_t { passed, closed, timed_out };
 
-/// Takes a slot from `from`; waits for one. `frame` is where the value comes from or goes to. Throws stopped.
+/// Waits, enlisted in `from` at `at`. Throws stopped. Without a pin `from` may be gone by now.
 template <class Queue>
-slot_end take_slot(Queue& from, counted_core& core, lowlevel::waiter& me, lowlevel::wait_kind kind, void* frame,
-                   lowlevel::time_point until, void*& slot) {
-    // Who may give up often holds a pin: then it tidies up behind itself (cell_queue.hpp, I5 and I6). A stop comes once.
-    const pinned pin(core, until != lowlevel::no_deadline || me.deadline_ns != INT64_MAX);
-    lowlevel::wait_node node(me);
-    node.slot = frame;
-    const meeting m = from.arrive(side::receive, me, node);
-    slot = m.item;
-    if (m.what == meeting::kind::found) return slot_end::found;
-    if (m.what == meeting::kind::closed) return slot_end::closed;
-    // From here on `from` may be gone, unless there is a pin.
-    const auto outcome = lowlevel::suspend_published(me, node.generation, {kind, &core, nullptr}, until);
+slot_end wait_for_slot(Queue& from, const pinned& pin, lowlevel::waiter& me, lowlevel::wait_node& node, cell& at,
+                       const lowlevel::wait_site& site, lowlevel::time_point until) {
+    const auto outcome = lowlevel::suspend_published(me, node.generation, site, until);
     if (outcome == lowlevel::wake::ready) return node.tag == value_is_back ? slot_end::closed : slot_end::passed;
     if (outcome == lowlevel::wake::closed) return slot_end::closed;
-    from.withdraw(*m.at, node);                     // touches the cell only
+    from.withdraw(at, node);                        // touches the cell only
     if (pin) from.trim(side::receive);
     lowlevel::raise(outcome);
     return slot_end::timed_out;
 }
-extern template slot_end take_slot(cell_queue<cell_store>&, counted_core&, lowlevel::waiter&, lowlevel::wait_kind, void*,
-                                   lowlevel::time_point, void*&);
+extern template slot_end wait_for_slot(cell_queue<cell_store>&, const pinned&, lowlevel::waiter&, lowlevel::wait_node&,
+                                       cell&, const lowlevel::wait_site&, lowlevel::time_point);
 
 template <class T, class Store = cell_store>
 class slots_channel final : public channel_core<T> {
@@ -82,15 +78,22 @@ public:
 
     bool send(packet<T>&& value, lowlevel::time_point until) override {
         lowlevel::waiter& me = lowlevel::enter();
-        slot* s = pool_.take();
+        slot* s = take_empty();
         if (!s) {
-            void* taken = nullptr;
-            switch (take_slot(free_, *this, me, lowlevel::wait_kind::send, &value, until, taken)) {
-                case slot_end::found: s = static_cast<slot*>(taken); break;
-                case slot_end::passed: return true;
-                case slot_end::closed: throw closed();
-                case slot_end::timed_out: return false;
+            const pinned pin(*this, true);          // for feed(), and for trim()
+            lowlevel::wait_node node(me);
+            node.slot = &value;
+            const meeting m = free_.arrive(side::receive, me, node);
+            if (m.what == kind::closed) throw closed();
+            if (m.what == kind::waits) {
+                feed();
+                switch (wait_for_slot(free_, pin, me, node, *m.at, {lowlevel::wait_kind::send, this, nullptr}, until)) {
+                    case slot_end::passed: return true;
+                    case slot_end::closed: throw closed();
+                    case slot_end::timed_out: return false;
+                }
             }
+            s = static_cast<slot*>(m.item);
         }
         s->value = std::move(value);
         if (post(*s)) return true;
@@ -109,9 +112,18 @@ public:
 
     received receive(packet<T>& into, lowlevel::time_point until) override {
         lowlevel::waiter& me = lowlevel::enter();
-        void* taken = nullptr;
-        switch (take_slot(values_, *this, me, lowlevel::wait_kind::receive, &into, until, taken)) {
-            case slot_end::found: empty(*static_cast<slot*>(taken), into); return received::value;
+        // Who may give up often holds a pin: then it tidies up behind itself (cell_queue.hpp, I5 and I6). A stop comes once.
+        const pinned pin(*this, until != lowlevel::no_deadline || me.deadline_ns != INT64_MAX);
+        lowlevel::wait_node node(me);
+        node.slot = &into;
+        const meeting m = values_.arrive(side::receive, me, node);
+        if (m.what == kind::closed) return received::closed;
+        if (m.what == kind::found) {
+            empty(*static_cast<slot*>(m.item), into);
+            return received::value;
+        }
+        // From here on `this` may be gone, unless there is a pin.
+        switch (wait_for_slot(values_, pin, me, node, *m.at, {lowlevel::wait_kind::receive, this, nullptr}, until)) {
             case slot_end::passed: return received::value;
             case slot_end::closed: return received::closed;
             default: return received::timed_out;
@@ -138,17 +150,23 @@ public:
     void withdraw_receive(lowlevel::wait_node& node, void* place) noexcept override { withdraw(values_, node, place); }
 
     progress select_send(T& value, lowlevel::partner&) override {
-        if (slot* s = pool_.take()) return sent_in(*s, value);
-        const meeting m = free_.try_arrive(side::receive);
-        return m.what == kind::found ? sent_in(*static_cast<slot*>(m.item), value) : progress_of(m);
+        for (;;) {
+            const auto before = pool_.count();
+            if (slot* s = take_empty()) return sent_in(*s, value);
+            const meeting m = free_.try_arrive(side::receive);
+            if (m.what == kind::found) return sent_in(*static_cast<slot*>(m.item), value);
+            if (m.what == kind::closed || before == pool_.count()) return progress_of(m);
+        }
     }
     progress select_send(T& value, lowlevel::wait_node& node, void*& place, lowlevel::partner&) override {
-        if (slot* s = pool_.take()) return sent_in(*s, value);
+        if (slot* s = take_empty()) return sent_in(*s, value);
         node.slot = &value;
         node.tag = slot_is_value;
         const meeting m = free_.arrive(side::receive, *node.who, node);
         place = m.at;
-        return m.what == kind::found ? sent_in(*static_cast<slot*>(m.item), value) : progress_of(m);
+        if (m.what == kind::found) return sent_in(*static_cast<slot*>(m.item), value);
+        if (m.what == kind::waits) feed();
+        return progress_of(m);
     }
     void withdraw_send(lowlevel::wait_node& node, void* place) noexcept override { withdraw(free_, node, place); }
 
@@ -188,8 +206,28 @@ private:
         }
         return true;
     }
+    // An empty slot that is not free_'s; senders that wait already come first. nullptr: there is none.
+    slot* take_empty() {
+        if (pool_.is_limited() && free_.is_wanted()) {
+            feed();
+            if (free_.is_wanted()) return nullptr;
+        }
+        return pool_.take();
+    }
+    // For whoever has taken a ticket of free_, or put a slot into the pool: see I1.
+    void feed() noexcept {
+        while (free_.is_wanted()) {
+            slot* const s = pool_.take_used();
+            if (!s) return;
+            post_to_senders(*s);
+        }
+    }
     void post_empty(slot& s) noexcept {
-        if (!pool_.is_limited()) return pool_.put(s);
+        if (pool_.is_limited() && free_.is_wanted()) return post_to_senders(s);
+        pool_.put(s);
+        if (pool_.is_limited()) feed();
+    }
+    void post_to_senders(slot& s) noexcept {
         for (;;) {
             const meeting sender = free_.post(&s);
             if (sender.what != kind::met) return;               // there it lies; or all is closed, and it is not needed
