@@ -282,6 +282,8 @@ private:
                 outcome_.stuck = left(home);
             }
             if (end != simulation::end::all_ended) clean_up(home);
+            // The next schedule begins without anything of this one: names, counts, ids.
+            if (auto* layer = home.above.exchange(nullptr, detail::acq_rel)) layer->home_is_gone();
         }
         return std::move(outcome_);
     }
@@ -299,8 +301,13 @@ private:
     void clean_up(detail::scheduler& home) {
         // One after the other, the youngest first: they may refer to the frames of those that have spawned them.
         cleaning_ = true;
-        for (int round = 0; home.live() > 1; ++round) {
+        const auto actors_live = [&] {
+            auto* layer = home.above.load(detail::acquire);
+            return layer && layer->live() != 0;
+        };
+        for (int round = 0; home.live() > 1 || actors_live(); ++round) {
             expect(round < 100, "a tasklet that testing::explore stops, since its schedule has failed, must end");
+            if (actors_live()) home.above.load(detail::acquire)->end();
             for (auto& ref : home.living())
                 if (ref.id != this_tasklet::id() && !detail::task_done(ref)) {
                     detail::stop_task(ref);

@@ -113,6 +113,7 @@ task* simulation::pick(worker& w) noexcept {
     if (mode_ == mode::rest && rest_steps_ > 0 && rest_is_over()) return back_to_driver(end::stuck);
     while (ready_.empty()) {
         if (leaving) return nullptr;              // its wait, with its timer, is not open yet
+        if (end_actors(w)) continue;
         const auto next = w.wheel.next_deadline();
         if (next == timer_wheel::never || (mode_ == mode::rest && !rest_time_moves_))
             return back_to_driver(w.home.live() == 1 ? end::all_ended : end::stuck);
@@ -123,6 +124,16 @@ task* simulation::pick(worker& w) noexcept {
     ++(mode_ == mode::rest ? rest_steps_ : steps);
     if (mode_ == mode::rest) return take(0);
     return take(ask(chooser::running::none));
+}
+
+// Once only the driver is left, and tasklets that wait in the background for a layer's timers: what lives in the layer ends,
+// as it does when rondo::run returns. True: there is something to run again.
+bool simulation::end_actors(worker& w) {
+    auto* layer = w.home.above.load(acquire);
+    if (!layer || w.home.live() > 1 + layer->background() || layer->live() == 0) return false;
+    layer->end();
+    collect(w);
+    return !ready_.empty();
 }
 
 task* simulation::at_point(worker& w, task& me, bool yields) noexcept {

@@ -111,6 +111,7 @@ private:
     void collect(worker& w);
     std::uint32_t number_of(task& t);
     [[nodiscard]] bool over() noexcept;
+    bool end_actors(worker& w);
     [[nodiscard]] bool rest_is_over() noexcept { return task_done(rest_until_) || rest_steps_ > 100'000; }
     task* take(std::size_t i) noexcept;
     task* back_to_driver(end how) noexcept;

@@ -122,6 +122,12 @@ void world::finish() {
     finished_ = true;
     settle();
     if (leftovers_expected_) return;
+    auto& home = runtime_.impl();
+    // acquire: pairs with the release in attach(). Actors end with their world; a message still to come is a leak, though.
+    if (auto* layer = home.above.load(detail::acquire); layer && home.live() <= layer->background()) {
+        layer->end();
+        settle();
+    }
     auto left = runtime_.tasklets();
     if (left.empty()) return;
     std::string report =

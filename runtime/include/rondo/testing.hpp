@@ -41,7 +41,8 @@ private:
 /// All calls block that thread; none may be made inside a tasklet (usage_error). An exception of a tasklet that nobody
 /// can join any more comes out of the next settle(), advance(), run() or finish().
 ///
-/// The end: tasklets that are left then are a leak. finish() says so with an exception; without it the destructor prints
+/// The end: tasklets that are left then are a leak, handlers of actors that wait among them; actors that are idle end with
+/// the world. finish() says so with an exception; without it the destructor prints
 /// the report and throws `leaked` itself, unless the test is failing already (it runs because of another exception).
 /// Example: tests/runtime/world_test.cpp.
 class world {
@@ -100,6 +101,9 @@ public:
     /// The last call: settle(), and throws `leaked` if tasklets are left.
     void finish();
 
+    /// For calls that name a runtime: rondo::start_on<A>(w.in(), ...), rondo::registry(w.in()), rondo::dead_letters(w.in()).
+    /// Not for run() and its like, which wait for real time.
+    [[nodiscard]] rondo::runtime& in() noexcept { return runtime_; }
     [[nodiscard]] std::vector<tasklet_info> tasklets() const { return runtime_.tasklets(); }
     [[nodiscard]] runtime_stats stats() const { return runtime_.stats(); }
     void dump(std::ostream& to) const { runtime_.dump(to); }
@@ -200,7 +204,8 @@ explore_report explore_program(const explore_options& options, bool (*program)(v
 /// suspend (before it takes effect), after spawn and after unlock; by yield() and checkpoint() it can be told to be
 /// interruptible elsewhere, between the read and the write of a lost update, say. Time is virtual: it stands still while
 /// anybody is ready and then goes on to the next timer. The program must be deterministic: time from rondo::now(), no
-/// threads of its own. rondo::blocking() runs its function right there.
+/// threads of its own. rondo::blocking() runs its function right there. Actors that are left when all tasklets have ended
+/// end then, as they do with rondo::run; what their ends cause belongs to the schedule.
 ///
 /// Blocks the calling thread; not from a tasklet (usage_error). Assertions of a test framework belong outside, on the
 /// report or on what f returns; inside use testing::check, or whatever throws. A rondo::expect that fails ends the process,
