@@ -16,7 +16,8 @@ cut_out() {
         !inside && $0 ~ first { inside = 1; file = name (++n) }' "$@"
 }
 cut_out shown '^```cpp$' '^```$' "$here/../README.md"
-cut_out tested '^// docs: [a-z]' '^// docs: end$' "$here/world_test.cpp" "$here/explore_test.cpp"
+cut_out tested '^// docs: [a-z]' '^// docs: end$' "$here/world_test.cpp" "$here/explore_test.cpp" \
+    "$here/../actors/testing_test.cpp"
 
 failures=0 pieces=0
 for piece in "$folder"/shown.*; do

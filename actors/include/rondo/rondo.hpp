@@ -15,6 +15,7 @@
 #include <rondo/once.hpp>
 #include <rondo/oneshot.hpp>
 #include <rondo/pool.hpp>
+#include <rondo/probe.hpp>
 #include <rondo/registry.hpp>
 #include <rondo/run.hpp>
 #include <rondo/scope.hpp>
