@@ -1,7 +1,10 @@
 // Answers: one cell of memory that the asker and whoever owes the answer share.
 #include <rondo/detail/message.hpp>
 
+#include <exception>
 #include <mutex>
+
+#include <rondo/detail/actor_cell.hpp>
 
 namespace rondo::detail {
 
@@ -18,6 +21,33 @@ void reply_cell::finish() noexcept {
 void reply_cell::fail(std::exception_ptr e) noexcept {
     error = std::move(e);
     finish();
+}
+
+// An exception that leaves a handler destroys its rondo::reply on the way, before anybody has seen what it is. So it is
+// only marked then, and leave_handler() gives it back to whoever catches the exception.
+void reply_cell::drop() noexcept {
+    if (std::uncaught_exceptions() > 0) {
+        const std::lock_guard hold(lock);
+        if (in_handler) {
+            is_dropped = true;
+            return;
+        }
+    }
+    fail(std::make_exception_ptr(no_answer()));
+}
+
+void reply_cell::enter_handler() noexcept {
+    in_handler = true;
+    holders.fetch_add(1, relaxed);
+}
+
+bool reply_cell::leave_handler() noexcept {
+    lock.lock();
+    in_handler = false;
+    const bool dropped = is_dropped;
+    lock.unlock();
+    let_go();
+    return dropped;
 }
 
 void reply_cell::let_go() noexcept {

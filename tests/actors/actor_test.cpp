@@ -248,6 +248,46 @@ TEST_CASE("an answer may come later, from anywhere, once", "[actor]") {
     });
 }
 
+TEST_CASE("an error travels to the asker of a handler that owes its answer, too", "[actor]") {
+    struct question {
+        bool refuse;
+    };
+    struct oracle {
+        std::vector<rondo::reply<int>> kept;
+        void on(question q, rondo::reply<int>) {
+            if (q.refuse) throw rondo::refused("not today");
+            throw std::invalid_argument("no such question");
+        }
+        void on(seen, rondo::reply<int> r) {              // answered by somebody else: not by its error
+            kept.push_back(std::move(r));
+            throw rondo::refused("later");
+        }
+        void on(const pass& p, rondo::reply<int> r) {
+            rondo::channel<int>().receive();
+            r.send(p.number);
+        }
+        bool on(open_gate) {
+            for (auto& r : kept) r.send(7);
+            return !kept.empty();
+        }
+    };
+    rondo::run({.workers = GENERATE(1u, 2u)}, [] {
+        auto o = rondo::start<oracle>();
+        CHECK_THROWS_WITH(o.ask(question{true}), "not today");
+        auto later = rondo::spawn([o] { return o.ask(seen{}); });
+        while (!o.ask(open_gate{})) rondo::yield();
+        CHECK(later.join() == 7);
+        auto killed = rondo::spawn([o] { return o.ask(pass{1}); });
+        rondo::yield();
+        while (o.mailbox_size() != 0) rondo::yield();
+        o.kill();
+        CHECK_THROWS_AS(killed.join(), rondo::actor_ended);
+        auto p = rondo::start<oracle>();
+        CHECK_THROWS_AS(p.ask(question{false}), std::invalid_argument);
+        CHECK(p.join().kind == rondo::exit_kind::crashed);            // the asker was told: not out of run
+    });
+}
+
 TEST_CASE("become puts handlers before the class's own", "[actor]") {
     struct say {};
     struct turn {

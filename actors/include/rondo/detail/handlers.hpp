@@ -65,7 +65,7 @@ public:
 
 private:
     void drop() noexcept {
-        if (cell_) fail(std::make_exception_ptr(no_answer()));
+        if (cell_) std::exchange(cell_, nullptr)->drop();
     }
     detail::reply_with<R>* cell_;
 };
@@ -171,6 +171,19 @@ void answer(message_node& m, auto&& call) {
     }
 }
 
+void answer_late(message_node& m, auto&& call) {
+    reply_cell* const r = std::exchange(m.reply, nullptr);
+    if (!r) return call(r);
+    r->enter_handler();
+    try {
+        call(r);
+    } catch (...) {
+        if (r->leave_handler()) m.reply = r;              // the error is the answer: actor_cell::fail()
+        throw;
+    }
+    if (r->leave_handler()) r->fail(std::make_exception_ptr(no_answer()));
+}
+
 template <class A, class M>
 void deliver(actor_cell& c, message_node& m) {
     M& payload = payload_of<M>(m);
@@ -184,9 +197,9 @@ void deliver(actor_cell& c, message_node& m) {
         else
             answer<R>(m, [&]() -> decltype(auto) { return a.on(std::move(payload)); });
     } else if constexpr (answers_late_by_value<A, M>) {
-        a.on(std::move(payload), reply<R>(std::exchange(m.reply, nullptr)));
+        answer_late(m, [&](reply_cell* r) { a.on(std::move(payload), reply<R>(r)); });
     } else {
-        a.on(std::as_const(payload), reply<R>(std::exchange(m.reply, nullptr)));
+        answer_late(m, [&](reply_cell* r) { a.on(std::as_const(payload), reply<R>(r)); });
     }
 }
 

@@ -74,6 +74,8 @@ struct reply_cell {
     lowlevel::spin_lock lock;
     bool is_done = false;
     bool has_value = false;
+    bool in_handler = false;                             ///< a handler has it as its rondo::reply
+    bool is_dropped = false;                             ///< that one was dropped by the handler's exception
     std::uint8_t lines = 1;
     atomic<std::uint32_t> holders{2};
     lowlevel::wait_node* asker = nullptr;
@@ -83,6 +85,10 @@ struct reply_cell {
 
     void finish() noexcept;                              ///< wakes the asker, lets go
     void fail(std::exception_ptr e) noexcept;            ///< answers with an error, lets go
+    void drop() noexcept;                                ///< a rondo::reply goes without an answer
+    void enter_handler() noexcept;
+    /// True: the handler's exception has dropped it; the caller owes the answer again.
+    [[nodiscard]] bool leave_handler() noexcept;
     void let_go() noexcept;
     /// Suspends until it is done; throws what the answer is if it is an error; stopped, deadline.
     void wait(const void* from, lowlevel::time_point until, bool* timed_out);
