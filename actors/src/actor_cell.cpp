@@ -400,7 +400,7 @@ bool actor_cell::start_over() noexcept {
     const bool is_up = !under->failure;
     if (is_up) {
         now.store(phase::alive, release);
-        ++e.restarts;
+        e.restarts.fetch_add(1, relaxed);
         if (of.on_started) {
             try {
                 post_system(make_message<started>(*of.on_started, started{}));
@@ -515,7 +515,12 @@ void actor_cell::end(exit_reason why, bool is_reported, std::exception_ptr& unha
         w->drop_weak();
     }
     if (e) tell_links(why);
-    if (const auto under = e ? std::exchange(e->under, nullptr) : nullptr) {
+    std::shared_ptr<supervised> under;
+    if (e) {
+        std::lock_guard hold(e->guard);                   // a dump may be looking
+        under = std::exchange(e->under, nullptr);
+    }
+    if (under) {
         is_reported = true;
         std::unique_lock hold(under->guard);
         actor_cell* boss = std::exchange(under->boss, nullptr);

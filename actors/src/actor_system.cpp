@@ -48,6 +48,7 @@ void enroll(actor_cell& c, std::string_view name, std::source_location where, st
         auto& e = c.need_extra();
         e.name = name;
         e.where = where;
+        if (auto* here = actor_here_or_null()) e.starter = here->id;
         e.under = std::move(under);
     }
     c.system.enroll(c);
@@ -124,29 +125,6 @@ std::string actor_system::name_of(const void* object) {
         if (&c == object) name = c.label();
     });
     return name;
-}
-
-std::string actor_system::dump() {
-    constexpr std::size_t most = 1000;
-    std::string out;
-    std::size_t n = 0;
-    for_each([&](actor_cell& c) {
-        if (++n > most) return;
-        const auto state = c.now.load(relaxed);
-        out += fmt::format("{}, {}, {} messages wait", c.label(),
-                           state == actor_cell::phase::down  ? "down"
-                           : c.messages.is_idle()            ? "idle"
-                           : c.runner.load(relaxed)          ? "active"
-                                                             : "ready",
-                           c.messages.depth());
-        if (auto* e = c.extra.load(acquire)) {
-            if (e->restarts) out += fmt::format(", {} restarts", e->restarts);
-            if (e->where.line() != 0) out += fmt::format("; started at {}:{}", e->where.file_name(), e->where.line());
-        }
-        out += '\n';
-    });
-    if (n > most) out += fmt::format("... and {} more\n", n - most);
-    return n ? fmt::format("{} actors\n", n) + out : out;
 }
 
 // ---------------------------------------------------------------------------------------------- dead letters

@@ -24,6 +24,7 @@ struct actor_extra {
     lowlevel::spin_lock guard;
     std::string name;
     std::source_location where;
+    std::uint64_t starter = 0;                            // the actor whose handler started it; 0: none
     bool has_ended = false;
     exit_reason why;
 
@@ -43,8 +44,8 @@ struct actor_extra {
     std::chrono::steady_clock::duration idle_after{};
     std::uint64_t idle_timer = 0;
     lowlevel::time_point last_message{};
-    std::shared_ptr<supervised> under;                    // its supervisor's record of it
-    std::uint32_t restarts = 0;
+    std::shared_ptr<supervised> under;                    // its supervisor's record of it; goes under `guard`
+    atomic<std::uint32_t> restarts{0};
 };
 
 class actor_system final : public lowlevel::attachment {
@@ -58,7 +59,8 @@ public:
     void end() noexcept override;
     std::size_t live() noexcept override;
     std::string name_of(const void* object) override;
-    std::string dump() override;
+    std::string dump(std::span<const tasklet_info> tasklets) override;
+    std::string dump_json(std::span<const tasklet_info> tasklets) override;
     void home_is_gone() noexcept override;
 
     // ---- the living

@@ -45,7 +45,53 @@ std::string describe(const tasklet_info& info) {
     return line;
 }
 
+namespace lowlevel {
+namespace {
+
+// The length of the UTF-8 character that s begins with; 0: it is none.
+std::size_t length_of_character(std::string_view s) noexcept {
+    const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(s[i]); };
+    const auto first = byte(0);
+    const std::size_t n = first < 0x80 ? 1 : first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : first < 0xf5 ? 4 : 0;
+    if (n == 0 || n > s.size()) return 0;
+    for (std::size_t i = 1; i < n; ++i)
+        if ((byte(i) & 0xc0) != 0x80) return 0;
+    const bool overlong = (first == 0xe0 && byte(1) < 0xa0) || (first == 0xf0 && byte(1) < 0x90);
+    const bool out_of_range = (first == 0xed && byte(1) > 0x9f) || (first == 0xf4 && byte(1) > 0x8f);
+    return overlong || out_of_range ? 0 : n;
+}
+
+}  // namespace
+
+std::string json_string(std::string_view text) {
+    std::string out = "\"";
+    while (!text.empty()) {
+        const auto n = length_of_character(text);
+        const char c = text[0];
+        if (n == 0) out += "\\ufffd";
+        else if (c == '"' || c == '\\') (out += '\\') += c;
+        else if (static_cast<unsigned char>(c) < 0x20) out += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
+        else out += text.substr(0, n);
+        text.remove_prefix(std::max<std::size_t>(n, 1));
+    }
+    return out + '"';
+}
+
+}  // namespace lowlevel
+
 namespace detail {
+
+std::string json_of(const tasklet_info& info) {
+    using lowlevel::json_string;
+    std::string frames;
+    for (auto& frame : info.backtrace) frames += (frames.empty() ? "" : ", ") + json_string(frame);
+    return fmt::format(R"({{"id": {}, "parent": {}, "name": {}, "state": {}, "waits_for": {}, "held_by": {}, )"
+                       R"("waited_ns": {}, "spawn_site": {}, "backtrace": [{}]}})",
+                       info.id, info.parent, json_string(info.name), json_string(to_string(info.state)),
+                       json_string(info.waits_for), json_string(info.held_by),
+                       std::chrono::duration_cast<std::chrono::nanoseconds>(info.waited).count(),
+                       json_string(info.spawn_site), frames);
+}
 
 const char* describe(lowlevel::wait_kind k) noexcept {
     using enum lowlevel::wait_kind;

@@ -34,14 +34,24 @@ runtime_stats runtime::stats() const { return scheduler_->stats(); }
 std::vector<tasklet_info> runtime::tasklets() const { return scheduler_->list(true); }
 unsigned runtime::workers() const noexcept { return static_cast<unsigned>(scheduler_->workers.size()); }
 
-void runtime::dump(std::ostream& to) const {
+void runtime::dump(std::ostream& to, dump_format how) const {
     const auto all = scheduler_->list(true);
+    auto* layer = scheduler_->above.load(detail::acquire);    // pairs with the release in attach()
+    if (how == dump_format::json) {
+        to << "{\"workers\": " << workers() << ", \"tasklets\": [";
+        const char* comma = "\n";
+        for (auto& info : all) to << std::exchange(comma, ",\n") << detail::json_of(info);
+        to << "\n]";
+        if (layer) to << layer->dump_json(all);
+        to << "}\n";
+        return;
+    }
     to << all.size() << " tasklets on " << workers() << " workers\n";
     for (auto& info : all) {
         to << describe(info) << '\n';
         for (auto& frame : info.backtrace) to << "    at " << frame << '\n';
     }
-    if (auto* layer = scheduler_->above.load(detail::acquire)) to << layer->dump();
+    if (layer) to << layer->dump(all);
 }
 
 namespace detail {

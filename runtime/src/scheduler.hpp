@@ -120,6 +120,7 @@ void install_overflow_handler();
 void* alternate_signal_stack_begin();
 void alternate_signal_stack_end(void* memory) noexcept;
 std::vector<std::string> backtrace_of(const task& t);
+[[nodiscard]] std::string json_of(const tasklet_info& info);
 [[nodiscard]] const char* describe(lowlevel::wait_kind k) noexcept;     // "mutex", "a sender on channel", ...
 
 }  // namespace rondo::detail

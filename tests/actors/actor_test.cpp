@@ -703,12 +703,3 @@ TEST_CASE("an idle actor costs 192 bytes or less", "[actor]") {
     CHECK(rondo::detail::class_of<account>.lines * 64 <= 192);
     CHECK(rondo::detail::class_of<small>.lines * 64 <= 192);
 }
-
-TEST_CASE("dump lists the actors", "[actor]") {
-    rondo::runtime rt{{.workers = 1}};
-    auto a = rondo::start_on<account>(rt, rondo::actor_options{.name = "ann"});
-    std::ostringstream out;
-    rt.dump(out);
-    CHECK(out.str().find("\"ann\"") != std::string::npos);
-    CHECK(out.str().find("idle") != std::string::npos);
-}

@@ -70,6 +70,11 @@ struct idle_report {
     std::vector<std::exception_ptr> errors;          ///< exceptions that nobody joined
 };
 
+enum class dump_format : std::uint8_t {
+    text,                                            ///< for people
+    json                                             ///< for programs: one value, UTF-8
+};
+
 /// Workers, their queues and their tasklets. Any number of them in a process; they share nothing.
 class runtime {
 public:
@@ -122,8 +127,9 @@ public:
     std::vector<tasklet_info> shutdown(std::chrono::steady_clock::duration drain = std::chrono::seconds(5));
 
     [[nodiscard]] runtime_stats stats() const;
-    /// Every live tasklet, one line each, with the backtraces of suspended ones. A snapshot, taken while it runs.
-    void dump(std::ostream& to) const;
+    /// Every live tasklet, one line each, with the backtraces of suspended ones, and the tree of actors. A snapshot, taken
+    /// while it runs. As JSON: {"workers": n, "tasklets": [...], "actors": [...]}, each with a "parent".
+    void dump(std::ostream& to, dump_format how = dump_format::text) const;
     [[nodiscard]] std::vector<tasklet_info> tasklets() const;
     [[nodiscard]] unsigned workers() const noexcept;
 

@@ -106,7 +106,7 @@ public:
     [[nodiscard]] rondo::runtime& in() noexcept { return runtime_; }
     [[nodiscard]] std::vector<tasklet_info> tasklets() const { return runtime_.tasklets(); }
     [[nodiscard]] runtime_stats stats() const { return runtime_.stats(); }
-    void dump(std::ostream& to) const { runtime_.dump(to); }
+    void dump(std::ostream& to, dump_format how = dump_format::text) const { runtime_.dump(to, how); }
 
 private:
     class virtual_clock;

@@ -8,10 +8,13 @@
 #include <cstddef>
 #include <exception>
 #include <source_location>
+#include <span>
 #include <string>
+#include <string_view>
 
 #include <rondo/detail/task.hpp>
 #include <rondo/lowlevel/wait.hpp>
+#include <rondo/tasklet_info.hpp>
 
 namespace rondo::lowlevel {
 
@@ -52,14 +55,19 @@ public:
     [[nodiscard]] virtual std::size_t live() noexcept = 0;
     /// How a report names an object of this layer that somebody waits for; empty: it is none.
     [[nodiscard]] virtual std::string name_of(const void* object) = 0;
-    /// For rondo::runtime::dump: a paragraph about what lives.
-    [[nodiscard]] virtual std::string dump() = 0;
+    /// For rondo::runtime::dump: a paragraph about what lives; its handlers are among these tasklets.
+    [[nodiscard]] virtual std::string dump(std::span<const tasklet_info> tasklets) = 0;
+    /// The same as members of a JSON object, each with a comma before it: `, "actors": [...]`.
+    [[nodiscard]] virtual std::string dump_json(std::span<const tasklet_info> tasklets) = 0;
     /// The runtime is gone; `this` may be, too, afterwards.
     virtual void home_is_gone() noexcept = 0;
 
 protected:
     ~attachment() = default;
 };
+
+/// A string of JSON, with its quotes. What is no UTF-8 becomes U+FFFD.
+[[nodiscard]] std::string json_string(std::string_view text);
 
 /// The attachment of this runtime, made by the first caller. Throws what `make` throws.
 attachment& attach(home& at, attachment* (*make)(home&));

@@ -1,0 +1,200 @@
+// What a dump shows of actors: their tree, their mailboxes, their restarts, and what their handlers wait for.
+#include <catch2/catch.hpp>
+
+#include <algorithm>
+#include <cctype>
+#include <sstream>
+#include <string>
+#include <string_view>
+
+#include <rondo/rondo.hpp>
+
+#include "support/helpers.hpp"
+
+using support::has;
+
+namespace {
+
+// Is it JSON? A recogniser, no more: nothing may be left behind the value.
+class recogniser {
+public:
+    explicit recogniser(std::string_view text) : rest_(text) {}
+    bool is_json() { return value() && (skip(), rest_.empty()); }
+
+private:
+    void skip() {
+        while (!rest_.empty() && std::isspace(static_cast<unsigned char>(rest_[0]))) rest_.remove_prefix(1);
+    }
+    bool eat(std::string_view what) {
+        skip();
+        if (!rest_.starts_with(what)) return false;
+        rest_.remove_prefix(what.size());
+        return true;
+    }
+    bool string() {
+        if (!eat("\"")) return false;
+        while (!rest_.empty()) {
+            const char c = rest_[0];
+            rest_.remove_prefix(1);
+            if (c == '"') return true;
+            if (static_cast<unsigned char>(c) < 0x20) return false;
+            if (c != '\\') continue;
+            if (rest_.empty()) return false;
+            const char escaped = rest_[0];
+            rest_.remove_prefix(1);
+            if (escaped == 'u') {
+                const auto is_digit = [](unsigned char d) { return std::isxdigit(d) != 0; };
+                if (rest_.size() < 4 || !std::all_of(rest_.begin(), rest_.begin() + 4, is_digit)) return false;
+                rest_.remove_prefix(4);
+            } else if (std::string_view("\"\\/bfnrt").find(escaped) == std::string_view::npos) {
+                return false;
+            }
+        }
+        return false;
+    }
+    template <class Element>
+    bool list(std::string_view end, Element&& element) {
+        if (eat(end)) return true;
+        do
+            if (!element()) return false;
+        while (eat(","));
+        return eat(end);
+    }
+    bool value() {
+        if (eat("{")) return list("}", [this] { return string() && eat(":") && value(); });
+        if (eat("[")) return list("]", [this] { return value(); });
+        if (eat("true") || eat("false") || eat("null")) return true;
+        skip();
+        if (rest_.starts_with('"')) return string();
+        const auto digits = std::min(rest_.find_first_not_of("0123456789-+.eE"), rest_.size());
+        rest_.remove_prefix(digits);
+        return digits > 0;
+    }
+    std::string_view rest_;
+};
+
+struct open {};
+struct gate {
+    rondo::channel<int> key;
+    void on(open) { key.receive(); }
+};
+struct start_a_gate {};
+struct opener {
+    rondo::channel<int> key;
+    rondo::actor_ref<gate> mine = {};
+    void on(start_a_gate) { mine = rondo::start<gate>(rondo::actor_options{.name = "left \"wing\"\n\xff \xc3\xa9"}, key); }
+};
+
+std::string dumped(const rondo::testing::world& w, rondo::dump_format how) {
+    std::ostringstream out;
+    w.dump(out, how);
+    return out.str();
+}
+
+}  // namespace
+
+TEST_CASE("a dump shows the tree of actors, their mailboxes, restarts, and what their handlers wait for", "[actor][dump]") {
+    rondo::testing::world world{{.workers = GENERATE(1u, 2u)}};
+    rondo::channel<int> key;
+    auto top = world.run([&] {
+        return rondo::supervise({.name = "top"},
+                                rondo::subtree({.name = "branch"}, rondo::child<gate>("inner", key)),
+                                rondo::child<gate>(rondo::child_options{.name = "door", .mailbox_slots = 8}, key), rondo::child<opener>("wing", key));
+    });
+    auto door = world.run([&] { return top.ref<gate>("door"); });
+    auto wing = world.run([&] { return top.ref<opener>("wing"); });
+    rondo::testing::crash(door, std::runtime_error("stuck"));
+    world.settle();
+    wing.tell(start_a_gate{});
+    for (int i = 0; i < 3; ++i) door.tell(open{});
+    world.settle();
+
+    const auto text = dumped(world, rondo::dump_format::text);
+    INFO(text);
+    const auto line_with = [&](std::string_view part) {
+        std::istringstream lines(text);
+        for (std::string line; std::getline(lines, line);)
+            if (has(line, part)) return line;
+        return std::string();
+    };
+    CHECK(has(text, "6 actors\n"));
+    CHECK(line_with("\"top\"").starts_with("actor "));
+    CHECK(line_with("\"branch\"").starts_with("  actor "));
+    CHECK(line_with("\"inner\"").starts_with("    actor "));
+    CHECK(has(line_with("\"inner\""), "gate), idle, 0 messages wait; started at "));
+    CHECK(line_with("\"door\"").starts_with("  actor "));
+    CHECK(has(line_with("\"door\""), "active, 2 messages wait, 1 restart;"));
+    CHECK(line_with("left").starts_with("    actor "));
+    CHECK(has(line_with("its handler, tasklet"), "is suspended, waits for a sender on channel 0x"));
+    CHECK(text.find("\"branch\"") < text.find("\"inner\""));
+    CHECK(text.find("\"inner\"") < text.find("\"door\""));
+
+    const auto json = dumped(world, rondo::dump_format::json);
+    INFO(json);
+    CHECK(recogniser(json).is_json());
+    CHECK(has(json, R"("name": "door", "class": "{anonymous}::gate", "state": "active", "mailbox": 2, "slots": 8, "restarts": 1)") ==
+          has(json, "{anonymous}"));
+    CHECK(has(json, R"(left \"wing\"\u000a\ufffd é)"));
+    CHECK(has(json, "\"supervised\": true, \"name\": \"inner\""));
+    CHECK(has(json, "\"supervised\": false, \"name\": \"left"));
+    CHECK(has(json, R"("state": "suspended", "waits_for": "a sender on channel 0x)"));
+
+    for (int i = 0; i < 3; ++i) world.run([&] { key.send(1); });
+}
+
+TEST_CASE("a dump in JSON without tasklets, without actors, and with a deep row of starters", "[actor][dump]") {
+    struct row {
+        rondo::actor_ref<row> next;
+        void on(int left) {
+            if (left == 0) return;
+            next = rondo::start<row>(rondo::actor_options{});
+            next.tell(left - 1);
+        }
+    };
+    rondo::testing::world world;
+    CHECK(dumped(world, rondo::dump_format::json) ==
+          "{\"workers\": " + std::to_string(world.in().workers()) + ", \"tasklets\": [\n]}\n");
+    auto first = rondo::start_on<row>(world.in());
+    first.tell(5000);
+    world.settle();
+    const auto json = dumped(world, rondo::dump_format::json);
+    CHECK(recogniser(json).is_json());
+    CHECK(std::count(json.begin(), json.end(), '\n') > 5000);
+    const auto text = dumped(world, rondo::dump_format::text);
+    CHECK(has(text, "5001 actors\n"));
+    CHECK(has(text, "... and 4001 more\n"));
+}
+
+TEST_CASE("a dump may be taken while actors run, crash and end", "[actor][dump]") {
+    struct node {
+        void on(int n) {
+            if (n % 50 == 0) throw std::runtime_error("unlucky");
+            if (n % 7 == 0) rondo::yield();
+        }
+    };
+    rondo::runtime rt{{.workers = 2}};
+    rondo::supervisor boss;
+    auto team = rt.spawn([&] {
+        boss = rondo::supervise({.max_restarts = 1'000'000}, rondo::child<node>("a"), rondo::child<node>("b"));
+    });
+    team.join();
+    auto feeder = rt.spawn([&] {
+        auto a = boss.ref<node>("a"), b = boss.ref<node>("b");
+        for (int i = 0; i < 2000; ++i) {
+            a.tell(i);
+            b.tell(i);
+            rondo::start<node>(rondo::actor_options{.name = "short"}).tell(1);
+        }
+    });
+    bool all_json = true;
+    do {
+        std::ostringstream out;
+        rt.dump(out, rondo::dump_format::json);
+        all_json = all_json && recogniser(out.str()).is_json();
+        rt.dump(out);
+    } while (!feeder.done());
+    feeder.join();
+    CHECK(all_json);
+    boss.stop();
+    boss.join();
+}
