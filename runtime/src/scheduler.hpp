@@ -20,6 +20,8 @@
 namespace rondo::lowlevel {
 /// After a stop request on the tasklet `id` that was not waiting: ends the wait of the child that it runs as a plain call.
 void pass_stop_on(rondo::detail::task& t, std::uint64_t id) noexcept;
+/// Around a wait of a watched job.
+void watch_wait(rondo::detail::task& t, bool begins, watched_wait& w) noexcept;
 }  // namespace rondo::lowlevel
 
 namespace rondo::detail {

@@ -337,21 +337,37 @@ waiter& self() noexcept {
     return this_thread_record();
 }
 
+namespace {
+
+template <class F>
+[[gnu::noinline]] wake suspend_watched(waiter& me, F&& suspend_it) noexcept {
+    watched_wait w{};
+    watch_wait(static_cast<task&>(me), true, w);
+    const wake how = suspend_it();
+    watch_wait(static_cast<task&>(me), false, w);
+    return how;
+}
+
+}  // namespace
+
 wake suspend(waiter& me, const wait_site& site, spin_lock* lock, time_point until) noexcept {
     const auto generation = next_generation(me);
     if (!me.is_tasklet) return block_thread(static_cast<plain_thread&>(me), generation, site, lock, until);
+    if (me.is_watched) [[unlikely]] return suspend_watched(me, [&] { return suspend(me, site, lock, until); });
     return suspend_tasklet(*worker::current(), static_cast<task&>(me), generation, nullptr, site, lock, until);
 }
 
 wake suspend_published(waiter& me, std::uint32_t generation, const wait_site& site, time_point until) noexcept {
     if (!me.is_tasklet) return block_thread(static_cast<plain_thread&>(me), generation, site, nullptr, until);
+    if (me.is_watched) [[unlikely]]
+        return suspend_watched(me, [&] { return suspend_published(me, generation, site, until); });
     return suspend_tasklet(*worker::current(), static_cast<task&>(me), generation, nullptr, site, nullptr, until);
 }
 
 wake suspend_into(waiter& me, waiter& other, const wait_site& site, spin_lock* lock, time_point until) noexcept {
     worker* w = worker::current();
     if (!me.is_tasklet || !other.is_tasklet || static_cast<task&>(other).home != &w->home || w->budget <= 0 ||
-        w->migrates()) {
+        w->migrates() || me.is_watched) {
         resume(other, placement::tail);
         return suspend(me, site, lock, until);
     }

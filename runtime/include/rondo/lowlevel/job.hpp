@@ -39,6 +39,19 @@ void stop_job(job j) noexcept;
 /// The `what` of the job `run` that is calling; nullptr if the caller is something else.
 [[nodiscard]] void* running_job(job_function run) noexcept;
 
+/// From now on, or no more: the layer is told before each wait of the calling job, and after it (not of yields, and not
+/// while the job runs a child that it joins as a plain call).
+void watch_waits(bool yes) noexcept;
+
+/// One of these waits. Lives in the waiting frame.
+struct watched_wait {
+    job who;
+    void* what;                                          ///< the job's
+    void* data = nullptr;                                ///< the layer's, as the next two
+    watched_wait* prev = nullptr;
+    watched_wait* next = nullptr;
+};
+
 /// The runtime of the calling tasklet; nullptr on a plain thread.
 [[nodiscard]] home* home_here() noexcept;
 /// A number for the calling worker, to spread things by; 0 on a plain thread.
@@ -59,6 +72,11 @@ public:
     [[nodiscard]] virtual std::string dump(std::span<const tasklet_info> tasklets) = 0;
     /// The same as members of a JSON object, each with a comma before it: `, "actors": [...]`.
     [[nodiscard]] virtual std::string dump_json(std::span<const tasklet_info> tasklets) = 0;
+    /// The calling job is about to wait, and may hold a spin lock of what it waits for: no lock that is ever held while one
+    /// waits for another may be taken.
+    virtual void wait_begins(watched_wait&) noexcept {}
+    /// It has waited, and may be on another worker. Waits of its own are not watched here.
+    virtual void wait_has_ended(watched_wait&) noexcept {}
     /// The runtime is gone; `this` may be, too, afterwards.
     virtual void home_is_gone() noexcept = 0;
 

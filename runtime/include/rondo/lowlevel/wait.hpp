@@ -98,6 +98,7 @@ public:
     static constexpr std::uint8_t simulated = 2;
     std::uint8_t is_tasklet = 0;                        ///< 0: a plain thread; 2: under testing::explore
     std::uint8_t shield = 0;                            ///< > 0: waits are not ended by a stop (scope ends)
+    std::uint8_t is_watched = 0;                        ///< a job whose layer is told of its waits: watch_waits()
 
     static constexpr std::uint32_t generation_of(std::uint64_t w) noexcept { return static_cast<std::uint32_t>(w >> 32); }
     static constexpr wake outcome_of(std::uint64_t w) noexcept { return static_cast<wake>((w >> 8) & 0xff); }
