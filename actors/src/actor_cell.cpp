@@ -95,6 +95,7 @@ void actor_cell::give_order(order o) noexcept {
 void actor_cell::kill_now() noexcept {
     give_order(kill);
     fence_seq_cst();       // keeps the order apart from the look at who runs, as the exchange in hand_over() does
+    if (of.is_reentrant) stop_flights();
     for (unsigned round = 0;; ++round) {
         if (messages.is_idle() || messages.is_closed()) return;
         // acquire: pairs with the release in schedule(); the id is that one's or a later one's.
@@ -148,7 +149,7 @@ void actor_cell::activate(bool was_stopped, std::exception_ptr& unhandled) {
     }
     bool looked_again = false;
     for (unsigned n = 0;;) {
-        if (messages.is_urgent()) [[unlikely]]
+        if (messages.is_urgent() || ((flags & is_reentrant) && orders.load(relaxed))) [[unlikely]]
             if (!look_round(unhandled)) return;
         if (message_node* m = messages.take(free_spent{})) {
             if (messages.has_waiting()) [[unlikely]] admit_waiting();
@@ -175,7 +176,7 @@ void actor_cell::activate(bool was_stopped, std::exception_ptr& unhandled) {
             continue;
         }
         // acquire: pairs with the release in drop_ref(): what the last handles told is in the mailbox.
-        if (strong.load(acquire) == 0) {
+        if (strong.load(acquire) == 0 && !has_flights()) {
             if (!std::exchange(looked_again, true)) continue;
             return end({exit_kind::unreferenced}, false, unhandled);
         }
@@ -243,11 +244,15 @@ bool actor_cell::handle(message_node& m, std::exception_ptr& unhandled) {
             extra.load(relaxed)->last_message = lowlevel::now();
         }
     }
+    const bool is_watched = flags & is_reentrant;
+    if (is_watched) lowlevel::watch_waits(true);
     try {
         m.ops->deliver(*this, m);
     } catch (...) {
+        if (is_watched) lowlevel::watch_waits(false);
         return fail(m, std::current_exception(), unhandled);
     }
+    if (is_watched) lowlevel::watch_waits(false);
     if (current == &m) discard(m);                        // else it was stashed
     current = nullptr;
     return true;
@@ -282,7 +287,7 @@ bool actor_cell::fail(message_node& m, std::exception_ptr error, std::exception_
     exit_reason why{what == defeat ? exit_kind::gave_up : exit_kind::crashed, error};
     if (what == stop_of_tasklet) {
         const auto o = orders.load(acquire);
-        why = o ? ordered_end(o) : exit_reason{exit_kind::shutdown};
+        why = o & failed ? extra.load(relaxed)->first_failure : o ? ordered_end(o) : exit_reason{exit_kind::shutdown};
     }
     if (was_asked) {
         if (what == stop_of_tasklet) error = std::make_exception_ptr(actor_ended(label(), why));
@@ -290,18 +295,46 @@ bool actor_cell::fail(message_node& m, std::exception_ptr error, std::exception_
     }
     if (!was_stashed) discard(m);
     if (what == refusal) return true;
+    return end_life(std::move(why), was_asked, unhandled);
+}
+
+// Of a failure. Other handlers of a reentrant actor come to their ends first. False: this activation is over.
+bool actor_cell::end_life(exit_reason why, bool is_reported, std::exception_ptr& unhandled) noexcept {
     auto* e = extra.load(acquire);
-    const auto o = orders.load(acquire);
+    auto o = orders.load(acquire);
+    if (flags & is_reentrant) {
+        if (o & failed) {
+            why = e->first_failure;
+            is_reported = e->is_failure_reported;
+        }
+        if (has_flights()) {
+            e->first_failure = std::move(why);
+            e->is_failure_reported = is_reported;
+            orders.fetch_or(failed, relaxed);
+            stop_flights();
+            return stay_down();
+        }
+        o = orders.fetch_and(static_cast<std::uint8_t>(~failed), relaxed);
+    }
     if (o & halt && !(o & shutdown)) return go_down(why);
     if (e && e->under && why.is_failure() && !(o & shutdown)) return go_down(why);
-    end(std::move(why), was_asked, unhandled);
+    end(std::move(why), is_reported, unhandled);
     return false;
 }
 
 // Orders and the system lane. False: this activation is over.
 bool actor_cell::look_round(std::exception_ptr& unhandled) {
     messages.see_signal();
+    if ((flags & is_reentrant) && give_way()) return false;
     auto o = orders.load(acquire);                        // pairs with the release in give_order()
+    constexpr std::uint8_t any_end = stop | kill | shutdown | linked | failed | halt;
+    if ((flags & is_reentrant) && (o & any_end)) {
+        if (has_flights()) {
+            if (o & (kill | linked | failed)) stop_flights();
+            return stay_down();                           // the last of them comes by here
+        }
+        if (o & failed) return end_life({}, false, unhandled);
+    }
     message_node* list = messages.take_system();
     bool go_on = true;
     while (go_on) {
@@ -420,7 +453,6 @@ void actor_cell::end_object(const exit_reason& why) noexcept {
     if (!e) return;
     flags &= static_cast<std::uint8_t>(~(has_behaviour | has_idle));
     e->now = nullptr;
-    e->before = nullptr;
     e->idle_after = {};
     if (flags & has_timers) {
         system.cancel_timers(*this, e->timers.data(), e->timers.size());
@@ -677,7 +709,7 @@ void push_past_bound(actor_cell& to, message_node* m) noexcept {
 }
 
 void check_ask(const actor_cell& to) {
-    if (actor_here_or_null() == &to)
+    if (actor_here_or_null() == &to && !to.of.is_reentrant)
         throw usage_error("ask from the actor's own handler would wait for itself: call the member function, or tell");
 }
 
@@ -708,15 +740,13 @@ void check_slots(std::size_t slots) {
 
 bool behave(actor_cell& c, message_node& m, const message_ops& ops, void* payload) {
     auto& e = *c.extra.load(relaxed);
-    const bool done = e.now && e.now->try_handle(m, ops, payload);
-    e.before = nullptr;                                   // replaced by its own handler
-    return done;
+    const auto now = e.now;                               // it may be replaced by its own handler
+    return now && now->try_handle(m, ops, payload);
 }
 
 void set_behaviour(std::unique_ptr<behaviour> b) {
     auto& c = actor_here("this_actor::become");
     auto& e = c.need_extra();
-    if (e.now && !e.before) e.before = std::move(e.now);  // it may be running
     e.now = std::move(b);
     if (e.now) c.flags |= actor_cell::has_behaviour;
     else c.flags &= static_cast<std::uint8_t>(~actor_cell::has_behaviour);

@@ -35,6 +35,10 @@ seen_actor look_at(const actor_cell& c) {
     auto* e = c.extra.load(acquire);                      // pairs with the release in need_extra()
     if (!e) return a;
     a.restarts = e->restarts.load(relaxed);
+    {
+        std::lock_guard hold(e->flights_guard);
+        for (auto* w = e->flights; w; w = w->next) a.handlers.push_back(w->who.id);
+    }
     std::lock_guard hold(e->guard);
     a.name = e->name;
     a.parent = e->starter;

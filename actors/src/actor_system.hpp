@@ -35,8 +35,7 @@ struct actor_extra {
     exit_reason linked_why;                               // what the order `linked` is about
 
     // The runner's own.
-    std::unique_ptr<behaviour> now;
-    std::unique_ptr<behaviour> before;                    // replaced while it runs
+    std::shared_ptr<behaviour> now;                       // its handlers hold it, too, while they run
     message_node* stash_first = nullptr;
     message_node* stash_last = nullptr;
     std::size_t stashed = 0;
@@ -44,6 +43,13 @@ struct actor_extra {
     std::chrono::steady_clock::duration idle_after{};
     std::uint64_t idle_timer = 0;
     lowlevel::time_point last_message{};
+    // Of a reentrant actor. Nothing else is locked under flights_guard but what a job needs.
+    lowlevel::spin_lock flights_guard;
+    lowlevel::watched_wait* flights = nullptr;            // handlers that wait
+    lowlevel::wait_list returning;                        // those whose wait has ended
+    exit_reason first_failure;                            // the order `failed` is about; the runner's, as the next
+    bool is_failure_reported = false;
+
     std::shared_ptr<supervised> under;                    // its supervisor's record of it; goes under `guard`
     atomic<std::uint32_t> restarts{0};
 };
@@ -61,6 +67,8 @@ public:
     std::string name_of(const void* object) override;
     std::string dump(std::span<const tasklet_info> tasklets) override;
     std::string dump_json(std::span<const tasklet_info> tasklets) override;
+    void wait_begins(lowlevel::watched_wait& w) noexcept override;
+    void wait_has_ended(lowlevel::watched_wait& w) noexcept override;
     void home_is_gone() noexcept override;
 
     // ---- the living

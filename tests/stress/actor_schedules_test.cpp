@@ -47,15 +47,17 @@ struct note {                                             // counts itself
 struct tick {};
 int answer_to(int sender, int number) { return sender * 1000 + number; }
 
-struct clerk {
+template <bool IsReentrant>
+struct basic_clerk {
+    static constexpr bool reentrant = IsReentrant;
     history* h;
     std::size_t seat;
     rondo::channel<int> gate;
     std::vector<std::pair<rondo::reply<int>, int>> owed;
 
-    clerk(history* to, std::size_t s, rondo::channel<int> g) : h(to), seat(s), gate(std::move(g)) { ++h->seats[seat].made; }
-    clerk(const clerk&) = delete;
-    ~clerk() { ++h->seats[seat].gone; }
+    basic_clerk(history* to, std::size_t s, rondo::channel<int> g) : h(to), seat(s), gate(std::move(g)) { ++h->seats[seat].made; }
+    basic_clerk(const basic_clerk&) = delete;
+    ~basic_clerk() { ++h->seats[seat].gone; }
 
     void on(const note& n, rondo::reply<int> r) {
         auto& mine = h->seats[seat];
@@ -90,6 +92,9 @@ struct clerk {
     }
 };
 
+using clerk = basic_clerk<false>;
+using reentrant_clerk = basic_clerk<true>;
+
 struct look {
     rondo::detail::any_actor at;
 };
@@ -105,6 +110,7 @@ struct totals {
     std::map<rondo::exit_kind, long> ends;
 };
 
+template <class Clerk>
 class office {
 public:
     explicit office(totals& t) : totals_(t) {}
@@ -119,7 +125,7 @@ public:
         h_.seats.resize(all);
         std::vector<rondo::child_spec> specs;
         for (std::size_t i = 0; i < children_; ++i)
-            specs.push_back(rondo::child<clerk>(
+            specs.push_back(rondo::child<Clerk>(
                 rondo::child_options{.name = std::to_string(i),
                                      .when = one_in(8) ? rondo::restart_when::never : static_cast<rondo::restart_when>(up_to(2)),
                                      .keep_messages = one_in(2),
@@ -132,9 +138,9 @@ public:
                                   .within = 1h,
                                   .backoff = std::chrono::milliseconds(up_to(3))},
                                  std::move(specs));
-        for (std::size_t i = 0; i < children_; ++i) staff_.push_back(boss_.ref<clerk>(std::to_string(i)));
+        for (std::size_t i = 0; i < children_; ++i) staff_.push_back(boss_.ref<Clerk>(std::to_string(i)));
         for (std::size_t i = children_; i < all; ++i)
-            staff_.push_back(rondo::start<clerk>(rondo::actor_options{.mailbox_slots = 1 + up_to(4)}, &h_, i, gate_));
+            staff_.push_back(rondo::start<Clerk>(rondo::actor_options{.mailbox_slots = 1 + up_to(4)}, &h_, i, gate_));
         witness_.ask(look{boss_});
         for (const auto& a : staff_) witness_.ask(look{a});
         if (all >= children_ + 2) {                       // two free ones, for better or worse
@@ -216,7 +222,7 @@ private:
         }
     }
     // Whoever is owed an answer is let go in the end: by a tick, by the next life, or by a kill.
-    void asked(const rondo::actor_ref<clerk>& to, const note& n) {
+    void asked(const rondo::actor_ref<Clerk>& to, const note& n) {
         auto helper = rondo::spawn([to] {
             rondo::sleep_for(1s);
             while (!to.has_ended() && to.try_tell(tick{}) == rondo::send_status::full) rondo::sleep_for(1s);
@@ -276,7 +282,7 @@ private:
     rondo::channel<int> gate_;
     std::size_t children_ = 0;
     rondo::supervisor boss_;
-    std::vector<rondo::actor_ref<clerk>> staff_;
+    std::vector<rondo::actor_ref<Clerk>> staff_;
     rondo::actor_ref<witness> witness_;
 };
 
@@ -285,12 +291,11 @@ unsigned seeds_or(unsigned n) {
     return more ? static_cast<unsigned>(std::atoi(more)) : n;
 }
 
-}  // namespace
-
-TEST_CASE("actors in every schedule: each message once and in order, each asker told, each end with its reason", "[actor]") {
+template <class Clerk>
+void in_every_schedule() {
     totals all;
     const auto report = rondo::testing::explore({.seeds = seeds_or(10'000)}, [&] {
-        office o(all);
+        office<Clerk> o(all);
         o.open();
         o.work();
         o.close();
@@ -311,3 +316,11 @@ TEST_CASE("actors in every schedule: each message once and in order, each asker 
     CHECK(all.restarts > schedules / 2);
     CHECK(std::min({all.dead, all.answered, all.refused, all.lost, all.crashed}) > schedules / 10);
 }
+
+}  // namespace
+
+TEST_CASE("actors in every schedule: each message once and in order, each asker told, each end with its reason", "[actor]") {
+    in_every_schedule<clerk>();
+}
+
+TEST_CASE("reentrant actors in every schedule: the same", "[actor][reentrant]") { in_every_schedule<reentrant_clerk>(); }

@@ -388,6 +388,12 @@ actor_ref<A> start_in(actor_system& in, const actor_options& o, Args&&... args) 
 /// returning. It ends when stop() is called, when a handler throws, when nobody has a handle any more and its mailbox is
 /// empty, or with its runtime; rondo::run's actors have all ended before it returns.
 ///
+/// A class that says `static constexpr bool reentrant = true;` lets other messages in while one of its handlers waits (in
+/// a channel, an ask, a sleep, a lock; not in a yield, nor while a join runs a child on the spot). Still only one handler
+/// runs at a time, but after each wait its object may have changed. Messages of one sender begin in order. It may ask
+/// itself. stop() lets the waiting handlers come to their ends; kill(), and a crash of one of them, end the waits of the
+/// others with rondo::stopped; the object goes, or is made anew, once the last of them is through.
+///
 /// Suspends: never, but for what the constructor does.
 /// Throws:   usage_error on a plain thread (use start_on), what the constructor throws, std::bad_alloc.
 template <class A, int Timed = detail::timed_types<decltype([] {})>(), class... Args>

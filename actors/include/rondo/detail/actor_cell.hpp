@@ -9,6 +9,10 @@
 // The runner is the one activation (a job) that the mailbox's protocol allows (mailbox.hpp, I1). Everything that
 // changes an actor goes through it; others leave an order (one bit) and nudge.
 //
+// An actor whose class is declared reentrant is run by turns: a handler that waits is put aside (`flights`) and the role of
+// the runner goes on to another activation; once its wait has ended it lines up (`returning`) and gets the role back from
+// whoever has it, between two messages. What ends a life waits until no handler is in flight. src/reentrant.cpp.
+//
 // Counts: `strong` are handles that can send. When the last one goes the actor ends once its mailbox is empty. `weak`
 // keep the memory: one for all strong ones together, one for the living actor, one for each entry in a list of
 // somebody else's. A strong count that has been 0 may rise again only by the runner's own doing (this_actor::ref).
@@ -107,6 +111,7 @@ struct actor_class {
     const message_ops* on_idle;
     std::size_t mailbox_slots;
     when_full full;
+    bool is_reentrant;
     atomic<known_message*>* known;
 };
 
@@ -114,11 +119,11 @@ class alignas(64) actor_cell {
 public:
     using box = mailbox<message_node>;
     enum class phase : std::uint8_t { alive, down, ended };
-    enum order : std::uint8_t { stop = 1, kill = 2, shutdown = 4, linked = 8, halt = 16, restart = 32 };
+    enum order : std::uint8_t { stop = 1, kill = 2, shutdown = 4, linked = 8, halt = 16, restart = 32, failed = 64 };
     static constexpr unsigned batch = 64;                 // messages an activation handles before others get a turn
 
     actor_cell(actor_system& in, const actor_class& what, std::size_t slots, when_full full) noexcept
-        : messages(slots), full_policy(full), system(in), of(what) {}
+        : messages(slots), full_policy(full), flags(what.is_reentrant ? is_reentrant : 0), system(in), of(what) {}
     actor_cell(const actor_cell&) = delete;
     actor_cell& operator=(const actor_cell&) = delete;
 
@@ -165,13 +170,21 @@ public:
     actor_cell* prev = nullptr;                           // the system's list of the living
     actor_cell* next = nullptr;
 
-    static constexpr std::uint8_t has_timers = 1, ending = 2, has_behaviour = 4, has_links = 8, has_idle = 16;
+    static constexpr std::uint8_t has_timers = 1, has_behaviour = 4, has_idle = 16, is_reentrant = 32;
+
+    // ---- reentrant ones: the waits of their handlers, from the handlers' tasklets
+    void put_aside(lowlevel::watched_wait& w) noexcept;
+    void line_up(lowlevel::watched_wait& w) noexcept;
 
 private:
     void activate(bool was_stopped, std::exception_ptr& unhandled);
     bool look_round(std::exception_ptr& unhandled);
     bool handle(message_node& m, std::exception_ptr& unhandled);
     bool fail(message_node& m, std::exception_ptr error, std::exception_ptr& unhandled);
+    bool end_life(exit_reason why, bool is_reported, std::exception_ptr& unhandled) noexcept;
+    [[nodiscard]] bool has_flights() noexcept;            // handlers that wait, or want to go on
+    bool give_way() noexcept;
+    void stop_flights() noexcept;
     bool is_idle_too_early() noexcept;
     bool go_down(const exit_reason& why) noexcept;
     bool start_over() noexcept;

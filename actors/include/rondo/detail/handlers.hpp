@@ -234,6 +234,12 @@ constexpr when_full full_policy_of_class() noexcept {
 }
 
 template <class A>
+constexpr bool is_reentrant_class() noexcept {
+    if constexpr (requires { A::reentrant; }) return static_cast<bool>(A::reentrant);
+    else return false;
+}
+
+template <class A>
 inline atomic<known_message*> known_to{nullptr};
 
 template <class A>
@@ -245,6 +251,7 @@ inline constexpr actor_class class_of{&tag_of<A>,
                                       ops_if_handled<A, idle>(),
                                       slots_of_class<A>(),
                                       full_policy_of_class<A>(),
+                                      is_reentrant_class<A>(),
                                       &known_to<A>};
 
 /// Constructs a message in a block of memory that begin_tell gave.

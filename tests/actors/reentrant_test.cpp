@@ -1,0 +1,291 @@
+// Reentrant actors: other messages come in while a handler waits; what ends them ends all their handlers first.
+#include <catch2/catch.hpp>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include <rondo/rondo.hpp>
+
+#include "support/helpers.hpp"
+
+using namespace std::chrono_literals;
+using rondo::testing::check;
+using support::end_of;
+
+namespace {
+
+struct enter {
+    int who;
+};
+struct leave {
+    int who;
+};
+struct fail {};
+struct counts {
+    int inside = 0, most = 0, running = 0, made = 0, left = 0;
+    std::vector<int> order;
+};
+struct ask_counts {};
+
+// Whoever enters waits until he may leave.
+struct hall {
+    static constexpr bool reentrant = true;
+    counts* c;
+    std::vector<rondo::channel<int>> doors;
+    explicit hall(counts* to) : c(to), doors(10) { ++c->made; }
+    ~hall() { c->left += c->inside * 1000; }              // must be 0
+
+    int on(enter e) {
+        struct visit {
+            counts* c;
+            explicit visit(counts* to) : c(to) { c->most = std::max(c->most, ++c->inside); }
+            ~visit() {
+                --c->inside;
+                ++c->left;
+            }
+        } here(c);
+        check(++c->running == 1, "one at a time");
+        c->order.push_back(e.who);
+        rondo::channel<int> door = doors[static_cast<std::size_t>(e.who)];
+        --c->running;
+        const int key = door.receive();
+        check(++c->running == 1, "one at a time, after a wait too");
+        --c->running;
+        return key;
+    }
+    void on(leave l) { (void)doors[static_cast<std::size_t>(l.who)].try_send(l.who); }
+    void on(fail) { throw std::runtime_error("the roof fell in"); }
+    int on(ask_counts) const { return c->inside; }
+};
+
+struct change {};
+struct name {};
+struct twice {
+    int n;
+};
+
+struct calculator {
+    static constexpr bool reentrant = true;
+    int on(int n) {
+        rondo::sleep_for(1ms);
+        return n + n;
+    }
+    int on(twice t) { return rondo::this_actor::ref<calculator>().ask(rondo::this_actor::ref<calculator>().ask(t.n)); }
+};
+
+struct sleeper {
+    static constexpr bool reentrant = true;
+    int* ended;
+    int on(int n) {
+        rondo::sleep_for(std::chrono::minutes(n));
+        ++*ended;
+        return n;
+    }
+};
+
+struct impostor {
+    static constexpr bool reentrant = true;
+    void on(rondo::started) {
+        rondo::this_actor::become([first = std::string("a long enough first name")](name) {
+            rondo::sleep_for(1h);
+            return first;
+        });
+    }
+    void on(change) { rondo::this_actor::become([](name) { return std::string("second"); }); }
+    std::string on(name) { return "none"; }
+};
+
+}  // namespace
+
+TEST_CASE("while a handler of a reentrant actor waits others come in, in order, and one at a time", "[actor][reentrant]") {
+    counts c;
+    {
+        rondo::testing::world world{{.workers = GENERATE(1u, 2u, 4u)}};
+        auto h = rondo::start_on<hall>(world.in(), &c);
+        std::vector<rondo::tasklet<int>> visitors;
+        for (int i = 0; i < 5; ++i) {
+            visitors.push_back(world.spawn([=] { return h.ask(enter{i}); }));
+            world.settle();
+        }
+        CHECK(c.inside == 5);
+        CHECK(c.order == std::vector<int>{0, 1, 2, 3, 4});
+        CHECK(h.ask(ask_counts{}) == 5);
+        for (int i : {3, 0, 4, 1, 2}) {
+            h.tell(leave{i});
+            world.settle();
+            CHECK(visitors[static_cast<std::size_t>(i)].done());
+            CHECK(visitors[static_cast<std::size_t>(i)].join() == i);
+        }
+        CHECK(c.inside == 0);
+        CHECK(c.left == 5);
+    }
+}
+
+TEST_CASE("a reentrant actor may ask itself; one that is not is told so", "[actor][reentrant]") {
+    rondo::run({.workers = GENERATE(1u, 2u)}, [] { CHECK(rondo::start<calculator>().ask(twice{5}) == 20); });
+}
+
+TEST_CASE("stop lets the handlers under way come to their ends, and takes no more messages", "[actor][reentrant]") {
+    counts c;
+    rondo::testing::world world{{.workers = GENERATE(1u, 2u)}};
+    auto h = rondo::start_on<hall>(world.in(), &c);
+    auto a = world.spawn([=] { return h.ask(enter{0}); });
+    auto b = world.spawn([=] { return h.ask(enter{1}); });
+    world.settle();
+    std::vector<rondo::channel<int>> doors;
+    h.stop();
+    world.settle();
+    CHECK_FALSE(h.has_ended());
+    auto late = world.spawn([=] { return h.ask(enter{2}); });
+    world.settle();
+    CHECK(c.inside == 2);
+    CHECK_FALSE(late.done());
+    h.kill();                                             // it has waited long enough
+    world.settle();
+    CHECK(h.has_ended());
+    CHECK(c.inside == 0);
+    CHECK_THROWS_AS(a.join(), rondo::actor_ended);
+    CHECK_THROWS_AS(b.join(), rondo::actor_ended);
+    CHECK_THROWS_AS(late.join(), rondo::actor_ended);
+    CHECK(h.join().kind == rondo::exit_kind::killed);
+}
+
+TEST_CASE("stop, and all go by themselves: stopped, with their answers", "[actor][reentrant]") {
+    int ended = 0;
+    rondo::testing::world world{{.workers = GENERATE(1u, 2u)}};
+    auto s = rondo::start_on<sleeper>(world.in(), &ended);
+    std::vector<rondo::tasklet<int>> all;
+    for (int n = 1; n <= 4; ++n) all.push_back(world.spawn([=] { return s.ask(n); }));
+    world.settle();
+    s.stop();
+    world.advance(3min);
+    CHECK(ended == 3);
+    CHECK_FALSE(s.has_ended());
+    world.advance(1min);
+    CHECK(s.join().kind == rondo::exit_kind::stopped);
+    for (int n = 1; n <= 4; ++n) CHECK(all[static_cast<std::size_t>(n - 1)].join() == n);
+}
+
+TEST_CASE("a crash of one handler ends the waits of the others, and is the reason", "[actor][reentrant]") {
+    counts c;
+    rondo::testing::world world{{.workers = GENERATE(1u, 2u)}};
+    auto h = rondo::start_on<hall>(world.in(), &c);
+    auto a = world.spawn([=] { return h.ask(enter{0}); });
+    auto b = world.spawn([=] { return h.ask(enter{1}); });
+    world.settle();
+    auto failing = world.spawn([=] { h.ask(fail{}); });
+    world.settle();
+    CHECK(end_of([&] { failing.join(); }) == "the roof fell in");
+    CHECK(end_of([&] { a.join(); }).find("the roof fell in") != std::string::npos);
+    CHECK_THROWS_AS(b.join(), rondo::actor_ended);
+    CHECK(h.join().text() == "crashed: the roof fell in");
+    CHECK(c.inside == 0);
+    CHECK(c.left == 2);                                   // both were unwound, and the object went after them
+}
+
+TEST_CASE("a supervised reentrant actor is made anew once its handlers are through", "[actor][reentrant]") {
+    counts c, d;
+    rondo::testing::world world{{.workers = GENERATE(1u, 2u)}};
+    const auto strategy = GENERATE(rondo::restart::one_for_one, rondo::restart::one_for_all);
+    auto boss = world.run([&] {
+        return rondo::supervise({.strategy = strategy, .max_restarts = 10},
+                                rondo::child<hall>(rondo::child_options{.name = "a", .shutdown = 1s}, &c),
+                                rondo::child<hall>(rondo::child_options{.name = "b", .shutdown = 1s}, &d));
+    });
+    auto a = world.run([&] { return boss.ref<hall>("a"); });
+    auto b = world.run([&] { return boss.ref<hall>("b"); });
+    auto first = world.spawn([=] { return a.ask(enter{0}); });
+    auto second = world.spawn([=] { return b.ask(enter{1}); });
+    world.settle();
+    rondo::testing::crash(a, std::runtime_error("by order"));
+    world.advance(2s);                                    // b is given its second, and then killed
+    CHECK_THROWS_AS(first.join(), rondo::actor_ended);
+    const bool all = strategy == rondo::restart::one_for_all;
+    CHECK(second.done() == all);
+    CHECK(c.made == 2);
+    CHECK(d.made == (all ? 2 : 1));
+    auto again = world.spawn([=] { return a.ask(enter{2}); });
+    world.settle();
+    a.tell(leave{2});
+    world.settle();
+    CHECK(again.join() == 2);
+    b.tell(leave{1});
+    world.settle();
+    if (all) CHECK_THROWS_AS(second.join(), rondo::actor_ended);
+    else CHECK(second.join() == 1);
+    boss.stop();
+    world.settle();
+    CHECK(c.left == 2);
+    CHECK(d.left == 1);
+}
+
+TEST_CASE("become while a handler of the old behaviour waits", "[actor][reentrant]") {
+    rondo::testing::world world;
+    auto a = rondo::start_on<impostor>(world.in());
+    auto first = world.spawn([=] { return a.ask(name{}); });
+    world.settle();
+    a.tell(change{});
+    auto second = world.spawn([=] { return a.ask(name{}); });
+    world.settle();
+    CHECK(second.join() == "second");
+    world.advance(1h);
+    CHECK(first.join() == "a long enough first name");
+}
+
+TEST_CASE("reentrant actors in every schedule: one at a time, all unwound before the object goes", "[actor][reentrant][explore]") {
+    const auto report = rondo::testing::explore({.seeds = 3000}, [] {
+        counts c;
+        {
+            rondo::supervisor boss;
+            rondo::actor_ref<hall> h;
+            const bool supervised = rondo::testing::random() % 2;
+            if (supervised) {
+                boss = rondo::supervise({.max_restarts = 1000},
+                                        rondo::child<hall>(rondo::child_options{.name = "h", .when = rondo::restart_when::ended}, &c));
+                h = boss.ref<hall>("h");
+            } else {
+                h = rondo::start<hall>(&c);
+            }
+            rondo::scope([&](rondo::group& g) {
+                for (int who = 0; who < 4; ++who)
+                    g.spawn([h, who] {
+                        try {
+                            check(h.ask(enter{who}) == who, "his own key");
+                        } catch (const rondo::error&) {}
+                    });
+                g.spawn([h] {
+                    for (int n = static_cast<int>(rondo::testing::random() % 4); n > 0; --n)
+                        switch (rondo::testing::random() % 4) {
+                            case 0: h.kill(); break;
+                            case 1: h.stop(); break;
+                            case 2:
+                                try {
+                                    h.ask(fail{});
+                                } catch (const std::exception&) {}
+                                break;
+                            default: h.tell(leave{static_cast<int>(rondo::testing::random() % 4)});
+                        }
+                });
+                g.spawn([h, &g] {                         // so that all get out in the end; stopped, it takes no leave
+                    for (int round = 0; g.size() > 1; ++round) {
+                        rondo::sleep_for(1s);
+                        if (round > 20) h.kill();
+                        for (int who = 0; who < 4 && !h.has_ended(); ++who) (void)h.try_tell(leave{who});
+                    }
+                });
+            });
+            if (supervised) {
+                boss.stop();
+                boss.join();
+            } else {
+                h.stop();
+            }
+            h.join();
+        }
+        check(c.inside == 0, "all have left");
+        check(c.left < 1000, "nobody was inside when the object went");
+        check(rondo::live_actors() == 0, "none is left");
+    });
+    CHECK(report.ok());
+}
