@@ -166,3 +166,67 @@ TEST_CASE("a pool routes: in turn, to the least loaded, by key, to all", "[pool]
         CHECK_THROWS_AS(rondo::pool<worker>(0), rondo::usage_error);
     });
 }
+
+TEST_CASE("a group tells all its members, of any class, and forgets those that have ended", "[group]") {
+    struct hello {
+        int n;
+    };
+    struct bye {};
+    struct loud {
+        int* heard;
+        void on(hello h) { *heard += h.n; }
+        void on(bye) { rondo::this_actor::stop(); }
+    };
+    struct quiet {
+        int* heard;
+        void on(const hello& h) { *heard += 100 * h.n; }
+        void on(bye) {}
+        void on(int) {}
+    };
+    int first = 0, second = 0, third = 0;
+    rondo::testing::world world{{.workers = GENERATE(1u, 2u)}};
+    rondo::actor_group<hello, bye> choir;
+    CHECK(world.run([&] { return choir.tell(hello{1}); }) == 0);
+    auto a = rondo::start_on<loud>(world.in(), &first);
+    auto b = rondo::start_on<loud>(world.in(), &second);
+    auto c = rondo::start_on<quiet>(world.in(), &third);
+    choir.join(a);
+    choir.join(b);
+    choir.join(c);
+    choir.join(b);                                        // twice is once
+    CHECK(choir.size() == 3);
+    CHECK(world.run([&] { return choir.tell(hello{1}); }) == 3);
+    choir.leave(b);
+    CHECK(choir.try_tell(hello{1}) == 2);
+    world.settle();
+    CHECK(first == 2);
+    CHECK(second == 1);
+    CHECK(third == 200);
+    world.run([&] { choir.tell(bye{}); });
+    CHECK(choir.size() == 1);                             // a has ended
+    CHECK(world.run([&] { return choir.tell(hello{1}); }) == 1);
+    choir.join(a);
+    CHECK(choir.size() == 1);
+    choir.stop();
+    world.settle();
+    CHECK(choir.members().empty());
+    CHECK(b.has_ended() == false);
+}
+
+TEST_CASE("the last handle of a member may be its group's", "[group]") {
+    struct hello {};
+    struct one {
+        int* gone;
+        void on(hello) {}
+        ~one() { ++*gone; }
+    };
+    int gone = 0;
+    rondo::testing::world world{{.workers = 1}};
+    rondo::actor_group<hello> g;
+    g.join(rondo::start_on<one>(world.in(), &gone));
+    world.settle();
+    CHECK(gone == 0);
+    g.leave(g.members()[0]);
+    world.settle();
+    CHECK(gone == 1);
+}

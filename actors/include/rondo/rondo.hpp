@@ -2,6 +2,7 @@
 #pragma once
 
 #include <rondo/actor.hpp>
+#include <rondo/actor_group.hpp>
 #include <rondo/as_completed.hpp>
 #include <rondo/barrier.hpp>
 #include <rondo/broadcast.hpp>
