@@ -19,6 +19,9 @@
 
 namespace rondo::detail {
 
+/// The payload and the memory. Whoever asked has been answered.
+void destroy_message(message_node& m) noexcept;
+
 /// What only some actors have. `guard` protects all that others than the runner touch.
 struct actor_extra {
     lowlevel::spin_lock guard;

@@ -1,0 +1,124 @@
+// How a message gets into a mailbox: at once, after a wait for room, or not at all.
+#include <exception>
+#include <utility>
+
+#include "actor_system.hpp"
+
+namespace rondo::detail {
+
+using lowlevel::wake;
+
+void* begin_tell(std::size_t lines) {
+    (void)lowlevel::enter();
+    return take_block(lines);
+}
+
+void bury(actor_cell& to, message_node* m, dead_letter_reason why, const exit_reason* end) noexcept {
+    if (m->reply) {
+        exit_reason reason;
+        if (end) reason = *end;
+        else if (auto* e = to.extra.load(acquire)) {
+            std::lock_guard hold(e->guard);
+            reason = e->has_ended ? e->why : exit_reason{to.end_kind};
+        }
+        std::exchange(m->reply, nullptr)
+            ->fail(why == dead_letter_reason::ended
+                       ? std::make_exception_ptr(actor_ended(to.label(), reason))
+                       : std::make_exception_ptr(error("the mailbox of " + to.label() + " is full; the message was dropped")));
+    }
+    to.system.count(to, *m, why);
+    destroy_message(*m);
+}
+
+namespace {
+
+// True: try again. False, with *taken: the runner has put it in.
+bool wait_for_room(actor_cell& to, message_node* m, lowlevel::time_point until, bool* taken) {
+    auto& e = to.need_extra();
+    lowlevel::waiter& me = lowlevel::self();
+    if (me.stop_requested() && !me.shield) throw rondo::stopped();
+    lowlevel::ensure_stack();
+    lowlevel::wait_node node(me);
+    node.slot = m;
+    e.guard.lock();
+    if (!to.messages.begin_waiting(e.senders.empty())) {
+        e.guard.unlock();
+        return true;                                      // try again
+    }
+    e.senders.push_back(node);
+    const auto outcome = lowlevel::suspend(me, {lowlevel::wait_kind::mailbox, &to, nullptr}, &e.guard, until);
+    if (outcome == wake::ready) {
+        *taken = true;
+        return false;
+    }
+    if (outcome == wake::closed) return true;             // push says so
+    lowlevel::unlink(e.guard, e.senders, node);
+    lowlevel::raise(outcome);
+    return false;
+}
+
+void drop_unsent(message_node* m) noexcept {
+    if (m->reply) m->reply->fail(std::make_exception_ptr(error("not sent")));
+    m->reply = nullptr;
+    destroy_message(*m);
+}
+
+}  // namespace
+
+bool finish_tell(actor_cell& to, message_node* m, lowlevel::time_point until) {
+    const bool own = actor_here_or_null() == &to;         // it would wait for itself
+    for (;;) {
+        switch (to.messages.push(m, own)) {
+            case actor_cell::box::pushed::queued: return true;
+            case actor_cell::box::pushed::scheduled: to.schedule(); return true;
+            case actor_cell::box::pushed::closed: bury(to, m, dead_letter_reason::ended); return true;
+            case actor_cell::box::pushed::full: break;
+        }
+        if (to.full_policy == when_full::drop_newest) {
+            bury(to, m, dead_letter_reason::dropped_newest);
+            return true;
+        }
+        if (to.full_policy == when_full::drop_oldest) {   // the runner drops what is too much, when it comes to it
+            if (to.messages.depth() < 60'000) {
+                push_past_bound(to, m);
+                return true;
+            }
+            bury(to, m, dead_letter_reason::dropped_newest);      // it hangs; memory has its bounds, too
+            return true;
+        }
+        if (until == at_once) {
+            drop_unsent(m);
+            return false;
+        }
+        bool taken = false;
+        try {
+            if (wait_for_room(to, m, until, &taken)) continue;
+        } catch (...) {
+            drop_unsent(m);
+            throw;
+        }
+        if (!taken) drop_unsent(m);
+        return taken;
+    }
+}
+
+actor_cell::box::pushed try_push(actor_cell& to, message_node* m) noexcept {
+    const auto result = to.messages.push(m);
+    if (result == actor_cell::box::pushed::scheduled) to.schedule();
+    return result;
+}
+
+void push_past_bound(actor_cell& to, message_node* m) noexcept {
+    switch (to.messages.push(m, true)) {
+        case actor_cell::box::pushed::scheduled: return to.schedule();
+        case actor_cell::box::pushed::closed: return bury(to, m, dead_letter_reason::ended);
+        default: return;
+    }
+}
+
+void check_ask(const actor_cell& to) {
+    if (actor_here_or_null() == &to && !to.of.is_reentrant)
+        throw usage_error("ask from the actor's own handler would wait for itself: call the member function, or tell");
+}
+
+}  // namespace rondo::detail

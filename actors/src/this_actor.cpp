@@ -1,0 +1,161 @@
+// What a handler may ask of its own actor: behaviours, the stash, timers; and what it is told where it has none.
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "actor_system.hpp"
+
+namespace rondo::detail {
+
+// ---------------------------------------------------------------------------------------------- what goes wrong
+
+actor_cell& actor_here(const char* call) {
+    if (auto* c = actor_here_or_null()) return *c;
+    throw usage_error(fmt::format("{} outside a handler: only the tasklet in which an actor's on(...) runs has one (not "
+                                  "the constructor; use on(rondo::started) there)",
+                                  call));
+}
+void wrong_class(const actor_cell& c, const type_tag& wanted, const char* call) {
+    throw usage_error(fmt::format("{}<{}>: the calling handler is {}'s", call, wanted.name(), c.label()));
+}
+void wrong_answer(const message_ops& ops, const type_tag& wanted) {
+    throw usage_error(fmt::format("{} is answered with {}, not with {}", ops.type->name(), ops.answer->name(), wanted.name()));
+}
+void no_such_actor() { throw usage_error("this actor handle is empty or was moved from: it names no actor"); }
+void check_slots(std::size_t slots) {
+    throw usage_error(fmt::format("actor_options::mailbox_slots: {} is too many; at most {}, or 0 for no bound", slots,
+                                  actor_cell::box::most_slots));
+}
+
+// ---------------------------------------------------------------------------------------------- behaviours, stash, timers
+
+bool behave(actor_cell& c, message_node& m, const message_ops& ops, void* payload) {
+    auto& e = *c.extra.load(relaxed);
+    const auto now = e.now;                               // it may be replaced by its own handler
+    return now && now->try_handle(m, ops, payload);
+}
+
+void set_behaviour(std::unique_ptr<behaviour> b) {
+    auto& c = actor_here("this_actor::become");
+    auto& e = c.need_extra();
+    e.now = std::move(b);
+    if (e.now) c.flags |= actor_cell::has_behaviour;
+    else c.flags &= static_cast<std::uint8_t>(~actor_cell::has_behaviour);
+}
+
+const message_ops& current_ops() {
+    auto& c = actor_here("this_actor::stash");
+    if (!c.current) throw usage_error("this_actor::stash: this message has been put aside already");
+    return *c.current->ops;
+}
+
+namespace {
+
+void append_to_stash(actor_cell& c, message_node* m) {
+    auto& e = c.need_extra();
+    m->next = nullptr;
+    (e.stash_last ? e.stash_last->next : e.stash_first) = m;
+    e.stash_last = m;
+    ++e.stashed;
+}
+
+}  // namespace
+
+void stash_current() {
+    auto& c = actor_here("this_actor::stash");
+    const auto& ops = current_ops();
+    if (ops.consumes)
+        throw usage_error("this_actor::stash: the handler has taken its " + ops.type->name() +
+                          " by value; take it by const reference, or say stash(std::move(message))");
+    append_to_stash(c, c.current);
+    c.current = nullptr;
+}
+
+void stash_message(message_node* m) {
+    auto& c = actor_here("this_actor::stash");
+    m->reply = std::exchange(c.current->reply, nullptr);
+    append_to_stash(c, m);
+}
+
+timer start_timer(std::chrono::steady_clock::duration d, message_node* m, message_node* (*copy)(message_node&)) {
+    auto& c = actor_here("this_actor::after");
+    try {
+        auto& e = c.need_extra();
+        if (e.timers.size() == e.timers.capacity()) {
+            c.system.forget_past(e.timers);
+            e.timers.reserve(std::max<std::size_t>(16, 2 * e.timers.size()));
+        }
+        const auto number = c.system.start_timer(c, d, m, copy);
+        e.timers.push_back(number);
+        c.flags |= actor_cell::has_timers;
+        return timer(number);
+    } catch (...) {
+        destroy_message(*m);
+        throw;
+    }
+}
+
+void add_known(atomic<known_message*>& list, known_message& one) noexcept {
+    known_message* head = list.load(relaxed);
+    do one.next = head;
+    while (!list.compare_exchange_weak(head, &one, acq_rel, relaxed));      // pairs with the acquire in known_ops()
+}
+
+const message_ops& known_ops(const actor_cell& c, const type_tag& message, const char* call) {
+    for (auto* k = c.of.known->load(acquire); k; k = k->next)
+        if (k->ops->type == &message) return *k->ops;
+    throw usage_error(fmt::format("{}({}): {} has no handler for it; or, if the call and rondo::start are in different "
+                                  "source files: add `using timer_messages = rondo::timer_list<...>` to the class",
+                                  call, message.name(), c.label()));
+}
+
+}  // namespace rondo::detail
+
+namespace rondo {
+
+using detail::actor_cell;
+using detail::actor_here;
+
+void timer::cancel() noexcept {
+    if (auto* c = detail::actor_here_or_null(); c && number_) c->system.cancel_timers(*c, &number_, 1);
+}
+
+namespace this_actor {
+
+std::uint64_t id() { return actor_here("this_actor::id").id; }
+bool exists() noexcept { return detail::actor_here_or_null() != nullptr; }
+void stop() { actor_here("this_actor::stop").give_order(actor_cell::stop); }
+
+void unstash() {
+    auto& c = actor_here("this_actor::unstash");
+    auto* e = c.extra.load(detail::relaxed);
+    if (!e || !e->stash_first) return;
+    c.messages.put_back(e->stash_first, e->stash_last, e->stashed);
+    e->stash_first = e->stash_last = nullptr;
+    e->stashed = 0;
+}
+
+void idle_timeout(std::chrono::steady_clock::duration d) {
+    auto& c = actor_here("this_actor::idle_timeout");
+    if (!c.of.on_idle)
+        throw usage_error("this_actor::idle_timeout: " + c.label() + " has no on(rondo::idle)");
+    auto& e = c.need_extra();
+    c.system.cancel_timers(c, &e.idle_timer, 1);
+    e.idle_after = d;
+    e.last_message = lowlevel::now();
+    if (d <= d.zero()) return;
+    c.flags |= actor_cell::has_idle | actor_cell::has_timers;
+    auto* m = detail::make_message<idle>(*c.of.on_idle, idle{});
+    try {
+        e.idle_timer = c.system.start_timer(c, d, m, nullptr, true);
+    } catch (...) {
+        m->ops->destroy(*m);
+        detail::give_block(m, m->ops->lines);
+        throw;
+    }
+}
+
+}  // namespace this_actor
+}  // namespace rondo
