@@ -1,17 +1,15 @@
 // Hackysack on actors: every player is one, with a mailbox; so many bags can fly in one circle at once.
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <vector>
 
 #include <rondo/rondo.hpp>
 
-#include "engine_tasklets.hpp"
 #include "game.hpp"
 #include "interrupt.hpp"
 #include "live_line.hpp"
-#include "machine.hpp"
+#include "on_runtime.hpp"
 #include "outcome.hpp"
 
 namespace hackysack {
@@ -20,29 +18,10 @@ class actor_game {
 public:
     actor_game(const game& g, live_line& live, const interrupt& stop) : game_(g), live_(live), stop_(stop) {}
 
-    outcome play() {
-        outcome result{.played = game_};
-        rondo::runtime rt{{.workers = game_.workers}};
-        const double memory_before = resident_bytes();
-        rt.run([&] {
-            stopwatch watch;
-            seat_players();
-            result.set_up_s = watch.lap_s();
-            result.bags = play_bags();
-            result.play_s = watch.lap_s();
-            result.bytes_per_player =
-                (resident_bytes() - memory_before) / static_cast<double>(std::max<std::size_t>(1, players_.size()));
-            going_home_ = stopwatch();
-            players_.clear();                // nobody can kick to them any more: they go home
-        });
-        result.end_s = going_home_.lap_s();
-        result.interrupted = stop_.requested();
-        take_stats(rt.stats(), result);
-        result.left_over += rondo::live_actors(rt);
-        return result;
-    }
+    outcome play() { return play_on_runtime(game_, stop_, *this); }
 
 private:
+    friend outcome play_on_runtime<>(const game&, const interrupt&, actor_game&);
     /// All that a player is. One bag at a time; the others wait in the mailbox.
     class player {
     public:
@@ -82,12 +61,16 @@ private:
         return back;
     }
 
+    [[nodiscard]] std::size_t seated() const { return players_.size(); }
+    void send_home() {
+        players_.clear();                    // nobody can kick to them any more: they go home
+    }
+
     const game game_;
     live_line& live_;
     const interrupt& stop_;
     std::vector<rondo::actor_ref<player>> players_;    // of all circles; never moved once they sit
     rondo::channel<bag> dropped_{rondo::unbounded};    // where a bag goes after its last kick
-    stopwatch going_home_;
 };
 
 }  // namespace hackysack

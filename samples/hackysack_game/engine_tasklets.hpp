@@ -1,7 +1,6 @@
 // Hackysack on tasklets: every player is a tasklet, every inbox a channel.
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <vector>
 
@@ -10,47 +9,19 @@
 #include "game.hpp"
 #include "interrupt.hpp"
 #include "live_line.hpp"
-#include "machine.hpp"
+#include "on_runtime.hpp"
 #include "outcome.hpp"
 
 namespace hackysack {
-
-/// Of an engine with workers.
-inline void take_stats(const rondo::runtime_stats& stats, outcome& result) {
-    result.steals = stats.steals;
-    result.left_over = stats.live;
-    double dispatched = 0;
-    for (const auto& worker : stats.per_worker) dispatched += static_cast<double>(worker.dispatched);
-    for (const auto& worker : stats.per_worker)
-        result.shares.push_back(static_cast<double>(worker.dispatched) / std::max(1.0, dispatched));
-}
 
 class tasklet_game {
 public:
     tasklet_game(const game& g, live_line& live, const interrupt& stop) : game_(g), live_(live), stop_(stop) {}
 
-    outcome play() {
-        outcome result{.played = game_};
-        rondo::runtime rt{{.workers = game_.workers}};
-        const double memory_before = resident_bytes();
-        rt.run([&] {
-            stopwatch watch;
-            seat_players();
-            result.set_up_s = watch.lap_s();
-            result.bags = play_bags();
-            result.play_s = watch.lap_s();
-            result.bytes_per_player =
-                (resident_bytes() - memory_before) / static_cast<double>(std::max<std::size_t>(1, inboxes_.size()));
-            going_home_ = stopwatch();
-            for (auto& each : inboxes_) each.close();
-        });
-        result.end_s = going_home_.lap_s();
-        result.interrupted = stop_.requested();
-        take_stats(rt.stats(), result);
-        return result;
-    }
+    outcome play() { return play_on_runtime(game_, stop_, *this); }
 
 private:
+    friend outcome play_on_runtime<>(const game&, const interrupt&, tasklet_game&);
     using inbox = rondo::channel<bag>;
 
     void seat_players() {
@@ -87,12 +58,16 @@ private:
         return back;
     }
 
+    [[nodiscard]] std::size_t seated() const { return inboxes_.size(); }
+    void send_home() {
+        for (auto& each : inboxes_) each.close();
+    }
+
     const game game_;
     live_line& live_;
     const interrupt& stop_;
     std::vector<inbox> inboxes_;             // of all circles, one after the other; never moved once players sit
     rondo::channel<bag> dropped_;            // where a bag goes after its last kick
-    stopwatch going_home_;
 };
 
 }  // namespace hackysack
