@@ -4,8 +4,7 @@
 //     family_dinner             the evening on tasklets
 //     family_dinner --actors    the next one: everybody is an actor, and their mother is their supervisor
 #include <chrono>
-#include <cstring>
-#include <map>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -75,14 +74,12 @@ int dinner_with_actors() {
         for (const char* who : family) seats.push_back(rondo::child<eater>(who, std::string(who)));
         const auto mother = rondo::supervise({.strategy = rondo::restart::one_for_one, .name = "table"}, seats);
 
-        std::map<std::string, rondo::actor_ref<eater>> at_table;
-        for (const char* who : family) at_table.emplace(who, mother.ref<eater>(who));
         for (int n = 0; n < tacos; ++n)                  // food arrives, for everybody
-            for (auto& [who, seat] : at_table) seat.tell(taco{n});
+            for (const char* who : family) mother.ref<eater>(who).tell(taco{n});
 
         int total = 0;
         for (const char* who : family) {
-            const int eaten = at_table.at(who).ask(count{});
+            const int eaten = mother.ref<eater>(who).ask(count{});
             fmt::print("  the {} has eaten {}\n", who, eaten);
             total += eaten;
         }
@@ -94,7 +91,7 @@ int dinner_with_actors() {
 }
 
 int main(int argc, char** argv) {
-    if (argc > 1 && std::strcmp(argv[1], "--actors") == 0) return dinner_with_actors();
+    if (argc > 1 && std::string(argv[1]) == "--actors") return dinner_with_actors();
     fmt::print("Dinner, one after the other:\n");
     one_after_the_other();
     fmt::print("Dinner, everybody at once:\n");
