@@ -2,7 +2,7 @@
 
     (gdb) source runtime/gdb/rondo_gdb.py
     (gdb) rondo-list              every live tasklet of every runtime whose worker threads gdb can see
-    (gdb) rondo-bt ID             backtrace of the suspended tasklet with that id
+    (gdb) rondo-bt ID             backtrace of the suspended tasklet with that id (a number, or an expression)
     (gdb) rondo-bt-all
 
 How: an unwinder stands in for the innermost frame while a tasklet is selected, and hands back the registers that
@@ -98,13 +98,23 @@ def tasks():
             at = at + 1
 
 
+def name_of(task):
+    """Quoted, with a space before it; nothing if it has none."""
+    extra = atomic(task["extra"])
+    if not int(extra):
+        return ""
+    name = extra["name"]
+    length = int(name["_M_string_length"])
+    return ' "%s"' % name["_M_dataplus"]["_M_p"].string(errors="replace", length=length) if length else ""
+
+
 def title(task, phase):
     word = int(atomic(task["word"]))
     state = "suspended" if word & 1 else phase
     where = task["where"]["_M_impl"]
     place = "%s:%d" % (where["_M_file_name"].string(), int(where["_M_line"])) if int(where) else "?"
-    return "tasklet %d %s, kind %s, spawned at %s" % (int(atomic(task["id"])), state,
-                                                      str(task["kind"]["_M_i"]).split("::")[-1], place)
+    return "tasklet %d%s %s, kind %s, spawned at %s" % (int(atomic(task["id"])), name_of(task), state,
+                                                        str(task["kind"]["_M_i"]).split("::")[-1], place)
 
 
 class List(gdb.Command):
@@ -121,14 +131,17 @@ class Backtrace(gdb.Command):
         super().__init__("rondo-bt", gdb.COMMAND_STACK)
 
     def invoke(self, argument, tty):
-        wanted = int(gdb.parse_and_eval(argument)) if argument else 0
+        try:
+            wanted = int(gdb.parse_and_eval(argument))
+        except (gdb.error, ValueError, OverflowError):
+            raise gdb.GdbError("rondo-bt takes the number of a tasklet: see rondo-list")
         for task, phase in tasks():
             if int(atomic(task["id"])) == wanted:
                 print(title(task, phase))
                 if int(atomic(task["word"])) & 1:
                     print(backtrace(int(task["context"])))
                 return
-        raise gdb.GdbError("no live tasklet has this id: see rondo-list")
+        raise gdb.GdbError("no live tasklet has the number %d: see rondo-list" % wanted)
 
 
 class BacktraceAll(gdb.Command):
