@@ -7,6 +7,7 @@ hackysack=$1
 folder=$(mktemp -d) || exit 1
 trap 'rm -rf "$folder"' EXIT
 failures=0
+unset RONDO_WORKERS
 
 fail() {
     echo "FAILED: hackysack $arguments: $*"
@@ -45,25 +46,49 @@ refused --players --players=-3
 refused --players --players ten
 refused --players --players 99999999999999999999999
 refused "more than" --players 10000000 --circles 10000000
+refused --players --players 99999999999999
+refused --circles --circles 99999999999999
+refused --bags --bags 99999999999999 --engine actors
+refused --kicks --kicks 99999999999999
 refused --circles --circles 0
 refused --bags --bags 0
 refused --kicks --kicks 0
 refused --workers --workers 0
 refused --workers --workers 100000
+refused --workers --workers 99999999999999
 refused --engine --engine goroutines
 refused deadlock --bags 2
-refused "too few" --bags 3 --slots 2
+refused "at least 3" --bags 3 --slots 2
+refused --slots --bags 2 --slots 1
+refused --slots --slots 99999999999999
+refused --slots --engine actors --slots 40000
 refused --slots --engine threads --slots 4
-refused "too few" --engine actors --bags 3 --slots 2
+refused "at least 3" --engine actors --bags 3 --slots 2
 refused --table --table 10,1
 refused --table --table ten
+refused --table --table 10,99999999999999
 refused --seed --seed red
 refused no-such-option --no-such-option
 refused unwanted unwanted
 refused "cannot write" --json "$folder/missing/out.json"
 refused "cannot write" --plot "$folder"
+refused --json --json ""
+refused --plot --plot ""
 refused "same file" --json "$folder/x" --plot "$folder/x"
 [ ! -e "$folder/x" ] || fail "a refused run left a file behind"
+
+# Without --workers the runtime decides, and it looks at RONDO_WORKERS.
+export RONDO_WORKERS
+for RONDO_WORKERS in ten 0 -1 1025; do
+    refused "RONDO_WORKERS is \"$RONDO_WORKERS\"" --players 10 --circles 1 --kicks 10
+done
+played --players 10 --circles 1 --kicks 10 --workers 1
+RONDO_WORKERS=3
+played --players 10 --circles 1 --kicks 10 --json "$folder/three.json"
+grep -q '"workers": 3,' "$folder/three.json" || fail "RONDO_WORKERS=3 was not respected"
+played --players 10 --circles 1 --kicks 10 --workers 2 --json "$folder/two.json"
+grep -q '"workers": 2,' "$folder/two.json" || fail "--workers 2 was not respected beside RONDO_WORKERS=3"
+unset RONDO_WORKERS
 
 played --players 10 --circles 3 --kicks 500 --workers 1
 played --players 2 --circles 1 --kicks 1
