@@ -71,6 +71,7 @@ private:
     const interrupt& stop_;
     std::vector<rondo::actor_ref<player>> players_;    // of all circles; never moved once they sit
     rondo::channel<bag> dropped_{rondo::unbounded};    // where a bag goes after its last kick
+    first_failure failure_;
 };
 
 }  // namespace hackysack

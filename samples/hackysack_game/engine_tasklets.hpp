@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <exception>
 #include <vector>
 
 #include <rondo/rondo.hpp>
@@ -27,10 +28,23 @@ private:
     void seat_players() {
         inboxes_.reserve(game_.all_players());
         for (std::size_t circle = 0; circle < game_.circles; ++circle)
-            for (std::size_t me = 0; me < game_.players && !stop_.requested(); ++me) {
+            for (std::size_t me = 0; me < game_.players && !is_over(); ++me) {
                 inboxes_.push_back(game_.slots ? inbox(game_.slots) : inbox());
-                rondo::spawn([this, circle, me] { be_player(inboxes_.data() + circle * game_.players, me); });
+                rondo::spawn([this, circle, me] { sit_down(inboxes_.data() + circle * game_.players, me); });
             }
+    }
+    [[nodiscard]] bool is_over() const noexcept { return stop_.requested() || failure_.happened(); }
+
+    /// A player who cannot go on (there is no memory for him, say) ends the game for all: nobody waits any longer to kick
+    /// to him, or for the bag that he may have had.
+    void sit_down(inbox* circle, std::size_t me) {
+        try {
+            be_player(circle, me);
+        } catch (const std::exception&) {
+            failure_.note(std::current_exception());
+            circle[me].close();
+            dropped_.close();
+        }
     }
 
     /// The whole life of a player. It ends when his inbox is closed.
@@ -48,7 +62,7 @@ private:
 
     std::vector<bag> play_bags() {
         std::size_t in_play = 0;
-        for (; in_play < game_.all_bags() && !stop_.requested(); ++in_play) {
+        for (; in_play < game_.all_bags() && !is_over(); ++in_play) {
             const std::size_t circle = in_play / game_.bags;
             inboxes_[circle * game_.players + first_player(game_, in_play)].send(new_bag(game_, in_play));
         }
@@ -68,6 +82,7 @@ private:
     const interrupt& stop_;
     std::vector<inbox> inboxes_;             // of all circles, one after the other; never moved once players sit
     rondo::channel<bag> dropped_;            // where a bag goes after its last kick
+    first_failure failure_;
 };
 
 }  // namespace hackysack

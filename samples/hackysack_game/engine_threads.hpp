@@ -5,6 +5,7 @@
 #include <condition_variable>
 #include <cstddef>
 #include <mutex>
+#include <new>
 #include <optional>
 #include <queue>
 #include <system_error>
@@ -89,6 +90,8 @@ private:
                 players_.emplace_back([this, i] { be_player(i / game_.players * game_.players, i % game_.players); });
             } catch (const std::system_error& e) {
                 return fmt::format("there were {} when it said: {}", grouped(players_.size()), e.code().message());
+            } catch (const std::bad_alloc&) {
+                return fmt::format("there were {} when {}", grouped(players_.size()), memory_is_used_up);
             }
         }
         return {};

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <fstream>
+#include <new>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -27,7 +28,7 @@ class evening {
 public:
     explicit evening(options wanted) : options_(std::move(wanted)) {}
 
-    /// Returns the program's exit code: 0, or 1 if the operating system refused the threads, or 130 after Ctrl-C.
+    /// Returns the program's exit code: 0, or 1 if the operating system refused the players, or 130 after Ctrl-C.
     /// Throws: std::runtime_error if a game went wrong; bad_option if the results cannot be written.
     int spend() {
         const bool is_refused = !play_games();
@@ -43,7 +44,7 @@ public:
     }
 
 private:
-    /// False where the operating system refused the threads.
+    /// False where the operating system refused the players.
     bool play_games() {
         game g = options_.wanted;
         print_game_heading(g);
@@ -53,8 +54,7 @@ private:
             results_.sweep.push_back(play(one));
             const outcome& o = results_.sweep.back();
             if (!o.refused.empty()) {
-                fmt::print(stderr, "hackysack: the operating system refuses {} threads: {}; try fewer --players or "
-                           "--circles\n", grouped(g.all_players()), o.refused);
+                fmt::print(stderr, "hackysack: {}; try fewer --players or --circles, or a larger limit\n", refusal(o));
                 return false;
             }
             print_game(o, results_.sweep.front().played.workers == 1 ? &results_.sweep.front() : nullptr);
@@ -83,23 +83,32 @@ private:
         g.played_by = played_by;
         outcome best = play(g);
         for (int i = 1; i < 3 && best.refused.empty() && best.total_s() < long_s && !stop_.requested(); ++i)
-            if (outcome other = play(g); other.total_s() < best.total_s()) best = std::move(other);
+            if (outcome other = play(g); other.refused.empty() && other.total_s() < best.total_s()) best = std::move(other);
         return best;
     }
 
     outcome play(const game& g) {
-        outcome result = [&] {
+        outcome result = play_unchecked(g);
+        if (const auto fault = referee_.fault_in(result); !fault.empty())
+            throw std::runtime_error(fmt::format("the game went wrong ({}): {}", describe(g), fault));
+        kicks_ += result.kicks();
+        return result;
+    }
+
+    /// A game that there was no memory for has been refused by the operating system, as too many threads are.
+    outcome play_unchecked(const game& g) {
+        try {
             live_line live(fmt::format("{} {}, {}", grouped(g.all_players()), name_of(g.played_by),
                                        g.played_by != engine::threads ? plural(g.workers, "worker") : "kernel"),
                            g.all_kicks());
             return g.played_by == engine::tasklets ? tasklet_game(g, live, stop_).play()
                    : g.played_by == engine::actors ? actor_game(g, live, stop_).play()
                                                    : thread_game(g, live, stop_).play();
-        }();
-        if (const auto fault = referee_.fault_in(result); !fault.empty())
-            throw std::runtime_error(fmt::format("the game went wrong ({}): {}", describe(g), fault));
-        kicks_ += result.kicks();
-        return result;
+        } catch (const rondo::out_of_memory&) {
+            return {.played = g, .refused = std::string(memory_is_used_up)};
+        } catch (const std::bad_alloc&) {
+            return {.played = g, .refused = std::string(memory_is_used_up)};
+        }
     }
 
     static void write(const std::string& file, const std::string& text) {

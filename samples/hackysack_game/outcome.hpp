@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <numeric>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -14,6 +15,9 @@
 #include "game.hpp"
 
 namespace hackysack {
+
+/// For outcome::refused.
+inline constexpr std::string_view memory_is_used_up = "memory was used up (`ulimit -v`, the control group's memory.max)";
 
 struct outcome {
     game played = {};
@@ -24,7 +28,7 @@ struct outcome {
     std::uint64_t steals = 0;
     std::size_t left_over = 0;               ///< tasklets that did not end; must be 0
     bool interrupted = false;
-    std::string refused = {};                    ///< why the operating system would not seat all the players
+    std::string refused = {};                    ///< why the operating system had no room for all the players
 
     [[nodiscard]] double total_s() const noexcept { return set_up_s + play_s + end_s; }
     [[nodiscard]] std::uint64_t kicks() const noexcept {

@@ -26,6 +26,12 @@ namespace hackysack {
                        g.seed);
 }
 
+/// Of a game that was refused.
+[[nodiscard]] inline std::string refusal(const outcome& o) {
+    return fmt::format("the operating system refuses {} {}: {}", grouped(o.played.all_players()),
+                       name_of(o.played.played_by), o.refused);
+}
+
 namespace detail {
 
 /// "50 50 %", or the extremes where there are too many workers for a line.
@@ -75,14 +81,13 @@ inline void print_table_heading(const game& g) {
 }
 
 inline void print_row(const table_row& row) {
-    const bool both = row.tasklets && row.threads && row.threads->refused.empty();
+    const bool both = row.tasklets && row.tasklets->refused.empty() && row.threads && row.threads->refused.empty();
     fmt::print("{:>10} {:>12} {:>12} {:>10} {:>18} {:>16}\n", grouped(row.players), detail::cell(row.tasklets),
                detail::cell(row.threads),
                both ? fmt::format("{:.0f}", row.threads->total_s() / row.tasklets->total_s()) : "-",
                detail::memory_cell(row.tasklets), detail::memory_cell(row.threads));
-    if (row.threads && !row.threads->refused.empty())
-        fmt::print("{:>10} the operating system refuses {} threads: {}\n", "", grouped(row.players),
-                   row.threads->refused);
+    for (const auto* o : {&row.tasklets, &row.threads})
+        if (*o && !(*o)->refused.empty()) fmt::print("{:>10} {}\n", "", refusal(**o));
     std::fflush(stdout);
 }
 

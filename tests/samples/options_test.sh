@@ -114,16 +114,43 @@ xml.etree.ElementTree.parse(sys.argv[1] + "/all.svg")
 PYTHON
 fi
 
-# Ctrl-C ends a long game in order.
-arguments="(interrupted)"
-"$hackysack" --players 10 --circles 10 --kicks 1000000000 >"$folder/out" 2>"$folder/err" &
-game=$!
-sleep 1
-kill -INT "$game"
-wait "$game"
-code=$?
-[ "$code" -eq 130 ] || fail "exit code $code, not 130"
-grep -q '^Stopped in order after ' "$folder/out" || fail "it does not say what was reached"
+# interrupted <signal> <option>...: a game that takes longer than anybody waits ends in order, also while the players are
+# still taking their seats.
+interrupted() {
+    signal=$1
+    shift
+    arguments="$* (interrupted by $signal)"
+    "$hackysack" "$@" >"$folder/out" 2>"$folder/err" &
+    game=$!
+    until grep -q '^SigBlk:.*[2367abef]$' "/proc/$game/status"; do      # SIGINT is taken care of
+        kill -0 "$game" || break
+    done
+    sleep 1      # meanwhile it plays
+    kill -"$signal" "$game"
+    wait "$game"
+    code=$?
+    [ "$code" -eq 130 ] || fail "exit code $code, not 130"
+    grep -q '^Stopped in order after ' "$folder/out" || fail "it does not say what was reached"
+}
+interrupted INT --players 10 --circles 10 --kicks 1000000000
+interrupted TERM --players 10 --circles 10 --bags 4 --slots 4 --kicks 1000000000
+interrupted INT --players 1000000 --circles 1 --kicks 1000000000
+
+# too_little_memory <KiB> <option>...: a game that there is no memory for ends by itself, in one line that says what to do.
+too_little_memory() {
+    arguments="$* (too little memory)"
+    (ulimit -v "$1" && shift && exec timeout 60 "$hackysack" --workers 2 "$@") >"$folder/out" 2>"$folder/err"
+    code=$?
+    [ "$code" -eq 1 ] || fail "exit code $code, not 1"
+    [ "$(wc -l <"$folder/err")" -eq 1 ] || fail "not one line on stderr"
+    grep -q "try fewer --players" "$folder/err" || fail "the message does not say what to do"
+}
+if [ -z "${RONDO_SANITIZE:-}" ]; then      # a sanitizer takes more than that for itself
+    too_little_memory 1000000 --players 100000 --circles 1 --kicks 10
+    too_little_memory 400000 --players 10 --circles 20000 --kicks 10
+    too_little_memory 600000 --players 200000 --circles 1 --bags 4 --slots 4 --kicks 1000
+    too_little_memory 400000 --players 10 --circles 1 --bags 1 --kicks 1000 --slots 9000000
+fi
 
 [ "$failures" -eq 0 ] && echo "all options behave"
 exit "$failures"
