@@ -14,6 +14,14 @@ struct point {
     double x = 0, y = 0;
 };
 
+/// About how wide the words come out, which nobody knows before a font has been found.
+[[nodiscard]] inline double text_width(std::string_view words, int size, bool is_bold = false) noexcept {
+    double letters = 0;
+    for (char c : words)
+        if ((static_cast<unsigned char>(c) & 0xC0) != 0x80) ++letters;    // not for the later bytes of UTF-8
+    return letters * size * (is_bold ? 0.6 : 0.56);
+}
+
 /// Draws shapes one over the other; text() gives the whole file.
 class svg {
 public:
@@ -45,17 +53,31 @@ public:
         out_ += fmt::format("<rect x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{:.1f}\" fill=\"{}\"/>\n",
                             corner.x, corner.y, width, height, colour);
     }
+    void cross(point p, std::string_view colour) {
+        line({p.x - 5, p.y - 5}, {p.x + 5, p.y + 5}, colour, 2.5);
+        line({p.x - 5, p.y + 5}, {p.x + 5, p.y - 5}, colour, 2.5);
+    }
     /// `anchor`: start, middle or end.
     void text(point p, std::string_view words, std::string_view anchor = "start", std::string_view colour = "#333333",
               int size = 13, bool is_bold = false) {
-        out_ += fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"{}\" fill=\"{}\" "
-                            "font-size=\"{}\"{}>{}</text>\n",
-                            p.x, p.y, anchor, colour, size, is_bold ? " font-weight=\"600\"" : "", escaped(words));
+        write(p, words, anchor, colour, size, is_bold, "");
+    }
+    /// In the middle above p, with a rim in the colour of what lies behind it, so that it can be read over lines, too.
+    void label(point p, std::string_view words, std::string_view colour, int size = 12, bool is_bold = false,
+               std::string_view behind = "#ffffff") {
+        write(p, words, "middle", colour, size, is_bold,
+              fmt::format(" stroke=\"{}\" stroke-width=\"4\" stroke-linejoin=\"round\" paint-order=\"stroke\"", behind));
     }
 
     [[nodiscard]] std::string file() && { return std::move(out_) + "</svg>\n"; }
 
 private:
+    void write(point p, std::string_view words, std::string_view anchor, std::string_view colour, int size,
+               bool is_bold, std::string_view more) {
+        out_ += fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"{}\" fill=\"{}\" "
+                            "font-size=\"{}\"{}{}>{}</text>\n",
+                            p.x, p.y, anchor, colour, size, is_bold ? " font-weight=\"600\"" : "", more, escaped(words));
+    }
     static std::string escaped(std::string_view words) {
         std::string out;
         for (char c : words) {

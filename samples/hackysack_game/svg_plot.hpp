@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include "game.hpp"
+#include "labels.hpp"
 #include "numbers.hpp"
 #include "report.hpp"
 #include "results.hpp"
@@ -22,16 +23,17 @@ namespace detail {
 inline constexpr std::string_view tasklet_colour = "#0072b2", thread_colour = "#d55e00", grey = "#8a8a8a",
                                   grid_colour = "#e4e4e4", past_tasklets = "#9cc7e0", past_threads = "#f0b890";
 
-/// A rectangle of the picture with its title.
+/// A part of the picture for one plot, with its titles and its legend above it.
 struct panel {
     double left, top, width, height;
     [[nodiscard]] double right() const noexcept { return left + width; }
     [[nodiscard]] double bottom() const noexcept { return top + height; }
 
     void draw_titles(svg& to, std::string_view title, std::string_view below) const {
-        to.text({left, top - 42}, title, "start", "#111111", 16, true);
-        to.text({left, top - 22}, below, "start", grey);
+        to.text({left, top - 76}, title, "start", "#111111", 16, true);
+        to.text({left, top - 56}, below, "start", grey);
     }
+    [[nodiscard]] legend start_legend(svg& to) const { return {to, {left, top - 32}, width}; }
 };
 
 /// Maps a logarithmic range onto pixels.
@@ -45,41 +47,62 @@ struct log_axis {
 /// The tutorial's table: both axes logarithmic.
 class table_plot {
 public:
-    table_plot(const panel& where, const std::vector<table_row>& rows) : where_(where), rows_(rows) {
-        double fewest = 10, most = 100, shortest = 0.001, longest = 1, band_of_refusals = 0;
-        for (const auto& row : rows) {
-            fewest = std::min(fewest, static_cast<double>(row.players));
-            most = std::max(most, static_cast<double>(row.players));
-            if (row.threads && !row.threads->refused.empty()) band_of_refusals = 30;
-            for (const auto* o : {&row.tasklets, &row.threads})
-                if (*o && (*o)->refused.empty() && (*o)->total_s() > 0) {
+    table_plot(const panel& where, const std::vector<table_row>& rows) : where_(where) {
+        for (const auto& row : rows) rows_.push_back(&row);
+        std::sort(rows_.begin(), rows_.end(), [](auto* a, auto* b) { return a->players < b->players; });
+        double fewest = 10, most = 100, shortest = 0.001, longest = 1;
+        for (const auto* row : rows_) {
+            fewest = std::min(fewest, static_cast<double>(row->players));
+            most = std::max(most, static_cast<double>(row->players));
+            for (const auto* o : {&row->tasklets, &row->threads}) {
+                if (is_refused(*o)) has_refusals_ = true;
+                if (is_played(*o)) {
                     shortest = std::min(shortest, (*o)->total_s());
                     longest = std::max(longest, (*o)->total_s());
                 }
+            }
         }
         x_ = {fewest * 0.7, most * 1.6, where.left, where.right()};
         y_ = {std::pow(10, std::floor(std::log10(shortest))), std::pow(10, std::ceil(std::log10(longest))),
-              where.bottom(), where.top + band_of_refusals};
+              where.bottom(), where.top + (has_refusals_ ? 36 : 0)};
     }
 
     void draw(svg& to) const {
         where_.draw_titles(to, "Tasklets against threads", "seconds for 1,000 kicks in one circle, set-up included");
+        draw_legend(to);
         draw_grid(to);
-        draw_2006(to);
-        draw_engine(to, &table_row::threads, thread_colour, "threads");
-        draw_engine(to, &table_row::tasklets, tasklet_colour, "tasklets");
-        draw_refusals(to);
+        draw_lines(to);
         to.text({where_.left + where_.width / 2, where_.bottom() + 42}, "players in the circle", "middle");
     }
 
 private:
+    using engine_of = std::optional<outcome> table_row::*;
+    static constexpr std::string_view dashes = "4 4";
+
+    static bool is_refused(const std::optional<outcome>& o) { return o && !o->refused.empty(); }
+    static bool is_played(const std::optional<outcome>& o) { return o && o->refused.empty() && o->total_s() > 0; }
+
+    void draw_legend(svg& to) const {
+        legend meaning = where_.start_legend(to);
+        meaning.line("tasklets", tasklet_colour, 2.5);
+        meaning.line("threads", thread_colour, 2.5);
+        meaning.line("tasklets, Stackless Python 2006", past_tasklets, 1.5, dashes);
+        meaning.line("threads, Python 2006", past_threads, 1.5, dashes);
+        if (has_refusals_) meaning.cross("refused by the operating system", grey);
+    }
+
     void draw_grid(svg& to) const {
         for (double t = y_.low; t <= y_.high * 1.01; t *= 10) {
             to.line({where_.left, y_.at(t)}, {where_.right(), y_.at(t)}, grid_colour);
             to.text({where_.left - 8, y_.at(t) + 4}, tick(t), "end");
         }
-        for (const auto& row : rows_)
-            to.text({x_.at(static_cast<double>(row.players)), where_.bottom() + 20}, grouped(row.players), "middle");
+        double room_from = 0;
+        for (const auto* row : rows_) {
+            const double x = x_of(*row), half = text_width(grouped(row->players), 13) / 2;
+            if (x - half < room_from) continue;
+            to.text({x, where_.bottom() + 20}, grouped(row->players), "middle");
+            room_from = x + half + 6;
+        }
     }
     static std::string tick(double seconds) {
         if (seconds > 0.9) return fmt::format("{:.0f} s", seconds);
@@ -87,58 +110,52 @@ private:
         return fmt::format("{:.0f} µs", seconds * 1e6);
     }
 
-    void draw_2006(svg& to) const {
-        std::vector<point> tasklets, threads;
+    /// All lines before all labels: what lies under a label's rim can be read no more.
+    void draw_lines(svg& to) const {
+        label_placer labels({where_.left, where_.top, where_.right(), where_.bottom()});
+        draw_2006(to, labels, &measured_in_2006::threads_s, past_threads);
+        draw_2006(to, labels, &measured_in_2006::tasklets_s, past_tasklets);
+        draw_engine(to, labels, &table_row::threads, thread_colour, where_.top + 8);
+        draw_engine(to, labels, &table_row::tasklets, tasklet_colour, where_.top + 24);
+        label_engine(to, labels, &table_row::tasklets, tasklet_colour);
+        label_engine(to, labels, &table_row::threads, thread_colour);
+    }
+    void draw_2006(svg& to, label_placer& labels, double measured_in_2006::*time, std::string_view colour) const {
+        std::vector<point> points;
         for (const auto& then : in_2006) {
             const auto players = static_cast<double>(then.players);
-            if (players < x_.low || players > x_.high) continue;
-            tasklets.push_back({x_.at(players), y_at(then.tasklets_s)});
-            if (then.threads_s > 0) threads.push_back({x_.at(players), y_at(then.threads_s)});
+            if (players < x_.low || players > x_.high || then.*time <= 0) continue;
+            points.push_back({x_.at(players), y_of(then.*time)});
         }
-        to.path(threads, past_threads, 1.5, "4 4");
-        to.path(tasklets, past_tasklets, 1.5, "4 4");
-        if (!threads.empty())
-            to.text({threads.front().x, threads.front().y - 14}, "threads, Python 2006", "start", past_threads, 12);
-        if (!tasklets.empty())
-            to.text({tasklets.front().x, tasklets.front().y - 10}, "tasklets, Stackless Python 2006", "start",
-                    past_tasklets, 12);
+        to.path(points, colour, 1.5, dashes);
+        labels.keep_off(points);
     }
-
-    void draw_engine(svg& to, std::optional<outcome> table_row::*engine, std::string_view colour,
-                     std::string_view name) const {
+    void draw_engine(svg& to, label_placer& labels, engine_of engine, std::string_view colour,
+                     double height_of_refusals) const {
         std::vector<point> points;
-        std::vector<std::string> times;
-        for (const auto& row : rows_)
-            if (const auto& o = row.*engine; o && o->refused.empty() && o->total_s() > 0) {
-                points.push_back({x_.at(static_cast<double>(row.players)), y_at(o->total_s())});
-                times.push_back(duration(o->total_s()));
-            }
+        for (const auto* row : rows_) {
+            const auto& o = row->*engine;
+            if (is_played(o)) points.push_back({x_of(*row), y_of(o->total_s())});
+            if (is_refused(o)) to.cross({x_of(*row), height_of_refusals}, colour);
+        }
         to.path(points, colour, 2.5);
-        for (std::size_t i = 0; i < points.size(); ++i) {
-            to.dot(points[i], 4, colour);
-            to.text({points[i].x, points[i].y + 19}, times[i], "middle", colour, 12);
+        labels.keep_off(points);
+        for (point p : points) {
+            to.dot(p, 4, colour);
+            labels.keep_off(box{p.x - 4, p.y - 4, p.x + 4, p.y + 4});
         }
-        if (!points.empty())
-            to.text({points.back().x + 9, points.back().y - 8}, name, points.size() == rows_.size() ? "end" : "start",
-                    colour, 13, true);
     }
-
-    void draw_refusals(svg& to) const {
-        std::optional<point> first;
-        for (const auto& row : rows_) {
-            if (!row.threads || row.threads->refused.empty()) continue;
-            const point p{x_.at(static_cast<double>(row.players)), where_.top + 8};
-            if (!first) first = p;
-            to.line({p.x - 5, p.y - 5}, {p.x + 5, p.y + 5}, thread_colour, 2.5);
-            to.line({p.x - 5, p.y + 5}, {p.x + 5, p.y - 5}, thread_colour, 2.5);
-        }
-        if (first) to.text({first->x - 12, first->y + 4}, "threads refused by the operating system", "end",
-                           thread_colour, 12);
+    void label_engine(svg& to, label_placer& labels, engine_of engine, std::string_view colour) const {
+        for (const auto* row : rows_)
+            if (const auto& o = row->*engine; is_played(o))
+                labels.place(to, {x_of(*row), y_of(o->total_s())}, duration(o->total_s()), colour);
     }
-    [[nodiscard]] double y_at(double seconds) const { return y_.at(std::clamp(seconds, y_.low, y_.high)); }
+    [[nodiscard]] double x_of(const table_row& row) const { return x_.at(static_cast<double>(row.players)); }
+    [[nodiscard]] double y_of(double seconds) const { return y_.at(std::clamp(seconds, y_.low, y_.high)); }
 
     panel where_;
-    const std::vector<table_row>& rows_;
+    std::vector<const table_row*> rows_;     // by players
+    bool has_refusals_ = false;
     log_axis x_{}, y_{};
 };
 
@@ -171,43 +188,81 @@ public:
         }
         for (std::size_t i = 0; i < games_.size(); ++i) draw_bar(to, i);
         if (per_worker_ > 0) draw_ideal(to);
+        for (std::size_t i = 0; i < games_.size(); ++i) label_bar(to, i);
         to.text({where_.left + where_.width / 2, where_.bottom() + 42},
                 g.played_by != engine::threads ? "workers (each bar divided by who ran the players)" : "cores",
                 "middle");
     }
 
 private:
-    void draw_bar(svg& to, std::size_t i) const {
+    static constexpr std::string_view dashes = "5 4", ideal_colour = "#555555";
+
+    static std::string_view colour_of(std::size_t worker) { return worker % 2 ? "#5ba9d6" : tasklet_colour; }
+
+    /// Where the bar is divided, from below: at the bottom, between the workers, at the top.
+    [[nodiscard]] std::vector<double> edges_of(std::size_t i) const {
         const outcome& o = games_[i];
-        const double width = std::min(90.0, slot() * 0.62), left = centre(i) - width / 2;
-        std::vector<double> shares = o.shares;
-        if (shares.empty()) shares = {1};
-        double from = 0;
-        for (std::size_t worker = 0; worker < shares.size(); ++worker) {
-            const double to_kicks = from + shares[worker] * o.kicks_per_s();
-            to.rect({left, y(to_kicks)}, width, y(from) - y(to_kicks), worker % 2 ? "#5ba9d6" : tasklet_colour);
-            if (shares.size() > 1 && y(from) - y(to_kicks) > 16 && width > 34)
-                to.text({centre(i), (y(from) + y(to_kicks)) / 2 + 4}, fmt::format("{:.0f} %", shares[worker] * 100),
-                        "middle", "#ffffff", 12);
-            from = to_kicks;
-        }
-        if (width > 34 || i == 0 || i + 1 == games_.size()) {
-            const std::string kicks = rounded(o.kicks_per_s());
-            const bool has_speed_up = per_worker_ > 0 && i > 0 && width > 60;
-            const double factor = per_worker_ > 0 ? o.kicks_per_s() / per_worker_ : 0;
-            to.text({centre(i), y(from) - 7}, has_speed_up ? fmt::format("{}  (x {:.2f})", kicks, factor) : kicks,
-                    "middle", "#111111", 12, true);
-        }
-        if (games_.size() <= 20 || i == 0 || o.played.workers % 8 == 0)
-            to.text({centre(i), where_.bottom() + 20}, fmt::format("{}", o.played.workers), "middle");
+        std::vector<double> edges = {y(0)};
+        for (double share : o.shares) edges.push_back(edges.back() - share * (y(0) - y(o.kicks_per_s())));
+        if (o.shares.empty()) edges.push_back(y(o.kicks_per_s()));
+        return edges;
     }
+    void draw_bar(svg& to, std::size_t i) const {
+        const std::vector<double> edges = edges_of(i);
+        for (std::size_t worker = 0; worker + 1 < edges.size(); ++worker)
+            to.rect({centre(i) - bar_width() / 2, edges[worker + 1]}, bar_width(), edges[worker] - edges[worker + 1],
+                    colour_of(worker));
+        const unsigned workers = games_[i].played.workers;
+        if (i == 0 || workers % workers_between_ticks() == 0)
+            to.text({centre(i), where_.bottom() + 20}, fmt::format("{}", workers), "middle");
+    }
+    /// A dash across each bar; one line where the bars are too narrow for that.
     void draw_ideal(svg& to) const {
+        where_.start_legend(to).line("one worker's kicks times the workers", ideal_colour, 1.5, dashes);
         std::vector<point> points;
-        for (std::size_t i = 0; i < games_.size(); ++i)
-            points.push_back({centre(i), y(per_worker_ * games_[i].played.workers)});
-        to.path(points, grey, 1.5, "5 4");
-        to.line({where_.left + 8, where_.top + 14}, {where_.left + 38, where_.top + 14}, grey, 1.5, "5 4");
-        to.text({where_.left + 44, where_.top + 18}, "one worker's kicks times the workers", "start", grey, 12);
+        for (std::size_t i = 0; i < games_.size(); ++i) points.push_back({centre(i), ideal(i)});
+        if (bar_width() < 16) return to.path(points, ideal_colour, 1.5, dashes);
+        const double half = bar_width() / 2 + 4;
+        for (std::size_t i = 1; i < points.size(); ++i)
+            to.line({points[i].x - half, points[i].y}, {points[i].x + half, points[i].y}, ideal_colour, 1.5, dashes);
+    }
+    void label_bar(svg& to, std::size_t i) const {
+        const std::vector<double> edges = edges_of(i);
+        for (std::size_t worker = 0; worker < games_[i].shares.size(); ++worker)
+            if (games_[i].shares.size() > 1 && edges[worker] - edges[worker + 1] > 16 && bar_width() > 34)
+                to.label({centre(i), (edges[worker] + edges[worker + 1]) / 2 + 4},
+                         fmt::format("{:.0f} %", games_[i].shares[worker] * 100), "#ffffff", 12, false,
+                         colour_of(worker));
+
+        const std::string words = words_for(i);
+        if (words.empty()) return;
+        const double half = text_width(words, 12, true) / 2;
+        const double x = std::clamp(centre(i), where_.left + half, where_.right() - half);
+        double above = where_.bottom();
+        for (std::size_t other = 0; other < games_.size(); ++other)
+            if (std::abs(centre(other) - x) < half + bar_width() / 2) above = std::min(above, height_over(other));
+        to.label({x, above - 7}, words, "#111111", 12, true);
+    }
+    /// As much as there is room for: narrow bars have words only at the ends.
+    [[nodiscard]] std::string words_for(std::size_t i) const {
+        const double kicks = games_[i].kicks_per_s(), room = slot() - 6;
+        const std::string words = rounded(kicks);
+        if (text_width(words, 12, true) > room) return i == 0 || i + 1 == games_.size() ? words : "";
+        if (per_worker_ <= 0 || i == 0) return words;
+        const std::string more = fmt::format("{}  (x {:.2f})", words, kicks / per_worker_);
+        return text_width(more, 12, true) <= room ? more : words;
+    }
+    /// Where words over this bar hide neither it nor the ideal.
+    [[nodiscard]] double height_over(std::size_t i) const {
+        const double bar = y(games_[i].kicks_per_s());
+        return per_worker_ > 0 && ideal(i) < bar && bar - ideal(i) < 24 ? ideal(i) : bar;
+    }
+    [[nodiscard]] double ideal(std::size_t i) const noexcept { return y(per_worker_ * games_[i].played.workers); }
+    [[nodiscard]] double bar_width() const noexcept { return std::min(90.0, slot() * 0.62); }
+    [[nodiscard]] unsigned workers_between_ticks() const noexcept {
+        unsigned n = 1;
+        while (n * slot() < 28) n *= 2;
+        return n;
     }
     [[nodiscard]] double slot() const noexcept { return where_.width / static_cast<double>(games_.size()); }
     [[nodiscard]] double centre(std::size_t i) const noexcept {
@@ -227,7 +282,7 @@ private:
     const bool has_table = !r.table.empty();
     const bool has_sweep =
         std::any_of(r.sweep.begin(), r.sweep.end(), [](const outcome& o) { return o.kicks_per_s() > 0; });
-    constexpr double table_width = 560, sweep_width = 420, margin = 75, top = 80, height = 360;
+    constexpr double table_width = 560, sweep_width = 420, margin = 75, top = 114, height = 360;
     double width = 30;
     if (has_table) width += margin + table_width;
     if (has_sweep) width += margin + sweep_width;

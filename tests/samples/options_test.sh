@@ -98,7 +98,7 @@ played --players 4 --circles 2 --kicks 100 --engine threads
 played --players 10 --circles 2 --bags 20 --kicks 1000 --engine actors --sweep --workers 3
 played --players 4 --circles 2 --bags 3 --slots 3 --kicks 100 --engine actors
 played --players 4 --circles 2 --bags 3 --kicks 100 --engine threads --sweep --workers 2
-played --players 10 --circles 3 --kicks 500 --sweep --table 10,20 --workers 2 \
+played --players 10 --circles 3 --kicks 500 --sweep --table 20,10,12,100,11 --workers 2 \
     --json "$folder/all.json" --plot "$folder/all.svg"
 if command -v python3 >/dev/null; then
     python3 - "$folder" <<'PYTHON' || fail "the files are not what they should be"
@@ -108,9 +108,21 @@ with open(sys.argv[1] + "/all.json") as file:
 assert [game["workers"] for game in results["games"]] == [1, 2]
 for game in results["games"]:
     assert game["kicks_made"] == 1500 and game["refused"] is None
-assert [row["players"] for row in results["table"]] == [10, 20]
+assert [row["players"] for row in results["table"]] == [20, 10, 12, 100, 11]
 assert results["interrupted"] is False
-xml.etree.ElementTree.parse(sys.argv[1] + "/all.svg")
+
+# No words of the picture lie on other words, as far as their width can be told without a font.
+boxes = []
+for text in xml.etree.ElementTree.parse(sys.argv[1] + "/all.svg").iter("{http://www.w3.org/2000/svg}text"):
+    size = float(text.get("font-size"))
+    width = len(text.text) * size * 0.5
+    left = float(text.get("x")) - width * {"start": 0, "middle": 0.5, "end": 1}[text.get("text-anchor")]
+    bottom = float(text.get("y"))
+    for other, l, t, r, b in boxes:
+        overlaps = left < r and l < left + width and bottom - size * 0.8 < b and t < bottom
+        assert not overlaps, f"\"{text.text}\" lies on \"{other}\""
+    boxes.append((text.text, left, bottom - size * 0.8, left + width, bottom))
+assert any(words.endswith(" ms") for words, *_ in boxes)
 PYTHON
 fi
 
