@@ -495,6 +495,17 @@ void switch_away(context& me, const lowlevel::wait_site& site) {
         return arrive(me);
     }
     session_core& s = *me.home;
+    const bool waits = me.at == phase::blocked || me.at == phase::watching || me.at == phase::paused;
+    // It came after the look at the beginning of this call.
+    if (!s.is_ring && waits && (me.has_pending.load(relaxed) || me.killed.load(relaxed))) {
+        if (me.at == phase::blocked) access::withdraw(me);
+        if (me.at == phase::watching) access::withdraw_from_run(s, me);
+        access::enter_ring(s, me);
+        me.at = phase::running;
+        me.granted = true;
+        lock.unlock();
+        return throw_pending(me);
+    }
     me.granted = false;
     access::choose_when_idle(s);
     if (s.is_ring) {

@@ -122,7 +122,7 @@ TEST_CASE("while a handler of a reentrant actor waits others come in, in order, 
     }
 }
 
-TEST_CASE("a reentrant actor may ask itself; one that is not is told so", "[actor][reentrant]") {
+TEST_CASE("a reentrant actor may ask itself, and one that is not is told so", "[actor][reentrant]") {
     rondo::run({.workers = GENERATE(1u, 2u)}, [] { CHECK(rondo::start<calculator>().ask(twice{5}) == 20); });
 }
 

@@ -480,7 +480,7 @@ void explorer::fence_everywhere(const place& at) {
     enter();
     fence_of(running_);
     for (unsigned i = 1; i <= started_; ++i)
-        if (i != running_ && threads_[i].state != thread::phase::ended) fence_of(i);
+        if (i != running_) fence_of(i);            // those that have ended too: their stores are out
     fence_of(running_);
     tell(at, "heavy fence", max_locations, std::memory_order_seq_cst, 0);
 }
