@@ -176,7 +176,11 @@ void append_functions_at(const void* pc, std::vector<std::string>& out) {
 
 RONDO_UNWATCHED std::uint64_t parent_of(const task& t) noexcept { return t.parent; }
 RONDO_UNWATCHED std::source_location where_of(const task& t) noexcept { return t.where; }
-RONDO_UNWATCHED task* running_on(const worker& w) noexcept { return w.running; }
+// The builtin: a member function of std::atomic would be watched again. The descriptor may have been made just now.
+RONDO_UNWATCHED std::uint64_t running_on(const worker& w) noexcept {
+    const task* t = w.running;
+    return t ? __atomic_load_n(reinterpret_cast<const std::uint64_t*>(&t->id), __ATOMIC_RELAXED) : 0;
+}
 
 // Reads another tasklet's stack by its frame pointers. It may be resumed meanwhile: then the frames are nonsense, but
 // every read stays inside its stack.
@@ -271,9 +275,9 @@ std::vector<tasklet_info> scheduler::list(bool with_backtraces) const {
         all.push_back(std::move(info));
     });
     for (auto& w : workers)
-        if (task* t = running_on(*w))
+        if (const auto id = running_on(*w))
             for (auto& info : all)
-                if (info.id == t->id.load(relaxed) && info.state == tasklet_state::ready) info.state = tasklet_state::running;
+                if (info.id == id && info.state == tasklet_state::ready) info.state = tasklet_state::running;
     std::sort(all.begin(), all.end(), [](auto& a, auto& b) { return a.id < b.id; });
     return all;
 }

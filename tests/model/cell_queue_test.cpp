@@ -309,7 +309,7 @@ TEST_CASE("a close and a count go along while cells are unlinked", "[cell_queue]
 }
 
 TEST_CASE("two who give up in turn beside somebody who waits on leave few cells", "[cell_queue][sweep]") {
-    const auto seen = model::explore({.random = 20'000 + 400'000 * model::deep}, [] {
+    const auto seen = model::explore({.random = (model::sanitized ? 1'000 : 20'000) + 400'000 * model::deep}, [] {
         line<1> l;
         tasklet first, second, third, s;
         int got = 0;
@@ -325,7 +325,7 @@ TEST_CASE("two who give up in turn beside somebody who waits on leave few cells"
 }
 
 TEST_CASE("long random runs of senders, receivers, stops and segments", "[cell_queue]") {
-    const auto seen = model::explore({.random = 20'000 + 400'000 * model::deep}, [] {
+    const auto seen = model::explore({.random = (model::sanitized ? 1'000 : 20'000) + 400'000 * model::deep}, [] {
         line<1> l;
         tasklet s1, s2, r1, r2;
         int got = 0;

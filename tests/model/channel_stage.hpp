@@ -6,6 +6,8 @@
 
 #include "model_atomics.hpp"
 
+#include <algorithm>
+
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -116,6 +118,7 @@ struct model_store {
 };
 
 [[maybe_unused]] model::bounds within(unsigned preemptions, unsigned stale_reads) {
+    if (model::sanitized) return {.preemptions = std::min(preemptions, 1u), .stale_reads = std::min(stale_reads, 1u)};
     return {.preemptions = preemptions + model::deep, .stale_reads = stale_reads};
 }
 

@@ -27,6 +27,12 @@
 
 #include <rondo/lowlevel/spin_lock.hpp>
 
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_UNPOISON_MEMORY_REGION(address, bytes) ((void)(address), (void)(bytes))
+#endif
+
 namespace rondo::model {
 namespace {
 
@@ -34,7 +40,7 @@ using detail::bits;
 using detail::order;
 using detail::place;
 
-constexpr std::size_t stack_bytes = 256 * 1024;
+constexpr std::size_t stack_bytes = 256 * 1024, used_stack_bytes = 64 * 1024;
 constexpr std::size_t most_steps = 5'000;         // of one execution; more: it does not end
 
 bool is_seq_cst(order o) { return o == std::memory_order_seq_cst; }
@@ -276,6 +282,8 @@ void explorer::run_threads(const std::vector<std::function<void()>>& bodies) {
     const view at_start = threads_[0].now;
     for (unsigned i = 1; i <= started_; ++i) {
         if (stacks_.size() < i) stacks_.push_back(std::make_unique<char[]>(stack_bytes));
+        // The thread before has left it without returning from its frames, whose surroundings are still poisoned.
+        ASAN_UNPOISON_MEMORY_REGION(stacks_[i - 1].get() + stack_bytes - used_stack_bytes, used_stack_bytes);
         threads_[i] = {};
         threads_[i].now = at_start;
         ++threads_[i].now.clock[i];
