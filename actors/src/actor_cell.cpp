@@ -539,7 +539,11 @@ void actor_cell::end(exit_reason why, bool is_reported, std::exception_ptr& unha
         lowlevel::resume(*woken->who, lowlevel::placement::tail);
         woken = after;
     }
-    is_reported = is_reported || !watchers.empty() || (e && !e->links.empty());
+    if (e) {
+        std::lock_guard hold(e->guard);                   // another end may be taking itself out
+        is_reported = is_reported || !e->links.empty();
+    }
+    is_reported = is_reported || !watchers.empty();
     for (actor_cell* w : watchers) {
         try {
             down d{id, e->name, why};
