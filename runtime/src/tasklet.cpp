@@ -264,11 +264,8 @@ void stop_task(task_ref r) noexcept {
     for (;;) {
         if (t.id.load(acquire) != r.id || t.state.load(relaxed) == task::phase::finished) return;
         if (w & lowlevel::waiter::asked_flag) break;
-        const bool ends_wait = (w & lowlevel::waiter::open_flag) && !(w & lowlevel::waiter::shield_flag);
-        auto next = w | lowlevel::waiter::stop_flag | lowlevel::waiter::asked_flag;
-        if (ends_wait)
-            next = (next & ~(lowlevel::waiter::open_flag | std::uint64_t{0xff00})) |
-                   (static_cast<std::uint64_t>(lowlevel::wake::stopped) << 8);
+        bool ends_wait;
+        const auto next = lowlevel::stopped_word(w | lowlevel::waiter::asked_flag, ends_wait);
         if (t.word.compare_exchange_weak(w, next, seq_cst, acquire)) {
             if (ends_wait) lowlevel::resume(t, lowlevel::placement::tail);
             else lowlevel::pass_stop_on(t, r.id);

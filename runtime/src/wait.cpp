@@ -473,11 +473,8 @@ template <class Change>
 void stop_waits(waiter& who, Change change) noexcept {
     auto w = who.word.load(relaxed);
     for (;;) {
-        const bool ends_wait = (w & waiter::open_flag) && !(w & waiter::shield_flag);
-        auto next = change(w) | waiter::stop_flag;
-        if (ends_wait)
-            next = (next & ~(waiter::open_flag | std::uint64_t{0xff00})) |
-                   (static_cast<std::uint64_t>(wake::stopped) << 8);
+        bool ends_wait;
+        const auto next = stopped_word(change(w), ends_wait);
         if (who.word.compare_exchange_weak(w, next, seq_cst, relaxed)) {
             if (ends_wait) return resume(who, placement::tail);
             break;

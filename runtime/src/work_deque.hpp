@@ -156,6 +156,7 @@ public:
     }
     /// Anybody: also what the owner has not made public. Interrupts every core of the process: for owners that are stuck.
     T* steal_private() {
+        if (most_private_ == 0) return nullptr;      // everything is public (and there may be no heavy fences)
         const auto t = top_.load(acquire);
         fence_heavy();                               // as in steal(); pairs with the light one in drop_bottom too
         return take_above(t, bottom_.load(acquire));

@@ -507,7 +507,7 @@ task* worker::steal_from(worker& victim, bool whatever) noexcept {
     if (whatever ? !victim.fresh_.empty() : victim.offers_fresh(*this)) {
         const auto n = victim.fresh_.offered();
         task* first = n ? victim.fresh_.steal() : nullptr;
-        if (!first && whatever && has_asymmetric_fences()) first = victim.fresh_.steal_private();
+        if (!first && whatever) first = victim.fresh_.steal_private();
         if (first) {
             ++counters.steals;
             for (auto more = std::min<std::size_t>(n / 8, 31); more > 0; --more) {
