@@ -29,8 +29,8 @@
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/asan_interface.h>
-#else
-#define ASAN_UNPOISON_MEMORY_REGION(address, bytes) ((void)(address), (void)(bytes))
+#include <sanitizer/common_interface_defs.h>
+#define RONDO_MODEL_ASAN
 #endif
 
 namespace rondo::model {
@@ -40,7 +40,7 @@ using detail::bits;
 using detail::order;
 using detail::place;
 
-constexpr std::size_t stack_bytes = 256 * 1024, used_stack_bytes = 64 * 1024;
+constexpr std::size_t stack_bytes = 256 * 1024;
 constexpr std::size_t most_steps = 5'000;         // of one execution; more: it does not end
 
 bool is_seq_cst(order o) { return o == std::memory_order_seq_cst; }
@@ -89,9 +89,37 @@ struct thread {
     bits old = 0;                        // is something else than this
     const std::function<void()>* body = nullptr;
     boost::context::detail::fcontext_t context = nullptr;
+    const void* stack = nullptr;         // its low end; null: the stack that explore() was called on
 };
 
 struct failed {};                        // leaves the body
+
+// AddressSanitizer has to know the stack it is on: an exception leaves frames without cleaning up around them, and it is
+// the sanitizer that then cleans the whole stack.
+class stack_switch {
+#ifdef RONDO_MODEL_ASAN
+public:
+    void leave(const void* to, std::size_t bytes, bool for_good) {
+        __sanitizer_start_switch_fiber(for_good ? nullptr : &fake_, to, bytes);
+    }
+    void arrive() { __sanitizer_finish_switch_fiber(fake_, nullptr, nullptr); }
+    // On a new stack: where it was come from.
+    static void arrive_first(const void*& from, std::size_t& bytes) {
+        __sanitizer_finish_switch_fiber(nullptr, &from, &bytes);
+    }
+    // Somebody has left it without returning from its frames.
+    static void clean(const void* stack) { ASAN_UNPOISON_MEMORY_REGION(stack, stack_bytes); }
+
+private:
+    void* fake_ = nullptr;
+#else
+public:
+    void leave(const void*, std::size_t, bool) {}
+    void arrive() {}
+    static void arrive_first(const void*&, std::size_t&) {}
+    static void clean(const void*) {}
+#endif
+};
 
 class explorer {
 public:
@@ -144,6 +172,8 @@ private:
     std::mt19937_64 random_;
     std::vector<choice> path_;
     std::vector<std::unique_ptr<char[]>> stacks_;
+    const void* own_stack_ = nullptr;    // that explore() was called on; known once a thread has run
+    std::size_t own_stack_bytes_ = 0;
     bool is_tracing_ = false;
 
     // One execution.
@@ -282,9 +312,9 @@ void explorer::run_threads(const std::vector<std::function<void()>>& bodies) {
     const view at_start = threads_[0].now;
     for (unsigned i = 1; i <= started_; ++i) {
         if (stacks_.size() < i) stacks_.push_back(std::make_unique<char[]>(stack_bytes));
-        // The thread before has left it without returning from its frames, whose surroundings are still poisoned.
-        ASAN_UNPOISON_MEMORY_REGION(stacks_[i - 1].get() + stack_bytes - used_stack_bytes, used_stack_bytes);
+        stack_switch::clean(stacks_[i - 1].get());
         threads_[i] = {};
+        threads_[i].stack = stacks_[i - 1].get();
         threads_[i].now = at_start;
         ++threads_[i].now.clock[i];
         threads_[i].body = &bodies[i - 1];
@@ -299,8 +329,16 @@ void explorer::run_threads(const std::vector<std::function<void()>>& bodies) {
 }
 
 void explorer::thread_main(boost::context::detail::transfer_t from) {
-    static_cast<thread*>(from.data)->context = from.fctx;
+    thread& before = *static_cast<thread*>(from.data);
+    before.context = from.fctx;
     explorer& e = here();
+    const void* bottom = nullptr;
+    std::size_t bytes = 0;
+    stack_switch::arrive_first(bottom, bytes);
+    if (!before.stack) {
+        e.own_stack_ = bottom;
+        e.own_stack_bytes_ = bytes;
+    }
     (*e.me().body)();
     e.me().state = thread::phase::ended;
     e.hand_over(false);
@@ -337,7 +375,11 @@ void explorer::hand_over(bool could_go_on) {
 void explorer::switch_to(unsigned next) {
     thread& left = me();
     running_ = next;
+    stack_switch stacks;
+    stacks.leave(me().stack ? me().stack : own_stack_, me().stack ? stack_bytes : own_stack_bytes_,
+                 left.state == thread::phase::ended);
     const auto from = boost::context::detail::jump_fcontext(me().context, &left);
+    stacks.arrive();
     static_cast<thread*>(from.data)->context = from.fctx;
 }
 
