@@ -13,7 +13,7 @@ rendezvous::end rendezvous::pass(counted_core& core, side mine, void* slot, lowl
     if (m.what == meeting::kind::closed) return end::closed;
     // From here on `this` may be gone, unless there is a pin.
     const auto kind = mine == side::send ? lowlevel::wait_kind::send : lowlevel::wait_kind::receive;
-    const auto outcome = lowlevel::suspend_published(me, node.generation, {kind, this, nullptr}, until);
+    const auto outcome = lowlevel::suspend_published(me, node.generation, {kind, &core, nullptr}, until);
     if (outcome == lowlevel::wake::ready) return end::passed;
     if (outcome == lowlevel::wake::closed) return end::closed;
     cells_.withdraw(*m.at, node);                   // touches the cell only

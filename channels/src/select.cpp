@@ -91,7 +91,7 @@ private:
             if ((missed_ = missed(me_))) return none;
         }
         clean.suspended = true;
-        const wake outcome = suspend(me_, {wait_kind::select, nullptr, nullptr}, nullptr, options_.until);
+        const wake outcome = suspend(me_, {wait_kind::select, parts(), nullptr}, nullptr, options_.until);
         missed_ = outcome == wake::none;
         for (const auto i : order()) {
             select_clause& c = *clauses_[i];
@@ -107,6 +107,18 @@ private:
     void withdraw_all() noexcept {
         for (auto* c : clauses_)
             if (std::exchange(c->enlisted_, false)) c->withdraw();
+    }
+
+    // What we wait for, for reports, in the order of the clauses.
+    [[nodiscard]] const wait_part* parts() noexcept {
+        const wait_part* first = nullptr;
+        for (auto i = clauses_.size(); i-- > 0;) {
+            select_clause& c = *clauses_[i];
+            if (!c.enlisted_) continue;
+            c.part_.next = first;
+            first = &c.part_;
+        }
+        return first;
     }
 
     [[nodiscard]] bool all_closed() const noexcept {

@@ -8,9 +8,11 @@
 #include <cstdlib>
 #include <memory>
 #include <mutex>
+#include <utility>
 
 #include <fmt/format.h>
 
+#include <rondo/lowlevel/wait_part.hpp>
 #include <rondo/tasklet_info.hpp>
 
 #include "scheduler.hpp"
@@ -211,6 +213,32 @@ RONDO_UNWATCHED std::size_t walk(const task& t, const void** frames, std::size_t
 #endif
 }
 
+// What a select waits for. As with walk(): should it have ended meanwhile, then what we read is nonsense, inside its stack.
+RONDO_UNWATCHED std::size_t walk(const task& t, const lowlevel::wait_part* part, lowlevel::wait_site* sites,
+                                 std::size_t most) noexcept {
+    const stack* on = t.on.load(relaxed);
+    std::size_t n = 0;
+    while (on && n < most) {
+        const auto* at = reinterpret_cast<const char*>(part);
+        if (at < on->limit || at + sizeof *part > on->base + on->size || reinterpret_cast<std::uintptr_t>(at) % 8 != 0) break;
+        sites[n].kind = part->site.kind;              // not as a whole: a copy of it would be watched
+        sites[n].object = part->site.object;
+        sites[n].holder = part->site.holder;
+        ++n;
+        part = part->next;
+    }
+    return n;
+}
+
+std::vector<lowlevel::wait_site> parts_of(const task& t, const lowlevel::wait_part* first) {
+    const auto before = t.word.load(acquire);
+    std::vector<lowlevel::wait_site> sites(64);
+    sites.resize(walk(t, first, sites.data(), sites.size()));
+    fence_seq_cst();                                  // keeps the reads above apart from the load below
+    if (t.word.load(relaxed) != before || !(before & lowlevel::waiter::open_flag)) sites.clear();
+    return sites;
+}
+
 }  // namespace
 
 std::vector<std::string> backtrace_of(const task& t) {
@@ -228,6 +256,7 @@ std::vector<tasklet_info> scheduler::list(bool with_backtraces) const {
     tasks.for_each([&](task& t) {
         tasklet_info info;
         const lowlevel::waiter* holder = nullptr;
+        std::vector<lowlevel::wait_site> parts;
         {
             std::lock_guard hold(t.guard);
             info.id = t.id.load(acquire);
@@ -245,8 +274,9 @@ std::vector<tasklet_info> scheduler::list(bool with_backtraces) const {
             } else if (word & lowlevel::waiter::open_flag) {
                 info.state = tasklet_state::suspended;
                 info.waits_for = describe(kind);
-                if (auto* object = t.wait_object.load(relaxed); object && kind != lowlevel::wait_kind::join)
-                    info.waits_for += fmt::format(" {}", object);
+                const void* const object = t.wait_object.load(relaxed);
+                if (kind == lowlevel::wait_kind::select) parts = parts_of(t, static_cast<const lowlevel::wait_part*>(object));
+                else if (object && kind != lowlevel::wait_kind::join) info.waits_for += fmt::format(" {}", object);
                 holder = t.wait_holder.load(relaxed);
                 info.waited = std::chrono::nanoseconds(now - t.wait_since_ns.load(relaxed));
                 if (info.waited.count() < 0) info.waited = {};
@@ -267,6 +297,13 @@ std::vector<tasklet_info> scheduler::list(bool with_backtraces) const {
             if (auto* layer = above.load(acquire))
                 if (auto name = layer->name_of(t.wait_object.load(relaxed)); !name.empty())
                     info.waits_for = fmt::format("{} {}", describe(kind), name);
+        for (bool first = true; auto& part : parts) {
+            info.waits_for += fmt::format("{}{}", std::exchange(first, false) ? " of " : ", ", describe(part.kind));
+            if (part.kind == lowlevel::wait_kind::join) {
+                const auto name = name_of(part.holder);
+                info.waits_for += name.starts_with("tasklet") ? name.substr(7) : "";
+            } else if (part.object) info.waits_for += fmt::format(" {}", part.object);
+        }
         if (holder) {
             const auto name = name_of(holder);
             if (info.waits_for == "the end of tasklet" || info.waits_for == "the end of") info.waits_for = "the end of " + name;

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include <rondo/channel.hpp>
+#include <rondo/event.hpp>
 #include <rondo/mutex.hpp>
 #include <rondo/run.hpp>
 #include <rondo/select.hpp>
@@ -584,6 +585,31 @@ TEST_CASE("a select hands over as a plain send or receive does", "[select][hando
     CHECK(transcript(rondo::handoff::sender) == lines{"S", "A", "R"});
 }
 
+// ---------------------------------------------------------------------------------------------------- reports
+
+TEST_CASE("a deadlock report names what a select waits for", "[select][deadlock]") {
+    std::string report;
+    try {
+        rondo::run({.workers = GENERATE(1u, 2u)}, [] {
+            channel<int> orders, plates;
+            rondo::event ready;
+            auto cook = rondo::spawn({.name = "cook"}, [&] { ready.wait(); });
+            auto waiter = rondo::spawn({.name = "waiter"}, [&] { orders.receive(); });
+            select(from(orders, nothing), to(plates, 1, nothing), joined(cook, nothing));
+        });
+    } catch (const rondo::deadlock& d) {
+        report = d.what();
+    }
+    INFO(report);
+    // The channel that "waiter" receives from is the one the select names first.
+    const auto at = report.find("waits for a sender on channel 0x");
+    REQUIRE(at != std::string::npos);
+    const auto channel_name = report.substr(at + 10, report.find(';', at) - at - 10);
+    CHECK(report.find("waits for select of " + channel_name + ", a receiver on channel 0x") != std::string::npos);
+    CHECK(report.find(", the end of tasklet ") != std::string::npos);
+    CHECK(report.find(" \"cook\"; spawned at") != std::string::npos);
+}
+
 // ---------------------------------------------------------------------------------------------------- a clause of one's own
 
 namespace {
@@ -604,7 +630,8 @@ struct gate {
 template <class F>
 class raised final : public rondo::lowlevel::select_clause {
 public:
-    raised(gate& g, F f) : gate_(g), f_(std::move(f)) {}
+    raised(gate& g, F f)
+        : select_clause({rondo::lowlevel::wait_kind::event, &g}), gate_(g), f_(std::move(f)) {}
     rondo::lowlevel::progress attempt(rondo::lowlevel::waiter& me, bool enlists, rondo::lowlevel::partner&) override {
         gate_.lock.lock();
         const bool open = gate_.open;

@@ -288,6 +288,7 @@ public:
     public:
         receive_clause(subscription& s, F f) : from_(s), f_(std::move(f)) {
             can_close = true;
+            show_as({lowlevel::wait_kind::receive, s.core_.get()});
             s.look();
         }
         lowlevel::progress attempt(lowlevel::waiter& me, bool enlists, lowlevel::partner&) override {

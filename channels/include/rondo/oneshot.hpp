@@ -207,7 +207,10 @@ public:
     template <class F>
     class receive_clause final : public lowlevel::select_clause {
     public:
-        receive_clause(const oneshot& o, F f) : core_(o.core_.pin()), f_(std::move(f)) { can_close = true; }
+        receive_clause(const oneshot& o, F f) : core_(o.core_.pin()), f_(std::move(f)) {
+            can_close = true;
+            show_as({lowlevel::wait_kind::receive, core_.get()});
+        }
         lowlevel::progress attempt(lowlevel::waiter& me, bool enlists, lowlevel::partner&) override {
             lowlevel::wait_node* node = nullptr;
             if (enlists) {

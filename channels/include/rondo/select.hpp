@@ -26,7 +26,10 @@ namespace lowlevel {
 template <class T, class F>
 class receive_clause final : public select_clause {
 public:
-    receive_clause(const channel<T>& c, F f) : core_(&c.core()), f_(std::move(f)) { can_close = true; }
+    receive_clause(const channel<T>& c, F f)
+        : select_clause({wait_kind::receive, &c.core()}), core_(&c.core()), f_(std::move(f)) {
+        can_close = true;
+    }
     progress attempt(waiter& me, bool enlists, partner& met) override {
         if (!enlists) return core_->select_receive(into_, met);
         if (!std::exchange(pinned_, true)) core_->pin();
@@ -52,7 +55,7 @@ template <class T, class Source, class F>
 class send_clause final : public select_clause {
 public:
     send_clause(const channel<T>& c, Source value, F f)
-        : core_(&c.core()), value_(std::forward<Source>(value)), f_(std::move(f)) {
+        : select_clause({wait_kind::send, &c.core()}), core_(&c.core()), value_(std::forward<Source>(value)), f_(std::move(f)) {
         can_close = true;
     }
     progress attempt(waiter& me, bool enlists, partner& met) override {
@@ -82,7 +85,8 @@ private:
 template <class R, class F>
 class join_clause final : public select_clause {
 public:
-    join_clause(tasklet<R>& t, F f) : tasklet_(t), f_(std::move(f)) {}
+    join_clause(tasklet<R>& t, F f)
+        : select_clause({wait_kind::join, t.ref().t, t.ref().t}), tasklet_(t), f_(std::move(f)) {}
     progress attempt(waiter& me, bool enlists, partner&) override {
         if (!enlists && tasklet_.joinable()) return tasklet_.done() ? progress::done : progress::waits;
         return rondo::detail::ended_or_enlist(tasklet_.ref(), fresh_node(me)) ? progress::done : progress::waits;
@@ -104,7 +108,7 @@ private:
 
 class mutex_clause : public select_clause {
 public:
-    explicit mutex_clause(mutex& m) noexcept : mutex_(m) {}
+    explicit mutex_clause(mutex& m) noexcept : select_clause({wait_kind::mutex, &m}), mutex_(m) {}
     progress attempt(waiter& me, bool enlists, partner&) override {
         if (mutex_.take(me)) return progress::done;
         return enlists && mutex_.lock_or_enlist(me, fresh_node(me)) ? progress::done : progress::waits;

@@ -6,7 +6,8 @@
 //     template <class F>
 //     class raised final : public rondo::lowlevel::select_clause {       // an event has been set
 //     public:
-//         raised(my_event& e, F f) : event_(e), f_(std::move(f)) {}
+//         raised(my_event& e, F f)
+//             : select_clause({rondo::lowlevel::wait_kind::event, &e}), event_(e), f_(std::move(f)) {}
 //         progress attempt(rondo::lowlevel::waiter& me, bool enlists, partner&) override {
 //             std::lock_guard hold(event_.lock);
 //             if (event_.set) return progress::done;                     // what is to be taken is taken here
@@ -25,6 +26,7 @@
 #include <span>
 
 #include <rondo/lowlevel/wait.hpp>
+#include <rondo/lowlevel/wait_part.hpp>
 
 namespace rondo::lowlevel {
 
@@ -44,7 +46,8 @@ struct partner {
 
 class select_clause {
 public:
-    select_clause() noexcept = default;
+    /// `what`: shown in dumps and deadlock reports.
+    explicit select_clause(const wait_site& what = {}) noexcept : part_{what} {}
     select_clause(const select_clause&) = delete;
     select_clause& operator=(const select_clause&) = delete;
 
@@ -65,11 +68,13 @@ public:
 
 protected:
     ~select_clause() = default;
+    void show_as(const wait_site& what) noexcept { part_.site = what; }
     wait_node& fresh_node(waiter& me) noexcept { return node_.emplace(me); }
     wait_node& node() noexcept { return *node_; }
 
 private:
     friend class selection;
+    wait_part part_;
     std::optional<wait_node> node_;
     bool closed_ = false;
     bool enlisted_ = false;
