@@ -577,13 +577,14 @@ TEST_CASE("a semaphore lets in as many as it has permits", "[sync][semaphore]") 
     std::atomic<int> inside{0}, most{0};
     rondo::run({.workers = workers}, [&] {
         rondo::semaphore permits(3);
+        rondo::barrier three(3);         // nobody leaves before three are in
         std::vector<rondo::tasklet<void>> all;
         for (int i = 0; i < 30; ++i)
             all.push_back(rondo::spawn([&] {
                 permits.acquire();
                 const int now = ++inside;
                 for (int seen = most; seen < now && !most.compare_exchange_weak(seen, now);) {}
-                rondo::yield();
+                three.arrive_and_wait();
                 --inside;
                 permits.release();
             }));
