@@ -85,6 +85,8 @@ public:
     std::vector<std::unique_ptr<worker>> workers;
     atomic<bool> terminating{false};
     atomic<bool> somebody_looks{false};                   // worker::park(): the one who looks after stalled workers
+    /// How much ready work (the time it takes its worker) a theft must promise; worker::judge_thefts() learns it.
+    atomic<std::uint64_t> worth_a_theft{worker::soon_stamps};
     atomic<bool> closing{false};                          // no more spawns from outside
     atomic<bool> stopping{false};                         // every wait ends with a stop
     atomic<std::uint64_t> injected{0};                    // spawned from outside

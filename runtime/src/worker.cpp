@@ -33,7 +33,8 @@ constexpr std::size_t task_batch = 128;
 constexpr unsigned search_rounds = 160;              // about 20 us
 constexpr std::uint64_t wake_cost_stamps = 50'000;   // a wake-up costs some 25 us all in all
 constexpr std::uint64_t tiny_stamps = 1'500;         // less than that: taking it over costs more than running it
-constexpr std::uint64_t soon_stamps = 10'000;        // what its worker will reach within that stays with it
+constexpr std::uint64_t move_stamps = 10'000;        // what moving a started tasklet costs all in all, both ways
+constexpr std::uint64_t most_soon_stamps = 640'000;
 constexpr unsigned stuck_rounds = 40;                // of a search, about 5 us: who has not moved in that time is stuck
 constexpr std::int64_t most_private = 32;            // of the newest unstarted ones; about the depth of a recursion
 constexpr std::uint32_t long_list = 64;              // so many in a row from one spawner
@@ -378,7 +379,7 @@ void worker::push_next(task& t) noexcept {
 bool worker::is_worth_a_wake() const noexcept {
     if (!home.somebody_looks.load(relaxed)) return true;
     const auto slice = slice_cost_.load(relaxed);
-    if (ready_.size() * slice >= wake_cost_stamps) return true;
+    if (ready_.size() * slice >= std::max(wake_cost_stamps, home.worth_a_theft.load(relaxed))) return true;
     if (streak_.load(relaxed) < long_list) return !fresh_.empty();
     return slice >= tiny_stamps && fresh_.size() * slice >= wake_cost_stamps;
 }
@@ -497,10 +498,22 @@ bool worker::offers_fresh(const worker& thief) const noexcept {
     return std::min(slice_cost_.load(relaxed), thief.slice_cost_.load(relaxed)) >= tiny_stamps;
 }
 // What its worker will reach before a thief could have made a start is left to it.
-bool worker::offers_ready() const noexcept { return ready_.size() * slice_cost_.load(relaxed) >= soon_stamps; }
+bool worker::offers_ready() const noexcept {
+    return ready_.size() * slice_cost_.load(relaxed) >= home.worth_a_theft.load(relaxed);
+}
 
-// We may be wrong about what runs there now, so from one who does not move for a while, or is found by a look (park()), a
-// thief takes `whatever` there is.
+// A ready tasklet leaves its stack behind in the caches of its worker. If those we took have kept us busy for less than it
+// takes to move them, then it was not worth it: a ball that goes round leaves many ready ones behind it, but what each has to
+// do is to wait again. Out of work again, we know.
+void worker::judge_thefts() noexcept {
+    const auto stolen = std::exchange(ready_stolen_, 0);
+    if (stolen == 0) return;
+    const auto paid = stamp() - theft_stamp_ >= stolen * move_stamps;
+    const auto bar = home.worth_a_theft.load(relaxed);
+    home.worth_a_theft.store(std::clamp(paid ? bar / 2 : bar * 2, soon_stamps, most_soon_stamps), relaxed);
+}
+
+// We may be wrong about what runs there now, so from one who does not move for a while a thief takes `whatever` there is.
 task* worker::steal_from(worker& victim, bool whatever) noexcept {
     // Fresh ones first: nothing of them is in a cache, and no stack moves. The oldest is the largest part of a
     // divide-and-conquer; of a long flat list take more at once.
@@ -528,10 +541,12 @@ task* worker::steal_from(worker& victim, bool whatever) noexcept {
     if (const auto n = whatever || victim.offers_ready() ? victim.ready_.size() : 0) {
         if (task* first = victim.ready_.steal()) {
             ++counters.steals;
+            if (ready_stolen_++ == 0) theft_stamp_ = stamp();
             for (auto more = std::min<std::size_t>(n / 2, 16); more > 1; --more) {
                 task* t = victim.ready_.steal();
                 if (!t) break;
                 ++counters.steals;
+                ++ready_stolen_;
                 t->order.store(fresh_.pushed(), relaxed);
                 try {
                     ready_.push(t);
@@ -571,13 +586,13 @@ task* worker::find_work() noexcept {
         }
         if (!t) {
             if (const auto n = tick_ % poll_interval; n >= 8) measure_slices(n);
+            judge_thefts();
             if (!searching) searching = home.idle.begin_search();
             if (searching) t = search();
         }
         if (t) {
             if (searching) found_while_searching();
             look_pause_ns_ = first_look_ns;
-            looks_ = false;
             budget = slice_length;
             return t;
         }
@@ -601,7 +616,7 @@ task* worker::search() noexcept {
             const auto moves = victim.counters.moves();
             const bool is_stuck = round >= stuck_rounds && moves == seen_moves_[at];
             if (round == 0) seen_moves_[at] = moves;
-            if (task* t = steal_from(victim, is_stuck || looks_)) return t;
+            if (task* t = steal_from(victim, is_stuck)) return t;
             if (victim.wheel.next_hint() <= now_ns_ && victim.wheel.size()) {
                 resume_expired(victim.wheel.expire(home.now_ns()));       // it is busy: its timers are ours
                 if (task* t = pick()) return t;
@@ -670,7 +685,10 @@ bool worker::park(bool searching) noexcept {
     }
     wait_for_token(until);
     if (looks) home.somebody_looks.store(false, release);
-    looks_ = looks;
+    if (looks) {                                      // things may have changed: try again in some looks
+        const auto bar = home.worth_a_theft.load(relaxed);
+        home.worth_a_theft.store(std::max(soon_stamps, bar - bar / 8), relaxed);
+    }
     return true;
 }
 

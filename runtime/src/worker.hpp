@@ -43,6 +43,7 @@ class alignas(64) worker {
 public:
     static constexpr int slice_operations = 128;          // fairness: runtime operations before a tasklet must yield
     static constexpr std::uint64_t poll_interval = 64;    // dispatches between looks at timers and the inbox
+    static constexpr std::uint64_t soon_stamps = 10'000;  // what its worker will reach within that stays with it
     static constexpr std::size_t inline_stack_bytes = 24 * 1024;   // left for a child that join runs as a plain call
 
     worker(scheduler& home, unsigned index);
@@ -172,6 +173,7 @@ private:
     task* find_work() noexcept;                           // searches, parks; nullptr: the runtime ends
     task* search() noexcept;
     void found_while_searching() noexcept;
+    void judge_thefts() noexcept;
     [[nodiscard]] bool sees_work() noexcept;
     bool park(bool searching) noexcept;                   // true: now counted as searching
     void wait_for_token(std::int64_t until_ns) noexcept;
@@ -215,7 +217,7 @@ private:
     std::uint64_t slice_stamp_ = 0;                       // for the average length of a slice
     std::vector<std::uint64_t> seen_moves_;               // of the others, when the search began
     std::int64_t look_pause_ns_ = 2'000'000;              // park(): how long until the next look at the others
-    bool looks_ = false;                                  // it is such a look that we search for now
+    std::uint64_t ready_stolen_ = 0, theft_stamp_ = 0;    // since we were idle, and when the first of them was
     bool goes_deep_ = false;                              // see pick_deep()
     const task* yielder_ = nullptr;                       // at the head of ready_, and how many start before it
     std::size_t go_first_ = 0;
