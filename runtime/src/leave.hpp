@@ -10,6 +10,7 @@ namespace rondo::detail {
 
 [[gnu::always_inline]] inline void worker::leave(worker& w, departure& d, task* into) noexcept {
     task* const me = w.running;
+    if (w.ended_in_.load(relaxed)) [[unlikely]] w.count_out();
     task* next = into ? into : w.pick();
     me->on.store(w.on_, relaxed);
     if (w.migrates_) [[unlikely]] me->order.store(w.index, relaxed);     // see scheduler::migrate()

@@ -1,34 +1,31 @@
-// Scopes. Who ends, who waits and who stops meet in one word:
+// Scopes. How many children there are, whether they stop and whether the scope waits for them is in one word, whose protocol
+// is in detail/child_count.hpp. Here:
 //
-//   live_      {children that have not ended : 62 | open: the scope does not wait for them : 1 | stopping : 1}
-//   changed by                 how                           and then
-//   enroll     spawn           += child, acq_rel             stopping was set: stops its own child
-//   stop       anybody         |= stopping, acq_rel          stops every child that it finds in the registry
-//   leave      the child       -= child, acq_rel             the last one, and not open: claims the scope's wait
-//   finish     the scope       &= ~open, its wait is listed  no child is left: goes on; else suspends
-//              and, woken by   |= open                       no child was left: the last one is on its way to the
-//              a stop                                        lock, and is waited for
-//
-// I1  A child whose enroll comes before a stop in the order of live_ is found by the stop: the acquire there sees the
-//     child's in_group, stored before the release here. One that comes after sees the bit.
-// I2  The owner is alive while a child may interrupt it, since the scope waits for all; what they wrote before they left
-//     is seen at the end (acquire in wait_for_children()).
-// I3  The last child, when not open, takes lock_ once more; the scope does not end before that (its wait has been claimed, or
-//     last_has_left_ is set). So nobody touches a group that is gone.
-// Progress: enroll and leave are wait-free, but for the last child.
+// I1  A child is found by a stop through in_group in its descriptor.
+// I2  The owner is alive while a child may interrupt it, since the scope waits for all.
+// I3  The last child, when the scope waits, takes lock_ once more; the scope does not end before that (its wait has been
+//     claimed, or last_has_left_ is set). So nobody touches a group that is gone.
+// I4  A worker counts the children of one group that end one after the other on it all at once (worker::count_out()): before
+//     it runs anything else, searches or parks. What runs meanwhile is a child too, so the scope could not end anyway.
 #include <rondo/scope.hpp>
 
+#include <algorithm>
 #include <mutex>
 
 #include "scheduler.hpp"
 
 namespace rondo {
 
-using detail::acq_rel;
 using detail::acquire;
 using detail::relaxed;
 
-group::group() noexcept {
+namespace {
+
+constexpr std::uint32_t counted_in_advance = 64;
+
+}  // namespace
+
+group::group() noexcept : live_(detail::has_asymmetric_fences() ? counted_in_advance : 0) {
     if (const auto* w = detail::worker::current()) {
         home_ = &w->home;
         owner_ = w->running;
@@ -43,11 +40,12 @@ detail::scheduler* group::home() const {
 
 void group::enroll(detail::task& t) noexcept {
     const detail::task_ref ref{&t, t.id.load(relaxed)};
-    t.in_group.store(this, relaxed);              // published by the release below
-    if (live_.fetch_add(child, acq_rel) & stopping) [[unlikely]] detail::stop_task(ref);
+    const auto* w = detail::worker::here();
+    const bool by_the_scope = w && owner_ && w->running == owner_;
+    if (live_.enter(by_the_scope, [&] { t.in_group.store(this, relaxed); })) [[unlikely]] detail::stop_task(ref);
 }
 
-void group::leave(detail::task& t) noexcept {
+void group::note_end(detail::task& t) noexcept {
     if (t.error && !t.flags.was_stopped) [[unlikely]] {
         if (fail(t.error)) {                      // the first: the scope's own function stops too
             interrupted_ = true;
@@ -56,7 +54,10 @@ void group::leave(detail::task& t) noexcept {
         t.flags.joined_error = true;              // the group has it: no need to report it again if nobody joins
     }
     t.in_group.store(nullptr, relaxed);
-    if ((live_.fetch_sub(child, acq_rel) & ~stopping) != child) return;       // others are left, or it is open
+}
+
+void group::count_out(std::uint64_t children) noexcept {
+    if (!live_.leave(children)) return;           // others are left, or it is open
     lock_.lock();
     last_has_left_ = true;
     lowlevel::wait_node* n = waiting_.claim_front(lowlevel::wake::ready);
@@ -76,7 +77,7 @@ bool group::fail(std::exception_ptr error) {
 }
 
 void group::stop() {
-    live_.fetch_or(stopping, acq_rel);
+    live_.stop();
     if (!home_) return;
     home_->tasks.for_each([this](detail::task& t) {
         // The id first: if it is still there when stop_task() looks, then in_group was that tasklet's.
@@ -85,10 +86,13 @@ void group::stop() {
     });
 }
 
-bool group::stop_requested() const noexcept { return live_.load(relaxed) & stopping; }
+bool group::stop_requested() const noexcept { return live_.is_stopping(); }
 
 std::size_t group::size() const noexcept {
-    return static_cast<std::size_t>(live_.load(relaxed) / child);
+    auto n = live_.size();
+    if (home_)
+        for (const auto& w : home_->workers) n -= std::min(n, w->ended_of(*this));
+    return static_cast<std::size_t>(n);
 }
 
 lowlevel::wake group::wait_for_children() noexcept {
@@ -100,9 +104,7 @@ lowlevel::wake group::wait_for_children() noexcept {
     lock_.lock();
     last_has_left_ = false;
     waiting_.push_back(node);
-    // acquire: pairs with the release in leave(); what the children did is then seen.
-    if (live_.fetch_and(~open, acq_rel) < child) {
-        live_.fetch_or(open, relaxed);
+    if (!live_.close()) {
         waiting_.erase(node);
         lock_.unlock();
         return wake::ready;
@@ -111,9 +113,9 @@ lowlevel::wake group::wait_for_children() noexcept {
     if (outcome == wake::ready) return wake::ready;
     lock_.lock();
     if (node.linked) waiting_.erase(node);
-    const bool had_ended = live_.fetch_or(open, acq_rel) < child;
+    const bool are_left = live_.reopen();
     lock_.unlock();
-    if (!had_ended) return outcome;
+    if (are_left) return outcome;
     for (unsigned round = 0;; ++round) {          // the last child is between its two steps
         lock_.lock();
         const bool gone = last_has_left_;

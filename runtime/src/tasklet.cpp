@@ -213,7 +213,10 @@ bool become_joiner(task_ref r, lowlevel::wait_node& node, bool& gone) {
     now.running = &me;
     me.above.store(nullptr, relaxed);
     t.below.store(nullptr, relaxed);
-    if (group* g = t.in_group.load(relaxed)) [[unlikely]] g->leave(t);
+    if (group* g = t.in_group.load(relaxed)) [[unlikely]] {
+        g->note_end(t);
+        g->count_out(1);
+    }
     if (!ended_well) [[unlikely]] rethrow_inline(t);
     now.recycle(t);
     return true;
@@ -285,7 +288,10 @@ void detach_task(task_ref r) noexcept {
     task& t = *r.t;
     if (t.id.load(acquire) != r.id) return;
     bool finished;
-    if (const worker* w = worker::here(); w && w->is_alone() && w->is_home_of(t)) {
+    worker* const w = worker::here();
+    // A thief that has it since may have seen that it is detached, or not: then we meet under its guard.
+    if (w && w->detach_own(t)) return;
+    if (w && w->is_alone() && w->is_home_of(t)) {
         finished = t.state.load(relaxed) == task::phase::finished;      // it runs on this thread, if at all
         if (!finished) t.detached.store(true, relaxed);
     } else {

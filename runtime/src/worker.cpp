@@ -158,6 +158,7 @@ void worker::loop(worker* w) noexcept {
         if (t) w->handoff_ = nullptr;
         else t = w->find_work();
         if (!t) leave_for_good(*w);
+        if (group* g = w->ended_in_.load(relaxed); g && (t->context || t->in_group.load(relaxed) != g)) w->count_out();
         if (t->context) {
             w = enter_started(*w, *t);
         } else if (stack* const wanted = t->on.load(relaxed); wanted && wanted != w->on_) {
@@ -229,7 +230,7 @@ void worker::run_fresh(worker& w, task& t) noexcept {
 
     worker& now = *current();                         // may be another one
     ++now.counters.finished;
-    if (group* g = t.in_group.load(relaxed)) g->leave(t);
+    if (group* g = t.in_group.load(relaxed)) now.note_end(*g, t);
     const auto id = t.id.load(relaxed);
     lowlevel::waiter* wakee = nullptr;
     bool held = false;
@@ -252,6 +253,25 @@ void worker::run_fresh(worker& w, task& t) noexcept {
     }
     now.running = nullptr;
     if (wakee) lowlevel::resume(*wakee, lowlevel::placement::next);
+}
+
+void worker::note_end(group& g, task& t) noexcept {
+    g.note_end(t);
+    if (home.simulated) [[unlikely]] return g.count_out(1);      // whoever that wakes may be the next to run
+    if (ended_in_.load(relaxed) != &g) {
+        if (ended_in_.load(relaxed)) count_out();
+        ended_in_.store(&g, relaxed);
+    }
+    ended_.store(ended_.load(relaxed) + 1, relaxed);
+}
+
+// scope.cpp, I4.
+[[gnu::noinline]] void worker::count_out() noexcept {
+    group* const g = ended_in_.load(relaxed);
+    const auto n = ended_.load(relaxed);
+    ended_.store(0, relaxed);
+    ended_in_.store(nullptr, relaxed);
+    g->count_out(n);
 }
 
 [[gnu::noinline]] bool worker::take_own_from_top(task& t, std::uint64_t id, const void* frame) noexcept {
@@ -580,6 +600,7 @@ task* worker::find_work() noexcept {
     for (;;) {
         task* t = pick();
         if (!t) {
+            if (ended_in_.load(relaxed)) count_out();
             if (!inbox.empty()) accept_inbox(*this);
             if (wheel.size()) poll_timers();
             t = pick();

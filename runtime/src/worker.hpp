@@ -77,6 +77,12 @@ public:
             wake_for_fresh();
         }
     }
+    /// A child of g has ended here.
+    void note_end(group& g, task& t) noexcept;
+    /// Of g, not counted out yet. For others: a snapshot.
+    [[nodiscard]] std::uint64_t ended_of(const group& g) const noexcept {
+        return ended_in_.load(relaxed) == &g ? ended_.load(relaxed) : 0;
+    }
     void push_job(task& t) noexcept;                      // as push_fresh, but never yields
     void push_ready(task& t) noexcept;                    // to the tail
     void push_next(task& t) noexcept;                     // to the next slot
@@ -102,6 +108,12 @@ public:
                        !me->stop_requested() && !t.on.load(relaxed) && stack_left(frame) > inline_stack_bytes
                    ? fresh_.drop_bottom(alone_)
                    : take_own_from_top(t, id, frame);
+    }
+    /// An unstarted child whose handle has gone. False: somebody else may have it by now.
+    [[nodiscard]] bool detach_own(task& t) noexcept {
+        if (!fresh_.is_private_bottom(&t)) return false;
+        t.detached.store(true, release);
+        return fresh_.still_has_bottom();
     }
     task* allocate() noexcept {
         if (!free_ && !fetch_tasks()) [[unlikely]] return nullptr;
@@ -174,6 +186,7 @@ private:
     task* search() noexcept;
     void found_while_searching() noexcept;
     void judge_thefts() noexcept;
+    void count_out() noexcept;
     [[nodiscard]] bool sees_work() noexcept;
     bool park(bool searching) noexcept;                   // true: now counted as searching
     void wait_for_token(std::int64_t until_ns) noexcept;
@@ -224,6 +237,8 @@ private:
     std::int64_t group_ = 0;                              // up to here the unstarted ones have been turned round
     std::array<task*, longest_group> newest_first_;       // not on the stack: it is a tasklet's, and should be one page
     const task* spawner_ = nullptr;                       // of the newest unstarted one
+    atomic<group*> ended_in_{nullptr};                    // children of this scope have ended here, one after the other:
+    atomic<std::uint64_t> ended_{0};                      // so many, which the scope still counts
     stack native_;
     fcontext native_context_ = nullptr;
     atomic<std::uint32_t> token_{0};

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include <rondo/detail/child_count.hpp>
 #include <rondo/tasklet.hpp>
 #include <rondo/time.hpp>
 
@@ -72,8 +73,10 @@ public:
     bool fail(std::exception_ptr error);
     /// For the library: waits for all children, then throws the first failure, or the stop or deadline that came.
     void finish(bool own_deadline_passed, const detail::deadline_scope* own_deadline);
-    /// For the library: a child has ended, in whatever way. The group may be gone afterwards.
-    void leave(detail::task& t) noexcept;
+    /// For the library: a child has ended, in whatever way. It is still counted: count_out() must follow.
+    void note_end(detail::task& t) noexcept;
+    /// For the library: so many of those are counted no more. The group may be gone afterwards.
+    void count_out(std::uint64_t children) noexcept;
 
 private:
     [[nodiscard]] detail::scheduler* home() const;
@@ -81,8 +84,7 @@ private:
     lowlevel::wake wait_for_children() noexcept;
 
     // The protocol is in scope.cpp.
-    static constexpr std::uint64_t child = 4, open = 2, stopping = 1;
-    detail::atomic<std::uint64_t> live_{open};
+    detail::child_count live_;
     mutable lowlevel::spin_lock lock_;
     bool last_has_left_ = false;
     lowlevel::wait_list waiting_;
