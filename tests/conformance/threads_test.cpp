@@ -1,19 +1,60 @@
 // Threads and workers: M01 to M09, and MW1 to MW5.
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cstddef>
+#include <ctime>
+#include <filesystem>
+#include <fstream>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include <rondo/channel.hpp>
 #include <rondo/run.hpp>
+#include <rondo/tasklet.hpp>
+#include <rondo/time.hpp>
 
 #include "stage.hpp"
+#include "support/helpers.hpp"
+#include "support/sanitized.hpp"
 
 using namespace conformance;
 using namespace std::chrono_literals;
+
+namespace {
+
+// Out of line: the compiler may not keep what it gave over a call that suspends.
+[[gnu::noinline]] std::thread::id this_thread() {
+    asm volatile("");
+    return std::this_thread::get_id();
+}
+
+struct use_of_processors {
+    std::chrono::nanoseconds time{};              // of all threads
+    long switches = 0;                            // so often they have been woken, or interrupted
+    use_of_processors operator-(const use_of_processors& o) const { return {time - o.time, switches - o.switches}; }
+};
+// The caller's own switches do not count.
+use_of_processors used_so_far() {
+    use_of_processors all;
+    const auto me = std::filesystem::read_symlink("/proc/thread-self").filename();
+    for (const auto& thread : std::filesystem::directory_iterator("/proc/self/task")) {
+        if (thread.path().filename() == me) continue;
+        std::ifstream status(thread.path() / "status");
+        for (std::string key; status >> key;)
+            if (long n = 0; key.ends_with("voluntary_ctxt_switches:") && status >> n) all.switches += n;
+    }
+    std::timespec t{};
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    all.time = std::chrono::seconds(t.tv_sec) + std::chrono::nanoseconds(t.tv_nsec);
+    return all;
+}
+
+}  // namespace
 
 TEST_CASE("a new thread has tasklets of its own", "[M01]") {
     sl::session s;
@@ -259,6 +300,62 @@ TEST_CASE("no wake-up is lost between insert and schedule_remove", "[MW2][severa
     CHECK(woken == rounds);
 }
 
+TEST_CASE("what stands for thread-local data goes with its tasklet from worker to worker", "[MW3][several]") {
+    const auto workers = GENERATE(1u, 2u, 4u);
+    const int many = 24, rounds = 50;
+    std::atomic<int> wrong{0};
+    std::atomic<std::size_t> most_threads{0};
+    // Rondo's own tasklets: whoever is resumed goes on on another worker if that is possible.
+    rondo::run({.workers = workers, .force_migration = workers > 1}, [&] {
+        std::vector<rondo::tasklet<void>> all;
+        for (int i = 0; i < many; ++i)
+            all.push_back(rondo::spawn({.name = std::to_string(i)}, [&, i] {
+                const auto id = rondo::this_tasklet::id();
+                const auto stop = rondo::this_tasklet::stop_token();
+                std::set<std::thread::id> threads{this_thread()};
+                const rondo::channel<int> line{1};
+                for (int k = 0; k < rounds; ++k) {
+                    support::set_errno(i + 1);
+                    if (k % 3 == 0) rondo::sleep_for(1us);
+                    else if (k % 3 == 1) (void)line.receive_for(1us);
+                    else rondo::yield();
+                    threads.insert(this_thread());
+                    wrong += support::get_errno() != i + 1;
+                    wrong += rondo::this_tasklet::id() != id;
+                    wrong += rondo::this_tasklet::name() != std::to_string(i);
+                    wrong += !(rondo::this_tasklet::stop_token() == stop);
+                }
+                auto most = most_threads.load();
+                while (most < threads.size() && !most_threads.compare_exchange_weak(most, threads.size())) {}
+            }));
+        for (auto& t : all) t.join();
+    });
+    CHECK(wrong == 0);
+    CHECK(most_threads >= std::min(workers, 2u));
+    CHECK(most_threads <= workers);
+
+    // Stackless's: getcurrent and its like, too.
+    sl::session s({.workers = workers});
+    const auto main_id = sl::getmain().id();
+    std::atomic<int> ended{0};
+    for (int i = 0; i < many; ++i)
+        sl::tasklet([&, i] {
+            const auto me = sl::getcurrent();
+            const auto id = sl::getcurrentid();
+            for (int k = 0; k < rounds; ++k) {
+                support::set_errno(i + 1);
+                sl::schedule();
+                wrong += support::get_errno() != i + 1;
+                wrong += !me.is_current() || sl::getcurrentid() != id || sl::getcurrent().id() != id;
+                wrong += sl::getmain().id() != main_id;
+            }
+            ++ended;
+        })();
+    CHECK(sl::run().parked == 0);
+    CHECK(wrong == 0);
+    CHECK(ended == many);
+}
+
 TEST_CASE("a storm of tasklets from one is executed by all workers, each once", "[MW4][several]") {
     sl::session s({.workers = 4});
     const int many = 2000;
@@ -268,6 +365,35 @@ TEST_CASE("a storm of tasklets from one is executed by all workers, each once", 
     })();
     CHECK(sl::run().finished == many + 1);
     for (auto& n : ran) CHECK(n == 1);
+}
+
+TEST_CASE("workers whose tasklets all wait use no processor and are not woken", "[MW5][several]") {
+    sl::session s({.workers = GENERATE(1u, 2u, 4u)});
+    const int many = 1000;
+    sl::channel<int> line;
+    std::atomic<int> got{0};
+    for (int i = 0; i < many; ++i) sl::tasklet([&] { got += line.receive(); })();
+    CHECK(sl::run().parked == many);
+
+    // A worker may still be looking for work, for microseconds; on a busy machine that may take a while. Then all is quiet:
+    // one window of time in which nobody is woken. (A poll, however rare, falls into each of them; ThreadSanitizer has one.)
+    const auto window = 300ms;
+    use_of_processors used;
+    bool quiet = false;
+    for (int tries = 0; !quiet && tries < 20; ++tries) {
+        const auto before = used_so_far();
+        std::this_thread::sleep_for(window);
+        used = used_so_far() - before;
+        quiet = used.time < window / 100 && (support::sanitized || used.switches == 0);
+    }
+    CHECK(used.time < window / 100);
+    CHECK((support::sanitized || used.switches == 0));
+
+    sl::tasklet([&] {                                 // and all of them go on
+        for (int i = 0; i < many; ++i) line.send(1);
+    })();
+    CHECK(sl::run().parked == 0);
+    CHECK(got == many);
 }
 
 TEST_CASE("the same program on one worker switches in the same order every time", "[MW9]") {

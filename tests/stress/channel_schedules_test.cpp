@@ -137,7 +137,7 @@ private:
     // The clock stands still while anybody is ready: so whoever has a limit goes on at that time or before.
     class limit {
     public:
-        limit() : for_(std::chrono::milliseconds(up_to(20))), until_(rondo::now() + for_) {}
+        limit() : for_(std::chrono::milliseconds(up_to(8))), until_(rondo::now() + for_) {}
         [[nodiscard]] std::chrono::milliseconds d() const { return for_; }
         [[nodiscard]] rondo::lowlevel::time_point until() const { return until_; }
         void ended(bool timed_out) const {
@@ -186,7 +186,7 @@ private:
                 if (up_to(8) < me.sends_in_8) send_somehow(me);
                 else receive_somehow(me);
                 if (one_in(6)) rondo::yield();
-                if (one_in(8)) rondo::sleep_for(std::chrono::milliseconds(up_to(10)));
+                if (one_in(8)) rondo::sleep_for(std::chrono::milliseconds(up_to(8)));
             }
         } catch (const rondo::stopped&) {
             check(me.was_stopped, "nobody else is stopped");
@@ -223,7 +223,7 @@ private:
                 break;
             case 4:
             case 5: rondo::yield(); break;
-            default: rondo::sleep_for(std::chrono::milliseconds(up_to(20)));
+            default: rondo::sleep_for(std::chrono::milliseconds(up_to(8)));
         }
     }
     void close(lane& l) {
