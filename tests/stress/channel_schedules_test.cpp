@@ -574,7 +574,7 @@ rondo::testing::explore_report explore(bool spin, const rondo::testing::explore_
 }
 
 rondo::testing::explore_report in_every_schedule(bool spin) {
-    const unsigned seeds = seeds_or(support::sanitized ? 1'000 : 10'000);
+    const unsigned seeds = seeds_or(spin && support::sanitized ? 1'000 : 10'000);
     const char* replay = std::getenv("RONDO_REPLAY");
     const auto cells_before = rondo::detail::cell_store::in_use();
     totals all;
