@@ -106,6 +106,21 @@ lines results_of_many(F f, std::size_t threads_wanted = 2) {
     return all;
 }
 
+// Its destructor makes calls that may suspend.
+struct tidies_up {
+    rondo::mutex& m;
+    int& n;
+    bool lingers = false;
+    ~tidies_up() {
+        std::lock_guard hold(m);
+        if (lingers) {
+            rondo::yield();                           // elsewhere, perhaps
+            rondo::sleep_for(1ms);
+        }
+        ++n;
+    }
+};
+
 }  // namespace
 
 TEST_CASE("a tasklet may suspend inside a try block and catch what is thrown afterwards", "[seams]") {
@@ -362,24 +377,14 @@ TEST_CASE("a destructor may wait while a stop or a deadline passes through it", 
     const auto workers = GENERATE(1u, 2u);
     const auto how = GENERATE(0, 1);
     int tidied = 0;
-    struct guard {
-        rondo::mutex& m;
-        int& n;
-        ~guard() {
-            std::lock_guard hold(m);
-            rondo::yield();                           // elsewhere, perhaps
-            rondo::sleep_for(1ms);
-            ++n;
-        }
-    };
     rondo::run({.workers = workers, .force_migration = workers > 1}, [&] {
         rondo::mutex m;
         rondo::event never;
         auto t = rondo::spawn([&] {
-            guard at_end{m, tidied};
+            tidies_up at_end{m, tidied, true};
             if (how == 0) never.wait();
             else CHECK_FALSE(rondo::within(1ms, [&] {
-                guard inner{m, tidied};
+                tidies_up inner{m, tidied, true};
                 never.wait();
             }));
         });
@@ -393,19 +398,11 @@ TEST_CASE("a destructor may wait while a stop or a deadline passes through it", 
 TEST_CASE("a deadlock is reported although those who are in it wait in their destructors too", "[seams][deadlock]") {
     rondo::mutex m;
     int tidied = 0;
-    struct guard {
-        rondo::mutex& m;
-        int& n;
-        ~guard() {
-            std::lock_guard hold(m);
-            ++n;
-        }
-    };
     std::string report;
     try {
         rondo::run({.workers = 1}, [&] {
             rondo::spawn({.name = "worker bee"}, [&] {
-                guard at_end{m, tidied};
+                tidies_up at_end{m, tidied};
                 rondo::event().wait();
             });
         });
