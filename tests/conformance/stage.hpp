@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <exception>
 #include <mutex>
 #include <stdexcept>
 #include <string>
@@ -15,10 +14,12 @@
 
 #include <rondo/stackless.hpp>
 
+#include "support/helpers.hpp"
+
 namespace conformance {
 
 namespace sl = rondo::stackless;
-using lines = std::vector<std::string>;
+using support::lines;
 
 /// Lines in the order in which they were said.
 class journal {
@@ -50,25 +51,18 @@ private:
     lines said_;
 };
 
-/// What calling f comes to: "returned", or the error.
+/// As support::end_of, and "tasklet_exit".
 template <class F>
 std::string end_of(F&& f) {
-    try {
-        f();
-        return "returned";
-    } catch (const rondo::closed&) {
-        return "closed";
-    } catch (const rondo::deadlock&) {
-        return "deadlock";
-    } catch (const rondo::usage_error&) {
-        return "usage_error";
-    } catch (const sl::tasklet_exit&) {
-        return "tasklet_exit";
-    } catch (const rondo::stopped&) {
-        return "stopped";
-    } catch (const std::exception& e) {
-        return e.what();
-    }
+    bool killed = false;
+    const auto end = support::end_of([&] {
+        try {
+            f();
+        } catch (const sl::tasklet_exit&) {
+            killed = true;
+        }
+    });
+    return killed ? "tasklet_exit" : end;
 }
 
 /// An error with arguments.

@@ -19,7 +19,6 @@
 #include <rondo/time.hpp>
 
 #include "stage.hpp"
-#include "support/helpers.hpp"
 #include "support/sanitized.hpp"
 
 using namespace conformance;

@@ -25,6 +25,8 @@
 #include <type_traits>
 #include <vector>
 
+#include "support/sanitized.hpp"
+
 namespace rondo::model {
 
 #ifdef RONDO_MODEL_DEEP
@@ -34,17 +36,7 @@ inline constexpr unsigned deep = 0;      ///< 1: take your time
 #endif
 
 /// Under a sanitizer everything takes ten times as long, and what a model finds does not depend on it.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-inline constexpr bool sanitized = true;
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-inline constexpr bool sanitized = true;
-#else
-inline constexpr bool sanitized = false;
-#endif
-#else
-inline constexpr bool sanitized = false;
-#endif
+using support::sanitized;
 
 /// How far explore() goes. Within the bounds it misses nothing.
 struct bounds {
