@@ -587,7 +587,7 @@ rondo::testing::explore_report in_every_schedule(bool spin) {
                all.selected_receives, all.kept, all.lost, all.drops, all.timed_out, all.tries_failed, all.otherwise,
                all.stopped, all.closed, all.waited_at_close, all.closings, all.waited_at_drop);
     CHECK(rondo::detail::cell_store::in_use() == cells_before);
-    if (replay) return report;
+    if (replay || seeds < 1'000) return report;           // too few to say how much happens
     CHECK(report.schedules > seeds);
     const auto schedules = static_cast<long>(report.schedules);
     CHECK(all.sent > 8 * schedules);
