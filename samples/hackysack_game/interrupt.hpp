@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <thread>
@@ -11,7 +12,8 @@
 namespace hackysack {
 
 /// Make it before any other thread: they inherit its signal mask, so no other thread ever sees SIGINT or SIGTERM and
-/// nothing runs in a signal handler. A second Ctrl-C ends the program at once.
+/// nothing runs in a signal handler. A second Ctrl-C ends the program at once, but not one that comes with the first
+/// (timeout sends its signal to the child, and to the group).
 class interrupt {
 public:
     interrupt() {
@@ -37,13 +39,16 @@ private:
         for (int signal = 0;;) {
             if (sigwait(&signals_, &signal) != 0) continue;
             if (ended_.load()) return;
-            if (requested_.exchange(true)) std::_Exit(128 + signal);
+            const auto now = std::chrono::steady_clock::now();
+            if (!requested_.exchange(true)) first_ = now;
+            else if (now - first_ > std::chrono::milliseconds(300)) std::_Exit(128 + signal);
         }
     }
 
     sigset_t signals_{};
     alignas(64) std::atomic<bool> requested_ = false;
     std::atomic<bool> ended_ = false;
+    std::chrono::steady_clock::time_point first_;
     std::thread waiting_;
 };
 

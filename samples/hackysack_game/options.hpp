@@ -177,7 +177,8 @@ inline std::string in_one_line(std::string text) {
         if (players < 2 || players > detail::players_max)
             throw bad_option(fmt::format("--table must name numbers of players from 2 to {}, not {}",
                                          grouped(detail::players_max), players));
-    if (!o.json_file.empty() && o.json_file == o.plot_file)
+    if (!o.json_file.empty() && !o.plot_file.empty() &&
+        std::filesystem::weakly_canonical(o.json_file) == std::filesystem::weakly_canonical(o.plot_file))
         throw bad_option("--json and --plot name the same file");
     detail::check_writable(o.json_file);
     detail::check_writable(o.plot_file);

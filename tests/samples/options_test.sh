@@ -75,6 +75,7 @@ refused "cannot write" --plot "$folder"
 refused --json --json ""
 refused --plot --plot ""
 refused "same file" --json "$folder/x" --plot "$folder/x"
+refused "same file" --json "$folder/x" --plot "$folder/./x"
 [ ! -e "$folder/x" ] || fail "a refused run left a file behind"
 
 # Without --workers the runtime decides, and it looks at RONDO_WORKERS.
