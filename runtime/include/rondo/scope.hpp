@@ -34,8 +34,8 @@ public:
     group& operator=(const group&) = delete;
     ~group() = default;
 
-    /// As rondo::spawn, in the scope's runtime, with this scope as the child's end. The handle may be joined, or dropped. After stop() the child
-    /// ends before it begins.
+    /// As rondo::spawn, in the scope's runtime; the scope does not end before the child has. The handle may be joined, or
+    /// dropped. After stop() the child ends before it begins.
     template <class F, class... Args>
         requires detail::callable<F, Args...>
     auto spawn(const spawn_options& options, F&& f, Args&&... args) {

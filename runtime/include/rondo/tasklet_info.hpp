@@ -18,14 +18,14 @@ struct tasklet_info {
     std::uint64_t parent = 0;                         ///< id of the tasklet that spawned it; 0: a plain thread
     std::string name;                                 ///< empty: none was given
     tasklet_state state = tasklet_state::fresh;
-    std::string waits_for;                            ///< "receive on channel 0x7f..", "sleep", ...; empty: does not wait
+    std::string waits_for;                            ///< "a sender on channel 0x7f..", "sleep", ...; empty: does not
     std::string held_by;                              ///< who holds that, where known
     std::chrono::steady_clock::duration waited{};     ///< since when, as of the report; coarse
     std::string spawn_site;                           ///< file:line, function
     std::vector<std::string> backtrace;               ///< of a suspended tasklet, innermost frame first; may be empty
 };
 
-/// One line: `tasklet 7 "husband" suspended 1.2 s: receive on channel 0x...; spawned at dinner.cpp:12`.
+/// One line: `tasklet 7 "husband", suspended, waits for a sender on channel 0x... since 1.2 s; spawned at dinner.cpp:12 (f)`.
 [[nodiscard]] std::string describe(const tasklet_info& info);
 
 }  // namespace rondo
