@@ -5,12 +5,14 @@
 #include <cstdio>
 #include <cstdlib>
 #include <ostream>
+#include <system_error>
 
 #include <fmt/format.h>
 
 #include <rondo/lowlevel/wait.hpp>
 
 #include "blocking_threads.hpp"
+#include "memory_errors.hpp"
 
 namespace rondo::detail {
 namespace {
@@ -49,6 +51,7 @@ scheduler::scheduler(runtime_options o)
       blocking(std::make_unique<blocking_threads>()) {
     install_overflow_handler();
     errors_.reserve(most_errors);
+    make_memory_errors();
     const unsigned n = workers_wanted(options);
     for (unsigned i = 0; i < n; ++i) workers.push_back(std::make_unique<worker>(*this, i));
     try {
@@ -62,7 +65,12 @@ scheduler::scheduler(runtime_options o)
         terminating.store(true, seq_cst);
         for (auto& w : workers) w->unpark();
         for (auto& t : threads_) t.join();
-        throw;
+        try {
+            throw;
+        } catch (const std::system_error& e) {
+            throw std::system_error(e.code(), fmt::format("rondo: no thread for worker {} of {}; fewer workers, or larger "
+                                                          "limits (ulimit -u, -v), would help", threads_.size() + 1, n));
+        }
     }
     auto& all = all_runtimes::get();
     std::lock_guard hold(all.lock);

@@ -5,6 +5,7 @@
 #include <mutex>
 #include <new>
 
+#include "memory_errors.hpp"
 #include "run_body.hpp"
 #include "scheduler.hpp"
 
@@ -63,7 +64,7 @@ void dispose(task& t) noexcept {
     if (home->closing.load(relaxed))
         throw usage_error("runtime::spawn after shutdown: this runtime takes no more tasklets");
     task* t = home->tasks.take(1);
-    if (!t) throw out_of_memory("no memory for a tasklet");
+    if (!t) throw_out_of_memory(no_memory_for::a_tasklet);
     worker* w = worker::here();
     begin_task(*t, w, false, where);
     return *t;
@@ -76,7 +77,7 @@ task& allocate_task(scheduler* home, std::source_location where) {
     if (!w || !w->running || (home && home != &w->home)) [[unlikely]]
         return allocate_from_outside(home, where);
     task* t = w->allocate();
-    if (!t) [[unlikely]] throw out_of_memory("no memory for a tasklet");
+    if (!t) [[unlikely]] throw_out_of_memory(no_memory_for::a_tasklet);
     begin(*t, where, w->running->id.load(relaxed));
     t->id.store(w->next_id(), release);
     return *t;
@@ -105,7 +106,7 @@ void name_task(task& t, std::string_view name, std::size_t stack_bytes) {
                 throw usage_error("spawn_options::stack_bytes: at most 1 GiB");
             stack* s = t.home->stacks.get(stack_bytes);
             t.on.store(s, relaxed);
-            if (!s) throw out_of_memory("no memory for a stack of spawn_options::stack_bytes");
+            if (!s) throw_out_of_memory(no_memory_for::a_wanted_stack);
         }
         t.extra.store(extra.release(), release);      // pairs with the acquire of those who list tasklets
     } catch (...) {

@@ -17,6 +17,7 @@
 #include <rondo/time.hpp>
 
 #include "leave.hpp"
+#include "memory_errors.hpp"
 #include "scheduler.hpp"
 #include "simulation.hpp"
 
@@ -311,8 +312,7 @@ waiter& enter() {
         w = worker::current();
     }
     if (!w->has_spare_stack()) [[unlikely]]
-        throw out_of_memory("no memory for a stack to go on with while this tasklet waits; fewer suspended tasklets, "
-                            "a smaller spawn_options::stack_bytes or a larger limit would help");
+        rondo::detail::throw_out_of_memory(rondo::detail::no_memory_for::a_stack_to_go_on);
     return *t;
 }
 

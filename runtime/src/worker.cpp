@@ -493,14 +493,30 @@ task* worker::pick_local() noexcept {
     return fresh_.take_top(alone_);
 }
 
+bool worker::take_in(task& t) noexcept {
+    try {
+        if (!t.context) {
+            fresh_.push(&t);
+        } else {
+            t.order.store(fresh_.pushed(), relaxed);
+            ready_.push(&t);
+        }
+        return true;
+    } catch (const std::bad_alloc&) {
+        return false;
+    }
+}
+
 void worker::accept_inbox(worker& from) noexcept {
     std::size_t n = 0;
     for (task* t = from.inbox.take_all(); t;) {
         task* after = t->next;
-        if (t->context) {
-            push_ready(*t);
-        } else {
-            push_unstarted(*t);
+        if (!take_in(*t)) {                           // no memory to grow: the rest waits until there is room
+            for (; t; t = after) {
+                after = t->next;
+                inbox.push(t);
+            }
+            break;
         }
         t = after;
         ++n;

@@ -192,6 +192,7 @@ private:
     void wait_for_token(std::int64_t until_ns) noexcept;
     void measure_slices(std::uint64_t n) noexcept;
     void accept_inbox(worker& from) noexcept;
+    [[nodiscard]] bool take_in(task& t) noexcept;
     [[nodiscard]] bool is_worth_a_wake() const noexcept;
     void wake_another() noexcept;
     void keep_stack(stack& s) noexcept;
