@@ -46,7 +46,8 @@ void runtime::dump(std::ostream& to, dump_format how) const {
         to << "}\n";
         return;
     }
-    to << all.size() << " tasklets on " << workers() << " workers\n";
+    to << all.size() << (all.size() == 1 ? " tasklet on " : " tasklets on ") << workers()
+       << (workers() == 1 ? " worker\n" : " workers\n");
     for (auto& info : all) {
         to << describe(info) << '\n';
         for (auto& frame : info.backtrace) to << "    at " << frame << '\n';
