@@ -176,7 +176,6 @@ void append_functions_at(const void* pc, std::vector<std::string>& out) {
     [[gnu::noinline, gnu::no_sanitize_address, gnu::no_sanitize_thread, gnu::no_sanitize_undefined]]
 #endif
 
-RONDO_UNWATCHED std::uint64_t parent_of(const task& t) noexcept { return t.parent; }
 RONDO_UNWATCHED std::source_location where_of(const task& t) noexcept { return t.where; }
 // The builtin: a member function of std::atomic would be watched again. The descriptor may have been made just now.
 RONDO_UNWATCHED std::uint64_t running_on(const worker& w) noexcept {
@@ -240,6 +239,8 @@ std::vector<lowlevel::wait_site> parts_of(const task& t, const lowlevel::wait_pa
 }
 
 }  // namespace
+
+RONDO_UNWATCHED std::uint64_t parent_of(const task& t) noexcept { return t.parent; }
 
 std::vector<std::string> backtrace_of(const task& t) {
     const void* frames[64];

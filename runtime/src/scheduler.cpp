@@ -379,9 +379,40 @@ idle_report scheduler::run_until_idle() {
     return report;
 }
 
+namespace {
+
+bool is_joined(task& t) {
+    if (t.below.load(relaxed)) return true;           // on the stack of whoever joins it
+    std::lock_guard hold(t.guard);
+    return t.joiner != nullptr;
+}
+
+}  // namespace
+
+// A tasklet may refer to the frame of the one that has spawned it, up to its last destructor. So who has living children is
+// stopped after them. And whom somebody joins is stopped after those whom nobody joins: its end makes a parent go on that
+// would rather have waited for them all.
 void scheduler::stop_everything() noexcept {
-    // The youngest first: they may refer to the frames of those that have spawned them.
-    for (auto& ref : living()) stop_task(ref);
+    const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(1);
+    for (std::size_t before = SIZE_MAX;;) {
+        const auto all = living();                    // the youngest first
+        std::vector<std::uint64_t> parents;
+        for (auto& ref : all) parents.push_back(parent_of(*ref.t));
+        std::sort(parents.begin(), parents.end());
+        std::vector<task_ref> childless, now;
+        for (auto& ref : all)
+            if (!std::binary_search(parents.begin(), parents.end(), ref.id)) childless.push_back(ref);
+        for (auto& ref : childless)
+            if (!is_joined(*ref.t)) now.push_back(ref);
+        if (now.empty()) now = childless;
+        // Those that are told to stop and do not end have had their chance.
+        const bool is_stuck = all.size() >= before || std::chrono::steady_clock::now() > limit;
+        if (is_stuck) now = all;
+        for (auto& ref : now) stop_task(ref);
+        if (is_stuck || now.size() == all.size()) return;
+        before = all.size();
+        wait_until_quiet(std::chrono::steady_clock::now() + std::chrono::milliseconds(20), is_virtual());
+    }
 }
 
 std::vector<task_ref> scheduler::living() const {

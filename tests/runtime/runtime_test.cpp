@@ -436,6 +436,36 @@ TEST_CASE("run_until_idle returns at once when there is nothing to do", "[runtim
     }
 }
 
+TEST_CASE("after a deadlock nobody outlives those whose locals it uses", "[runtime][deadlock]") {
+    const auto workers = GENERATE(1u, 2u, 4u);
+    std::atomic<int> touched{0};
+    const auto report = report_of(workers, [&] {
+        std::vector<long> log(100'000, 7);                // the children use it up to their last destructor
+        rondo::mutex a, b;                                // and these are not destroyed while somebody holds them
+        rondo::channel<int> never;
+        std::vector<rondo::tasklet<void>> children;
+        for (int i = 0; i < 50; ++i)
+            children.push_back(rondo::spawn([&, i] {
+                struct note {
+                    std::vector<long>& log;
+                    std::atomic<int>& touched;
+                    ~note() {
+                        for (auto& x : log) ++x;
+                        ++touched;
+                    }
+                } at_the_end{log, touched};
+                if (i >= 2) never.receive();
+                std::lock_guard first(i == 0 ? a : b);
+                rondo::yield();
+                std::lock_guard second(i == 0 ? b : a);
+                never.receive();
+            }));
+        for (auto& c : children) c.join();
+    });
+    CHECK(has(report, "deadlock: "));
+    CHECK(touched == 50);
+}
+
 // ------------------------------------------------------------------------------------------------------------- shutdown
 
 TEST_CASE("shutdown stops those that wait and leaves no survivor", "[runtime][shutdown]") {
@@ -608,7 +638,7 @@ TEST_CASE("a dump has a line for each tasklet and the backtrace of those that wa
     rt.run_until_idle();
     std::ostringstream text;
     rt.dump(text);
-    CHECK(has(text.str(), "1 tasklets on"));
+    CHECK(has(text.str(), "1 tasklet on 1 worker"));
     CHECK(has(text.str(), "\"dreamer\", suspended, waits for event"));
     CHECK(has(text.str(), "runtime_test.cpp:"));
     CHECK(has(text.str(), "\n    at "));
