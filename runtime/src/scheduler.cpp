@@ -411,7 +411,7 @@ void scheduler::stop_everything() noexcept {
         for (auto& ref : now) stop_task(ref);
         if (is_stuck || now.size() == all.size()) return;
         before = all.size();
-        wait_until_quiet(std::chrono::steady_clock::now() + std::chrono::milliseconds(20), is_virtual());
+        wait_until_quiet(limit, is_virtual());
     }
 }
 
