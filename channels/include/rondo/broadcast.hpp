@@ -286,9 +286,9 @@ public:
     template <class F>
     class receive_clause final : public lowlevel::select_clause {
     public:
-        receive_clause(subscription& s, F f) : from_(s), f_(std::move(f)) {
+        receive_clause(subscription& s, F f)
+            : select_clause({lowlevel::wait_kind::receive, s.core_.get()}), from_(s), f_(std::move(f)) {
             can_close = true;
-            show_as({lowlevel::wait_kind::receive, s.core_.get()});
             s.look();
         }
         lowlevel::progress attempt(lowlevel::waiter& me, bool enlists, lowlevel::partner&) override {

@@ -237,9 +237,9 @@ public:
     template <class F>
     class receive_clause final : public lowlevel::select_clause {
     public:
-        receive_clause(latest_reader& r, F f) : from_(r), f_(std::move(f)) {
+        receive_clause(latest_reader& r, F f)
+            : select_clause({lowlevel::wait_kind::receive, r.core_.get()}), from_(r), f_(std::move(f)) {
             can_close = true;
-            show_as({lowlevel::wait_kind::receive, r.core_.get()});
         }
         lowlevel::progress attempt(lowlevel::waiter& me, bool enlists, lowlevel::partner&) override {
             return attempt_with(enlists ? &fresh_node(me) : nullptr);

@@ -207,9 +207,10 @@ public:
     template <class F>
     class receive_clause final : public lowlevel::select_clause {
     public:
-        receive_clause(const oneshot& o, F f) : core_(o.core_.pin()), f_(std::move(f)) {
+        receive_clause(const oneshot& o, F f)
+            : select_clause({lowlevel::wait_kind::receive, std::to_address(o.core_)}), core_(o.core_.pin()),
+              f_(std::move(f)) {
             can_close = true;
-            show_as({lowlevel::wait_kind::receive, core_.get()});
         }
         lowlevel::progress attempt(lowlevel::waiter& me, bool enlists, lowlevel::partner&) override {
             lowlevel::wait_node* node = nullptr;

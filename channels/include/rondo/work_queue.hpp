@@ -365,9 +365,10 @@ public:
     template <class F>
     class get_clause final : public lowlevel::select_clause {
     public:
-        get_clause(const work_queue& q, F f) : core_(q.core_.pin()), f_(std::move(f)) {
+        get_clause(const work_queue& q, F f)
+            : select_clause({lowlevel::wait_kind::work_queue, std::to_address(q.core_)}), core_(q.core_.pin()),
+              f_(std::move(f)) {
             can_close = true;
-            show_as({lowlevel::wait_kind::work_queue, core_.get()});
         }
         lowlevel::progress attempt(lowlevel::waiter& me, bool enlists, lowlevel::partner& met) override {
             lowlevel::wait_node* node = nullptr;

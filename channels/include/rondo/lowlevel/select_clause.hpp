@@ -68,7 +68,6 @@ public:
 
 protected:
     ~select_clause() = default;
-    void show_as(const wait_site& what) noexcept { part_.site = what; }
     wait_node& fresh_node(waiter& me) noexcept { return node_.emplace(me); }
     wait_node& node() noexcept { return *node_; }
 
