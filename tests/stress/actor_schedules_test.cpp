@@ -4,7 +4,6 @@
 #include <catch2/catch.hpp>
 
 #include <algorithm>
-#include <cstdlib>
 #include <map>
 #include <string>
 #include <string_view>
@@ -12,13 +11,15 @@
 
 #include <rondo/rondo.hpp>
 
+#include "support/seeds.hpp"
+
 using namespace std::chrono_literals;
 using rondo::testing::check;
+using support::one_in;
+using support::seeds_or;
+using support::up_to;
 
 namespace {
-
-unsigned up_to(unsigned n) { return static_cast<unsigned>(rondo::testing::random() % n); }
-bool one_in(unsigned n) { return up_to(n) == 0; }
 
 // What has happened in one schedule. One thread, so no locks.
 struct history {
@@ -285,11 +286,6 @@ private:
     std::vector<rondo::actor_ref<Clerk>> staff_;
     rondo::actor_ref<witness> witness_;
 };
-
-unsigned seeds_or(unsigned n) {
-    const char* more = std::getenv("RONDO_SEEDS");
-    return more ? static_cast<unsigned>(std::atoi(more)) : n;
-}
 
 template <class Clerk>
 void in_every_schedule() {

@@ -3,13 +3,14 @@
 #include <catch2/catch.hpp>
 
 #include <atomic>
-#include <cstdlib>
 #include <random>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include <rondo/rondo.hpp>
+
+#include "support/seeds.hpp"
 
 using namespace std::chrono_literals;
 
@@ -170,8 +171,7 @@ void storm(unsigned seed, unsigned workers, bool supervised) {
 }  // namespace
 
 TEST_CASE("actors killed in every state: no message, object or asker is lost", "[actor]") {
-    const char* more = std::getenv("RONDO_SEEDS");
-    const unsigned seeds = more ? static_cast<unsigned>(std::atoi(more)) : 40;
+    const unsigned seeds = support::seeds_or(40);
     for (unsigned seed = 1; seed <= seeds; ++seed) {
         INFO("seed " << seed);
         storm(seed, 1 + seed % 4, seed % 2 == 0);

@@ -22,14 +22,15 @@
 #include <rondo/rondo.hpp>
 
 #include "support/sanitized.hpp"
+#include "support/seeds.hpp"
 
 using namespace std::chrono_literals;
 using rondo::testing::check;
+using support::one_in;
+using support::seeds_or;
+using support::up_to;
 
 namespace {
-
-unsigned up_to(std::size_t n) { return static_cast<unsigned>(rondo::testing::random() % n); }
-bool one_in(unsigned n) { return up_to(n) == 0; }
 
 constexpr long never = LONG_MAX;
 
@@ -563,11 +564,6 @@ private:
     std::vector<lane> lanes_;
     std::vector<std::unique_ptr<player>> players_;
 };
-
-unsigned seeds_or(unsigned n) {
-    const char* more = std::getenv("RONDO_SEEDS");
-    return more ? static_cast<unsigned>(std::atoi(more)) : n;
-}
 
 rondo::testing::explore_report explore(bool spin, const rondo::testing::explore_options& options, totals& all) {
     return rondo::testing::explore(options, [&] { std::make_shared<traffic>(all, spin)->run(); });

@@ -7,7 +7,6 @@
 #include <atomic>
 #include <chrono>
 #include <cstddef>
-#include <cstdlib>
 #include <memory>
 #include <random>
 #include <thread>
@@ -17,6 +16,8 @@
 #include <rondo/run.hpp>
 #include <rondo/select.hpp>
 #include <rondo/time.hpp>
+
+#include "support/seeds.hpp"
 
 using namespace std::chrono_literals;
 using rondo::channel;
@@ -114,10 +115,7 @@ bool receive_somehow(dice& d, line& a, line& b, ledger& all) {
     }
 }
 
-unsigned seeds_of_each(unsigned combinations) {
-    const char* all = std::getenv("RONDO_SEEDS");
-    return all ? std::max(1u, static_cast<unsigned>(std::atoi(all)) / combinations) : 3;
-}
+unsigned seeds_of_each(unsigned combinations) { return std::max(1u, support::seeds_or(3 * combinations) / combinations); }
 
 }  // namespace
 
