@@ -137,6 +137,12 @@ std::string name_of(const lowlevel::waiter* who) {
     return extra && !extra->name.empty() ? fmt::format("tasklet {} \"{}\"", id, extra->name) : fmt::format("tasklet {}", id);
 }
 
+std::string text_of(const lowlevel::wait_site& site) {
+    if (site.kind == lowlevel::wait_kind::join) return "the end of " + name_of(site.holder);
+    const bool has_parts = site.kind == lowlevel::wait_kind::select;      // which are the object
+    return site.object && !has_parts ? fmt::format("{} {}", describe(site.kind), site.object) : describe(site.kind);
+}
+
 std::string demangled(const char* name) {
     int status = 0;
     const std::unique_ptr<char, decltype(&std::free)> text(abi::__cxa_demangle(name, nullptr, nullptr, &status), &std::free);
@@ -256,8 +262,8 @@ std::vector<tasklet_info> scheduler::list(bool with_backtraces) const {
     constexpr std::size_t most_backtraces = 200;
     tasks.for_each([&](task& t) {
         tasklet_info info;
-        const lowlevel::waiter* holder = nullptr;
-        std::vector<lowlevel::wait_site> parts;
+        lowlevel::wait_site site;
+        std::vector<lowlevel::wait_site> parts;       // of a select
         {
             std::lock_guard hold(t.guard);
             info.id = t.id.load(acquire);
@@ -274,42 +280,32 @@ std::vector<tasklet_info> scheduler::list(bool with_backtraces) const {
                 info.state = tasklet_state::fresh;
             } else if (word & lowlevel::waiter::open_flag) {
                 info.state = tasklet_state::suspended;
-                info.waits_for = describe(kind);
-                const void* const object = t.wait_object.load(relaxed);
-                if (kind == lowlevel::wait_kind::select) parts = parts_of(t, static_cast<const lowlevel::wait_part*>(object));
-                else if (object && kind != lowlevel::wait_kind::join) info.waits_for += fmt::format(" {}", object);
-                holder = t.wait_holder.load(relaxed);
+                site = {kind, t.wait_object.load(relaxed), t.wait_holder.load(relaxed)};
+                if (kind == lowlevel::wait_kind::select) parts = parts_of(t, static_cast<const lowlevel::wait_part*>(site.object));
                 info.waited = std::chrono::nanoseconds(now - t.wait_since_ns.load(relaxed));
                 if (info.waited.count() < 0) info.waited = {};
             } else {
                 info.state = tasklet_state::ready;
-                if (t.above.load(relaxed)) {
+                if (const task* child = t.above.load(relaxed)) {
                     info.state = tasklet_state::suspended;
-                    info.waits_for = "the end of";
-                    holder = t.above.load(relaxed);
+                    site = {lowlevel::wait_kind::join, child, child};
                 }
             }
             if (info.state == tasklet_state::suspended && with_backtraces && all.size() < most_backtraces)
                 info.backtrace = backtrace_of(t);
         }
         if (t.id.load(acquire) != info.id) return;    // it ended meanwhile: this may be about two of them
+        if (info.state == tasklet_state::suspended) {
+            info.waits_for = text_of(site);
+            for (bool first = true; auto& part : parts)
+                info.waits_for += (std::exchange(first, false) ? " of " : ", ") + text_of(part);
+            if (site.kind != lowlevel::wait_kind::join) info.held_by = name_of(site.holder);
+        }
         if (const auto kind = t.kind.load(relaxed);
             kind == lowlevel::wait_kind::reply || kind == lowlevel::wait_kind::mailbox)
             if (auto* layer = above.load(acquire))
                 if (auto name = layer->name_of(t.wait_object.load(relaxed)); !name.empty())
                     info.waits_for = fmt::format("{} {}", describe(kind), name);
-        for (bool first = true; auto& part : parts) {
-            info.waits_for += fmt::format("{}{}", std::exchange(first, false) ? " of " : ", ", describe(part.kind));
-            if (part.kind == lowlevel::wait_kind::join) {
-                const auto name = name_of(part.holder);
-                info.waits_for += name.starts_with("tasklet") ? name.substr(7) : "";
-            } else if (part.object) info.waits_for += fmt::format(" {}", part.object);
-        }
-        if (holder) {
-            const auto name = name_of(holder);
-            if (info.waits_for == "the end of tasklet" || info.waits_for == "the end of") info.waits_for = "the end of " + name;
-            else info.held_by = name;
-        }
         all.push_back(std::move(info));
     });
     for (auto& w : workers)

@@ -55,26 +55,29 @@ scheduler::scheduler(runtime_options o)
     const unsigned n = workers_wanted(options);
     for (unsigned i = 0; i < n; ++i) workers.push_back(std::make_unique<worker>(*this, i));
     try {
-        for (unsigned i = 0; i < n; ++i)
-            threads_.emplace_back([this, i] {
-                if (options.pin) pin_to_core(i);
-                workers[i]->thread_main();
-            });
+        for (unsigned i = 0; i < n; ++i) start_thread(i);
     } catch (...) {
         // Those that never started count as parked, so that the others can leave.
         terminating.store(true, seq_cst);
         for (auto& w : workers) w->unpark();
         for (auto& t : threads_) t.join();
-        try {
-            throw;
-        } catch (const std::system_error& e) {
-            throw std::system_error(e.code(), fmt::format("rondo: no thread for worker {} of {}; fewer workers, or larger "
-                                                          "limits (ulimit -u, -v), would help", threads_.size() + 1, n));
-        }
+        throw;
     }
     auto& all = all_runtimes::get();
     std::lock_guard hold(all.lock);
     all.list.push_back(this);
+}
+
+void scheduler::start_thread(unsigned i) {
+    try {
+        threads_.emplace_back([this, i] {
+            if (options.pin) pin_to_core(i);
+            workers[i]->thread_main();
+        });
+    } catch (const std::system_error& e) {
+        throw std::system_error(e.code(), fmt::format("rondo: no thread for worker {} of {}; fewer workers, or larger limits "
+                                                      "(ulimit -u, -v), would help", i + 1, workers.size()));
+    }
 }
 
 scheduler::~scheduler() {

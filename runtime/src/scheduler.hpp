@@ -96,6 +96,7 @@ public:
     atomic<lowlevel::attachment*> above{nullptr};         // what the layer above keeps with us
 
 private:
+    void start_thread(unsigned worker);
     [[nodiscard]] bool is_virtual() const noexcept { return options.world != nullptr; }   // timers wait for a test
     /// Tasklets that only wait in the background, for timers of a layer above, do not count.
     [[nodiscard]] bool only_background_left() const noexcept;

@@ -83,7 +83,7 @@ private:
     void enroll(detail::task& t) noexcept;
     lowlevel::wake wait_for_children() noexcept;
 
-    // The protocol is in scope.cpp.
+    // The protocol is in detail/child_count.hpp and scope.cpp.
     detail::child_count live_;
     mutable lowlevel::spin_lock lock_;
     bool last_has_left_ = false;

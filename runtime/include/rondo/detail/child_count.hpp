@@ -22,9 +22,7 @@
 // Checked:  tests/model/child_count_test.cpp
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
-#include <utility>
 
 #include <rondo/detail/atomic.hpp>
 
