@@ -342,12 +342,27 @@ void worker::fetch_ids() noexcept { id_base_ = new_ids(id_batch) - counters.spaw
 
 // ---------------------------------------------------------------------------------------------- queues
 
-void worker::push_unstarted(task& t) noexcept {
+bool worker::put_fresh(task& t) noexcept {
     try {
         fresh_.push(&t);
+        return true;
     } catch (const std::bad_alloc&) {
-        inbox.push(&t);                               // links need no memory
+        return false;
     }
+}
+
+bool worker::put_ready(task& t) noexcept {
+    t.order.store(fresh_.pushed(), relaxed);
+    try {
+        ready_.push(&t);
+        return true;
+    } catch (const std::bad_alloc&) {
+        return false;
+    }
+}
+
+void worker::push_unstarted(task& t) noexcept {
+    if (!put_fresh(t)) inbox.push(&t);                // links need no memory
 }
 
 // Many have not started, or the ring is full as far as we know.
@@ -378,13 +393,11 @@ void worker::push_job(task& t) noexcept {
 }
 
 void worker::push_ready(task& t) noexcept {
-    t.order.store(fresh_.pushed(), relaxed);
-    try {
-        ready_.push(&t);
-    } catch (const std::bad_alloc&) {
-        inbox.push(&t);                               // links need no memory
-        return;
-    }
+    if (put_ready(t)) wake_for_ready();
+    else inbox.push(&t);
+}
+
+void worker::wake_for_ready() noexcept {
     if (!alone_ && home.idle.would_wake() && is_worth_a_wake()) wake_another();
 }
 
@@ -493,36 +506,26 @@ task* worker::pick_local() noexcept {
     return fresh_.take_top(alone_);
 }
 
-bool worker::take_in(task& t) noexcept {
-    try {
-        if (!t.context) {
-            fresh_.push(&t);
-        } else {
-            t.order.store(fresh_.pushed(), relaxed);
-            ready_.push(&t);
-        }
-        return true;
-    } catch (const std::bad_alloc&) {
-        return false;
-    }
-}
-
 void worker::accept_inbox(worker& from) noexcept {
     std::size_t n = 0;
+    bool any_started = false;
     for (task* t = from.inbox.take_all(); t;) {
         task* after = t->next;
-        if (!take_in(*t)) {                           // no memory to grow: the rest waits until there is room
+        const bool has_started = t->context != nullptr;
+        if (!(has_started ? put_ready(*t) : put_fresh(*t))) {        // the rest waits until there is room
             for (; t; t = after) {
                 after = t->next;
                 inbox.push(t);
             }
             break;
         }
+        any_started |= has_started;
         t = after;
         ++n;
     }
     if (&from != this) counters.steals.add(n);
     if (n > 1 && !alone_) home.wake_for_work();
+    else if (any_started) wake_for_ready();
 }
 
 bool worker::maybe_has_work() const noexcept { return !fresh_.empty() || !ready_.empty() || !inbox.empty(); }
@@ -546,7 +549,11 @@ void worker::judge_thefts() noexcept {
     if (stolen == 0) return;
     const auto paid = stamp() - theft_stamp_ >= stolen * move_stamps;
     const auto bar = home.worth_a_theft.load(relaxed);
-    home.worth_a_theft.store(std::clamp(paid ? bar / 2 : bar * 2, soon_stamps, most_soon_stamps), relaxed);
+    expect_of_a_theft(paid ? bar / 2 : bar * 2);
+}
+
+void worker::expect_of_a_theft(std::uint64_t stamps) noexcept {
+    home.worth_a_theft.store(std::clamp(stamps, soon_stamps, most_soon_stamps), relaxed);
 }
 
 // We may be wrong about what runs there now, so from one who does not move for a while a thief takes `whatever` there is.
@@ -563,9 +570,7 @@ task* worker::steal_from(worker& victim, bool whatever) noexcept {
                 task* t = victim.fresh_.steal();
                 if (!t) break;
                 ++counters.steals;
-                try {
-                    fresh_.push(t);
-                } catch (const std::bad_alloc&) {
+                if (!put_fresh(*t)) {
                     inbox.push(t);
                     break;
                 }
@@ -583,10 +588,7 @@ task* worker::steal_from(worker& victim, bool whatever) noexcept {
                 if (!t) break;
                 ++counters.steals;
                 ++ready_stolen_;
-                t->order.store(fresh_.pushed(), relaxed);
-                try {
-                    ready_.push(t);
-                } catch (const std::bad_alloc&) {
+                if (!put_ready(*t)) {
                     inbox.push(t);
                     break;
                 }
@@ -721,10 +723,10 @@ bool worker::park(bool searching) noexcept {
         look_pause_ns_ = std::min(look_pause_ns_ * 2, longest_look_ns);
     }
     wait_for_token(until);
-    if (looks) home.somebody_looks.store(false, release);
-    if (looks) {                                      // things may have changed: try again in some looks
+    if (looks) {
+        home.somebody_looks.store(false, release);
         const auto bar = home.worth_a_theft.load(relaxed);
-        home.worth_a_theft.store(std::max(soon_stamps, bar - bar / 8), relaxed);
+        expect_of_a_theft(bar - bar / 8);             // things may have changed: try again in some looks
     }
     return true;
 }

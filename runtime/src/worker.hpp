@@ -186,13 +186,13 @@ private:
     task* search() noexcept;
     void found_while_searching() noexcept;
     void judge_thefts() noexcept;
+    void expect_of_a_theft(std::uint64_t stamps) noexcept;
     void count_out() noexcept;
     [[nodiscard]] bool sees_work() noexcept;
     bool park(bool searching) noexcept;                   // true: now counted as searching
     void wait_for_token(std::int64_t until_ns) noexcept;
     void measure_slices(std::uint64_t n) noexcept;
     void accept_inbox(worker& from) noexcept;
-    [[nodiscard]] bool take_in(task& t) noexcept;
     [[nodiscard]] bool is_worth_a_wake() const noexcept;
     void wake_another() noexcept;
     void keep_stack(stack& s) noexcept;
@@ -201,7 +201,10 @@ private:
     void give_tasks_back() noexcept;
     void drop_extras(task& t) noexcept;
     void fetch_ids() noexcept;
+    [[nodiscard]] bool put_fresh(task& t) noexcept;       // false: no memory to grow
+    [[nodiscard]] bool put_ready(task& t) noexcept;       // the same
     void push_unstarted(task& t) noexcept;
+    void wake_for_ready() noexcept;
     void push_to_backlog(task& t) noexcept;
     void yield_for_backlog() noexcept;                    // lets the unstarted ones run first
     [[nodiscard]] bool take_own_from_top(task& t, std::uint64_t id, const void* frame) noexcept;
