@@ -37,7 +37,7 @@ const char* to_string(tasklet_state state) noexcept {
 
 std::string describe(const tasklet_info& info) {
     std::string line = fmt::format("tasklet {}", info.id);
-    if (!info.name.empty()) line += fmt::format(" \"{}\"", info.name);
+    if (!info.name.empty()) line += " " + lowlevel::quoted(info.name);
     line += fmt::format(", {}", to_string(info.state));
     if (!info.waits_for.empty()) line += fmt::format(", waits for {}", info.waits_for);
     if (!info.held_by.empty()) line += fmt::format(" (held by {})", info.held_by);
@@ -63,21 +63,25 @@ std::size_t length_of_character(std::string_view s) noexcept {
     return overlong || out_of_range ? 0 : n;
 }
 
-}  // namespace
-
-std::string json_string(std::string_view text) {
+// In quotes. `control` and `broken` say how to write a control character and a byte that is no UTF-8.
+std::string quoted_with(std::string_view text, const char* control, const char* broken) {
     std::string out = "\"";
     while (!text.empty()) {
         const auto n = length_of_character(text);
-        const char c = text[0];
-        if (n == 0) out += "\\ufffd";
-        else if (c == '"' || c == '\\') (out += '\\') += c;
-        else if (static_cast<unsigned char>(c) < 0x20) out += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
+        const unsigned c = static_cast<unsigned char>(text[0]);
+        if (n == 0) out += fmt::format(fmt::runtime(broken), c);
+        else if (c == '"' || c == '\\') (out += '\\') += text[0];
+        else if (c < 0x20 || c == 0x7f) out += fmt::format(fmt::runtime(control), c);
         else out += text.substr(0, n);
         text.remove_prefix(std::max<std::size_t>(n, 1));
     }
     return out + '"';
 }
+
+}  // namespace
+
+std::string json_string(std::string_view text) { return quoted_with(text, "\\u{:04x}", "\\ufffd"); }
+std::string quoted(std::string_view text) { return quoted_with(text, "\\x{:02x}", "\\x{:02x}"); }
 
 }  // namespace lowlevel
 
@@ -134,7 +138,7 @@ std::string name_of(const lowlevel::waiter* who) {
     const auto id = t.id.load(relaxed);
     if (!id) return {};
     auto* extra = t.extra.load(acquire);          // pairs with the release in name_task()
-    return extra && !extra->name.empty() ? fmt::format("tasklet {} \"{}\"", id, extra->name) : fmt::format("tasklet {}", id);
+    return extra && !extra->name.empty() ? fmt::format("tasklet {} {}", id, lowlevel::quoted(extra->name)) : fmt::format("tasklet {}", id);
 }
 
 std::string text_of(const lowlevel::wait_site& site) {
@@ -165,6 +169,13 @@ void append_functions_at(const void* pc, std::vector<std::string>& out) {
                 if (file) text += fmt::format(" ({}:{})", file, line);
                 static_cast<std::vector<std::string>*>(to)->push_back(std::move(text));
                 return 0;                             // the next one outwards
+            },
+            [](void*, const char*, int) {}, &out);
+    if (state && out.size() == before)                // no debug information: the symbol table may know
+        backtrace_syminfo(
+            state, reinterpret_cast<std::uintptr_t>(pc) - 1,
+            [](void* to, std::uintptr_t, const char* symbol, std::uintptr_t, std::uintptr_t) {
+                if (symbol) static_cast<std::vector<std::string>*>(to)->push_back(demangled(symbol));
             },
             [](void*, const char*, int) {}, &out);
     if (out.size() != before) return;

@@ -649,6 +649,12 @@ TEST_CASE("a dump has a line for each tasklet and the backtrace of those that wa
     CHECK_FALSE(all[0].backtrace.empty());
 }
 
+namespace support {
+
+void wait_without_debug_info(rondo::event&);              // without_debug_info.cpp
+
+}  // namespace support
+
 namespace {
 
 void serve_guests(rondo::event& order) { order.wait(); }
@@ -665,6 +671,30 @@ TEST_CASE("the backtrace of a tasklet that waits shows the user's own function",
     CHECK(has(text.str(), "serve_guests"));
     order.set();
     waiter.join();
+}
+
+TEST_CASE("the backtrace of a tasklet names functions without debug information, too", "[runtime][dump]") {
+    rondo::runtime rt({.workers = 1});
+    rondo::event order;
+    auto waiter = rt.spawn([&] { support::wait_without_debug_info(order); });
+    rt.run_until_idle();
+    std::ostringstream text;
+    rt.dump(text);
+    CHECK(has(text.str(), "at support::wait_without_debug_info(rondo::event&)"));
+    order.set();
+    waiter.join();
+}
+
+TEST_CASE("a line about a tasklet is one line, whatever it is called", "[runtime][dump]") {
+    rondo::event never;
+    rondo::runtime rt({.workers = 1});
+    rt.spawn({.name = "a \"b\"\n\x1b[1m\xff \xc3\xa9"}, [&] { never.wait(); });
+    rt.run_until_idle();
+    const auto all = rt.tasklets();
+    REQUIRE(all.size() == 1);
+    const auto line = rondo::describe(all[0]);
+    INFO(line);
+    CHECK(has(line, R"("a \"b\"\x0a\x1b[1m\xff é", suspended)"));
 }
 
 TEST_CASE("there are as many workers as cores that the process may use", "[runtime][options]") {

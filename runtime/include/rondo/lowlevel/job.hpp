@@ -86,6 +86,8 @@ protected:
 
 /// A string of JSON, with its quotes. What is no UTF-8 becomes U+FFFD.
 [[nodiscard]] std::string json_string(std::string_view text);
+/// For a line of text, in quotes: what would end or garble the line is written as \xNN.
+[[nodiscard]] std::string quoted(std::string_view text);
 
 /// The attachment of this runtime, made by the first caller. Throws what `make` throws.
 attachment& attach(home& at, attachment* (*make)(home&));
