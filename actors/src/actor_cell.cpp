@@ -82,7 +82,7 @@ std::string actor_cell::label() const {
         name = e->name;
     }
     return name.empty() ? fmt::format("actor {} ({})", id, of.type->name())
-                        : fmt::format("actor {} \"{}\" ({})", id, name, of.type->name());
+                        : fmt::format("actor {} {} ({})", id, lowlevel::quoted(name), of.type->name());
 }
 
 void actor_cell::give_order(order o) noexcept {

@@ -1,6 +1,8 @@
 // What dumps show of actors: who started whom, how much waits, what each handler waits for.
 #include <algorithm>
+#include <chrono>
 #include <mutex>
+#include <tuple>
 #include <unordered_map>
 #include <vector>
 
@@ -19,7 +21,10 @@ struct seen_actor {
     std::size_t waiting = 0, slots = 0;
     std::uint32_t restarts = 0;
     std::vector<std::uint64_t> handlers;                  // tasklets
+    std::chrono::steady_clock::time_point started;        // unset for one that keeps no extra
     unsigned depth = 0;
+
+    bool is_before(const seen_actor& other) const { return std::tie(started, id) < std::tie(other.started, other.id); }
 };
 
 // Under its shard's lock, so it is alive; all the rest may change meanwhile.
@@ -42,6 +47,7 @@ seen_actor look_at(const actor_cell& c) {
     std::lock_guard hold(e->guard);
     a.name = e->name;
     a.parent = e->starter;
+    a.started = e->started;
     if (e->where.line() != 0) a.where = fmt::format("{}:{}", e->where.file_name(), e->where.line());
     if (!e->under) return a;
     std::lock_guard hold_boss(e->under->guard);
@@ -51,9 +57,9 @@ seen_actor look_at(const actor_cell& c) {
     return a;
 }
 
-// Parents before their children, those in order of their ids. One whose parent has ended stands alone.
+// Parents before their children, those in the order of their start. One whose parent has ended stands alone.
 std::vector<seen_actor> in_tree_order(std::vector<seen_actor> all) {
-    std::sort(all.begin(), all.end(), [](auto& a, auto& b) { return a.id > b.id; });
+    std::sort(all.begin(), all.end(), [](auto& a, auto& b) { return b.is_before(a); });
     std::unordered_map<std::uint64_t, std::vector<std::size_t>> children;
     std::unordered_map<std::uint64_t, bool> lives;
     for (auto& a : all) lives[a.id] = true;
@@ -108,7 +114,7 @@ std::string actor_system::dump(std::span<const tasklet_info> tasklets) {
         const auto& a = all[i];
         const std::string indent(2 * std::min(a.depth, deepest), ' ');
         out += fmt::format("{}actor {}{} ({}), {}, {} message{} wait{}", indent, a.id,
-                           a.name.empty() ? "" : fmt::format(" \"{}\"", a.name), a.type, a.state, a.waiting,
+                           a.name.empty() ? "" : " " + lowlevel::quoted(a.name), a.type, a.state, a.waiting,
                            a.waiting == 1 ? "" : "s", a.waiting == 1 ? "s" : "");
         if (a.restarts) out += fmt::format(", {} restart{}", a.restarts, a.restarts == 1 ? "" : "s");
         if (!a.where.empty()) out += fmt::format("; started at {}", a.where);

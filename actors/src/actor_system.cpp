@@ -48,6 +48,7 @@ void enroll(actor_cell& c, std::string_view name, std::source_location where, st
         auto& e = c.need_extra();
         e.name = name;
         e.where = where;
+        e.started = std::chrono::steady_clock::now();
         if (auto* here = actor_here_or_null()) e.starter = here->id;
         e.under = std::move(under);
     }

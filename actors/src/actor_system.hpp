@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <functional>
 #include <map>
 #include <memory>
@@ -28,6 +29,7 @@ struct actor_extra {
     std::string name;
     std::source_location where;
     std::uint64_t starter = 0;                            // the actor whose handler started it; 0: none
+    std::chrono::steady_clock::time_point started;        // ids do not tell it: each shard counts for itself
     bool has_ended = false;
     exit_reason why;
 
