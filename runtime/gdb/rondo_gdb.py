@@ -139,7 +139,7 @@ class Backtrace(gdb.Command):
             if int(atomic(task["id"])) == wanted:
                 print(title(task, phase))
                 if int(atomic(task["word"])) & 1:
-                    print(backtrace(int(task["context"])))
+                    print(backtrace(int(atomic(task["context"]))))
                 return
         raise gdb.GdbError("no live tasklet has the number %d: see rondo-list" % wanted)
 
@@ -152,7 +152,7 @@ class BacktraceAll(gdb.Command):
         for task, phase in tasks():
             print(title(task, phase))
             if int(atomic(task["word"])) & 1:
-                print(backtrace(int(task["context"])))
+                print(backtrace(int(atomic(task["context"]))))
 
 
 List()

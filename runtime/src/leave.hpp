@@ -17,8 +17,7 @@ namespace rondo::detail {
     d.by = &w;
     ++w.counters.switches;
     fcontext to;
-    if (next && next->context) {
-        to = next->context;
+    if (next && (to = next->context.load(relaxed))) {
         w.on_ = next->on.load(relaxed);
         w.running = next;
         ++w.counters.resumed;

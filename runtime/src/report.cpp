@@ -205,7 +205,7 @@ RONDO_UNWATCHED std::uint64_t running_on(const worker& w) noexcept {
 RONDO_UNWATCHED std::size_t walk(const task& t, const void** frames, std::size_t most) noexcept {
 #if defined(__x86_64__)
     const stack* on = t.on.load(relaxed);
-    const char* context = static_cast<const char*>(t.context);
+    const char* context = static_cast<const char*>(t.context.load(relaxed));
     if (!on || !context) return 0;
     const char* low = on->limit;
     const char* high = on->base + on->size - 2 * sizeof(void*);

@@ -16,11 +16,11 @@ std::uint64_t new_ids(std::uint64_t n) noexcept;
 namespace {
 
 // What the one before may have left, and recycle() does not see to: the rest is null or zero in a free descriptor.
-void begin(task& t, std::source_location where, std::uint64_t parent) noexcept {
+[[gnu::always_inline]] inline void begin(task& t, std::source_location where, std::uint64_t parent) noexcept {
     // A new generation, so that a stop meant for the one before fails; release: whoever sees it sees the id gone.
     const auto generation = static_cast<std::uint64_t>(lowlevel::waiter::generation_of(t.word.load(relaxed)) + 1);
     t.word.store(generation << 32, release);
-    t.context = nullptr;
+    t.context.store(nullptr, relaxed);
     t.on.store(nullptr, relaxed);
     t.in_group.store(nullptr, relaxed);
     t.parent = parent;

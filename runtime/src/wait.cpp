@@ -129,7 +129,7 @@ void publish(rondo::detail::departure& d, void* left) noexcept {
     timer_entry* const timer = s.timer;
     task* const below = me.below.load(relaxed);
     const bool is_shielded = s.is_shielded;
-    me.context = left;
+    me.context.store(left, relaxed);
     if (timer) {
         w.wheel.lock();
         w.wheel.insert_locked(*timer);
@@ -251,7 +251,7 @@ void publish_ready(rondo::detail::departure& d, void* left) noexcept {
     auto& r = static_cast<requeue&>(d);
     task& me = *r.me;
     worker& w = *r.by;
-    me.context = left;
+    me.context.store(left, relaxed);
     if (w.migrates()) [[unlikely]] w.home.migrate(me);
     else w.push_ready(me);
 }
@@ -287,12 +287,13 @@ enum class because : std::uint8_t { asked, slice_is_over };
     yield_tasklet(w, me, because::slice_is_over);
 }
 
+[[gnu::noinline]] void compare_with_deadline(const waiter& me) {
+    worker* w = worker::current();
+    const bool passed = (w ? w->home.now_ns() : steady_now_ns()) >= me.deadline_ns;
+    if (passed && std::uncaught_exceptions() == 0) throw rondo::detail::deadline_passed();
+}
 void look_at_deadline(const waiter& me) {
-    if (me.deadline_ns != timer_wheel::never) [[unlikely]] {
-        worker* w = worker::current();
-        const bool passed = (w ? w->home.now_ns() : steady_now_ns()) >= me.deadline_ns;
-        if (passed && std::uncaught_exceptions() == 0) throw rondo::detail::deadline_passed();
-    }
+    if (me.deadline_ns != timer_wheel::never) [[unlikely]] compare_with_deadline(me);
 }
 
 }  // namespace

@@ -196,19 +196,30 @@ public:
     [[nodiscard]] T* peek_top() const noexcept {
         return slots_[static_cast<std::size_t>(top_.load(relaxed)) & mask_].load(relaxed);
     }
+    /// Owner: those that come after the oldest, if there are `least` or more (3 at least); else {}. Hints: a thief may take
+    /// them, and they may be gone.
+    struct coming {
+        T* second = nullptr;
+        T* third = nullptr;
+    };
+    [[nodiscard]] coming peek_ahead(std::int64_t least) const noexcept {
+        const auto t = top_.load(relaxed);            // once: above `bottom_` slots are empty
+        if (bottom_.load(relaxed) - t < least) return {};
+        return {slots_[static_cast<std::size_t>(t + 1) & mask_].load(relaxed),
+                slots_[static_cast<std::size_t>(t + 2) & mask_].load(relaxed)};
+    }
 
 private:
     // The owner: there are elements up to here now.
     [[gnu::always_inline]] void show(std::int64_t b) noexcept {
         // release: pairs with the acquire loads in the steals; the thief then sees the slot and the task.
         bottom_.store(b, release);
+        if (most_private_ == 0) return limit_.store(b, release);      // and thieves' line, top_, need not come here
         const auto limit = limit_.load(relaxed), t = top_.load(relaxed);
         if (t >= limit) show_half(t, b);
         else if (b - limit > most_private_) limit_.store(b, release);
     }
-    void show_half(std::int64_t t, std::int64_t b) noexcept {
-        limit_.store(most_private_ ? t + (b - t + 1) / 2 : b, release);
-    }
+    void show_half(std::int64_t t, std::int64_t b) noexcept { limit_.store(t + (b - t + 1) / 2, release); }
     T* take_above(std::int64_t t, std::int64_t end) {
         if (t >= end) return nullptr;
         const ring* r = ring_.load(acquire);         // acquire: pairs with the release in grow_to()

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <climits>
 #include <ctime>
+#include <iterator>
 #include <mutex>
 #include <new>
 
@@ -158,8 +159,9 @@ void worker::loop(worker* w) noexcept {
         if (t) w->handoff_ = nullptr;
         else t = w->find_work();
         if (!t) leave_for_good(*w);
-        if (group* g = w->ended_in_.load(relaxed); g && (t->context || t->in_group.load(relaxed) != g)) w->count_out();
-        if (t->context) {
+        const bool has_started = t->context.load(relaxed) != nullptr;
+        if (group* g = w->ended_in_.load(relaxed); g && (has_started || t->in_group.load(relaxed) != g)) w->count_out();
+        if (has_started) {
             w = enter_started(*w, *t);
         } else if (stack* const wanted = t->on.load(relaxed); wanted && wanted != w->on_) {
             w = move_loop(*w, *t);
@@ -191,7 +193,7 @@ worker* worker::enter_started(worker& w, task& t) noexcept {
     w.running = &t;
     ++w.counters.resumed;
     ++w.counters.switches;
-    return switch_stacks(w.here_, t.context, *w.on_, d, for_good, &worker::state_of);
+    return switch_stacks(w.here_, t.context.load(relaxed), *w.on_, d, for_good, &worker::state_of);
 }
 
 // A tasklet that wants a larger stack: the loop goes on there, with that tasklet to run first.
@@ -393,12 +395,23 @@ void worker::push_job(task& t) noexcept {
 }
 
 void worker::push_ready(task& t) noexcept {
+    if (ready_.length_seen() >= ready_.capacity()) [[unlikely]] return push_ready_and_grow(t);
+    t.order.store(fresh_.pushed(), relaxed);
+    ready_.push_in_room(&t);
+    wake_for_ready();
+}
+
+// The ring is full, as far as we know.
+[[gnu::noinline]] void worker::push_ready_and_grow(task& t) noexcept {
     if (put_ready(t)) wake_for_ready();
     else inbox.push(&t);
 }
 
-void worker::wake_for_ready() noexcept {
-    if (!alone_ && home.idle.would_wake() && is_worth_a_wake()) wake_another();
+inline void worker::wake_for_ready() noexcept {
+    if (!alone_ && home.idle.would_wake()) [[unlikely]] wake_if_worth();
+}
+[[gnu::noinline]] void worker::wake_if_worth() noexcept {
+    if (is_worth_a_wake()) wake_another();
 }
 
 void worker::push_next(task& t) noexcept {
@@ -424,9 +437,10 @@ void worker::wake_another() noexcept {
 }
 
 bool worker::others_are_ready() noexcept {
-    if (wheel.size() && ++yields_ % 16 == 0) now_ns_ = home.now_ns();     // else a loop of yields would starve sleepers
+    if (wheel.size() && ++yields_ % 16 == 0) [[unlikely]] look_at_clock();      // else a loop of yields would starve sleepers
     return next_slot_ || !ready_.empty() || !fresh_.empty() || !inbox.empty() || wheel.next_hint() <= now_ns_;
 }
+[[gnu::noinline]] void worker::look_at_clock() noexcept { now_ns_ = home.now_ns(); }
 
 task* worker::take_started() noexcept {
     if (!inbox.empty()) accept_inbox(*this);
@@ -442,15 +456,29 @@ void worker::measure_slices(std::uint64_t n) noexcept {
     tick_ = 0;
 }
 
+[[gnu::noinline]] void worker::poll() noexcept {
+    measure_slices(poll_interval);
+    if (goes_deep_ && home.stacks_out() < home.deep_above / 2) goes_deep_ = false;
+    if (!inbox.empty()) accept_inbox(*this);
+    if (wheel.size()) poll_timers();
+}
+
+// Of a long queue each one's descriptor and stack are cold. Their lines are asked for in time: the third one's descriptor,
+// and through that of the second one, which has come by now, its stack.
+[[gnu::always_inline]] inline void worker::fetch_ahead() noexcept {
+    const auto [second, third] = ready_.peek_ahead(long_queue);
+    if (!second) return;
+    __builtin_prefetch(third);
+    constexpr std::size_t lines[] = {0, 1, 3, 4, 5, 6, 7, 8};      // registers, then the red zone (see jump()), then frames
+    const char* const left = static_cast<const char*>(second->context.load(relaxed));
+#pragma GCC unroll 8
+    for (std::size_t i = 0; i < std::size(lines); ++i) __builtin_prefetch(left + lines[i] * 64);
+}
+
 task* worker::pick() noexcept {
-    if (++tick_ % poll_interval == 0) [[unlikely]] {
-        measure_slices(poll_interval);
-        if (goes_deep_ && home.stacks_out() < home.deep_above / 2) goes_deep_ = false;
-        if (!inbox.empty()) accept_inbox(*this);
-        if (wheel.size()) poll_timers();
-    }
+    if (++tick_ % poll_interval == 0) [[unlikely]] poll();
     if (next_slot_) {
-        task* t = std::exchange(next_slot_, nullptr);
+        task* const t = std::exchange(next_slot_, nullptr);
         if (budget > 0) return t;                     // it inherits what is left of the slice, so it starves nobody
         push_ready(*t);
     }
@@ -496,12 +524,14 @@ task* worker::pick_deep() noexcept {
 
 // First in, first out over both queues: a ready tasklet remembers how many fresh ones were before it.
 task* worker::pick_local() noexcept {
-    if (goes_deep_) [[unlikely]] return pick_deep();
-    if (!fresh_.empty()) {
-        task* ready = ready_.empty() ? nullptr : ready_.peek_top();     // nullptr too if a thief was faster
-        if (!ready || static_cast<std::int32_t>(ready->order.load(relaxed) - fresh_.taken()) > 0)
-            if (task* t = fresh_.take_top(alone_)) return t;
+    if (fresh_.empty()) {
+        fetch_ahead();
+        return ready_.take_top(alone_);
     }
+    if (goes_deep_) [[unlikely]] return pick_deep();
+    task* ready = ready_.empty() ? nullptr : ready_.peek_top();         // nullptr too if a thief was faster
+    if (!ready || static_cast<std::int32_t>(ready->order.load(relaxed) - fresh_.taken()) > 0)
+        if (task* t = fresh_.take_top(alone_)) return t;
     if (task* t = ready_.take_top(alone_)) return t;
     return fresh_.take_top(alone_);
 }
@@ -511,7 +541,7 @@ void worker::accept_inbox(worker& from) noexcept {
     bool any_started = false;
     for (task* t = from.inbox.take_all(); t;) {
         task* after = t->next;
-        const bool has_started = t->context != nullptr;
+        const bool has_started = t->context.load(relaxed) != nullptr;
         if (!(has_started ? put_ready(*t) : put_fresh(*t))) {        // the rest waits until there is room
             for (; t; t = after) {
                 after = t->next;

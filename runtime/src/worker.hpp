@@ -180,6 +180,9 @@ private:
     void go(fcontext to, stack& dest, departure& d, bool for_good, task* next_running) noexcept;
 
     task* pick() noexcept;                                // from our own queues
+    void poll() noexcept;                                 // timers, the inbox
+    void look_at_clock() noexcept;
+    void fetch_ahead() noexcept;
     task* pick_local() noexcept;
     task* pick_deep() noexcept;
     task* find_work() noexcept;                           // searches, parks; nullptr: the runtime ends
@@ -204,13 +207,16 @@ private:
     [[nodiscard]] bool put_fresh(task& t) noexcept;       // false: no memory to grow
     [[nodiscard]] bool put_ready(task& t) noexcept;       // the same
     void push_unstarted(task& t) noexcept;
+    void push_ready_and_grow(task& t) noexcept;
     void wake_for_ready() noexcept;
+    void wake_if_worth() noexcept;
     void push_to_backlog(task& t) noexcept;
     void yield_for_backlog() noexcept;                    // lets the unstarted ones run first
     [[nodiscard]] bool take_own_from_top(task& t, std::uint64_t id, const void* frame) noexcept;
     void wake_for_fresh() noexcept;
 
     static constexpr std::size_t most_free = 512;
+    static constexpr std::int64_t long_queue = 32;          // their stacks together are more than the nearest cache holds
     static constexpr std::uint64_t id_batch = 64;
     static constexpr std::size_t longest_group = 512;
 
