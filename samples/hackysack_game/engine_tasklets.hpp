@@ -29,7 +29,9 @@ private:
         inboxes_.reserve(game_.all_players());
         for (std::size_t circle = 0; circle < game_.circles; ++circle)
             for (std::size_t me = 0; me < game_.players && !is_over(); ++me) {
-                inboxes_.push_back(game_.slots ? inbox(game_.slots) : inbox());
+                // Who kicks goes on, to wait for the next bag while his stack is still in the cache; by default whoever
+                // catches would run at once.
+                inboxes_.push_back(game_.slots ? inbox(game_.slots) : inbox(rondo::handoff::none));
                 rondo::spawn([this, circle, me] { sit_down(inboxes_.data() + circle * game_.players, me); });
             }
     }
