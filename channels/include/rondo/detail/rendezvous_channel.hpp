@@ -136,8 +136,8 @@ private:
         return progress::done;
     }
 
+    const unsigned hand_to_;                        // here, so that it shares the line of the handles
     rendezvous meet_;
-    const unsigned hand_to_;
 };
 
 }  // namespace rondo::detail
