@@ -1,13 +1,16 @@
-// soak [--seconds N] [--seed S]: random graphs with ever new seeds for N seconds (60), a line a minute. At a failure it
-// prints what is needed to play that one again, and ends with 1. A hang shows in the last line printed with --verbose.
+// soak [--actors] [--seconds N] [--seed S]: random graphs of tasklets, or storms of actors, with ever new seeds for N seconds
+// (60), a line a minute. At a failure it prints what is needed to play that one again, and ends with 1. A hang shows in the
+// last line printed with --verbose.
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <exception>
 #include <random>
 #include <string>
 #include <string_view>
 
+#include "actor_storm.hpp"
 #include "random_graph.hpp"
 
 namespace {
@@ -18,6 +21,7 @@ struct options {
     long seconds = 60;
     std::uint64_t seed = 0;                       // 0: by chance
     bool verbose = false;
+    bool actors = false;
 };
 
 options read(int argc, char** argv) {
@@ -28,8 +32,9 @@ options read(int argc, char** argv) {
         if (word == "--seconds" && has_value) o.seconds = std::atol(argv[++i]);
         else if (word == "--seed" && has_value) o.seed = std::strtoull(argv[++i], nullptr, 10);
         else if (word == "--verbose") o.verbose = true;
+        else if (word == "--actors") o.actors = true;
         else {
-            std::fprintf(stderr, "usage: soak [--seconds N] [--seed S] [--verbose]\n");
+            std::fprintf(stderr, "usage: soak [--actors] [--seconds N] [--seed S] [--verbose]\n");
             std::exit(word == "--help" ? 0 : 2);
         }
     }
@@ -37,7 +42,19 @@ options read(int argc, char** argv) {
     return o;
 }
 
-rondo_stress::outcome play_one(std::uint64_t seed, bool verbose) {
+rondo_stress::outcome play_one(std::uint64_t seed, const options& o) {
+    if (o.verbose) {
+        std::printf("seed %llu\n", static_cast<unsigned long long>(seed));
+        std::fflush(stdout);
+    }
+    if (o.actors) {
+        const auto n = static_cast<unsigned>(seed);
+        try {
+            return {.problem = actor_storm::play(n, 1 + n % 4, n % 2 == 0)};
+        } catch (const std::exception& e) {
+            return {.problem = e.what()};
+        }
+    }
     const rondo_stress::graph g{.seed = seed,
                                 .workers = 1 + static_cast<unsigned>(seed % 4),
                                 .force_migration = seed % 3 == 0,
@@ -45,10 +62,6 @@ rondo_stress::outcome play_one(std::uint64_t seed, bool verbose) {
                                 .spawn_backlog = seed % 11 == 0 ? 1u : 256u,
                                 .large_stacks = seed % 5 == 0,
                                 .plain_threads = static_cast<int>(seed % 3)};
-    if (verbose) {
-        std::printf("seed %llu\n", static_cast<unsigned long long>(seed));
-        std::fflush(stdout);
-    }
     return seed % 4 == 3 ? rondo_stress::count_messages(g, seed / 4 % 4) : rondo_stress::play(g);
 }
 
@@ -62,19 +75,20 @@ int main(int argc, char** argv) {
     long games = 0, tasklets = 0, messages = 0;
     const auto report = [&](std::uint64_t seed) {
         const auto minutes = std::chrono::duration<double, std::ratio<60>>(clock_type::now() - begin).count();
-        std::printf("%.1f min: %ld graphs, %ld tasklets, %ld messages, up to seed %llu\n", minutes, games, tasklets,
-                    messages, static_cast<unsigned long long>(seed));
+        std::printf("%.1f min: %ld %s", minutes, games, o.actors ? "storms" : "graphs");
+        if (!o.actors) std::printf(", %ld tasklets, %ld messages", tasklets, messages);
+        std::printf(", up to seed %llu\n", static_cast<unsigned long long>(seed));
         std::fflush(stdout);
     };
     auto seed = o.seed;
     for (; clock_type::now() < end; ++seed) {
-        const auto result = play_one(seed, o.verbose);
+        const auto result = play_one(seed, o);
         ++games;
         tasklets += result.tasklets;
         messages += result.received;
         if (!result.problem.empty()) {
-            std::printf("FAILED: seed %llu: %s\nplay it again: soak --seed %llu\n",
-                        static_cast<unsigned long long>(seed), result.problem.c_str(),
+            std::printf("FAILED: seed %llu: %s\nplay it again: soak %s--seed %llu\n",
+                        static_cast<unsigned long long>(seed), result.problem.c_str(), o.actors ? "--actors " : "",
                         static_cast<unsigned long long>(seed));
             return 1;
         }
