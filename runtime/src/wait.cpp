@@ -170,31 +170,42 @@ void publish(rondo::detail::departure& d, void* left) noexcept {
 
 std::uint32_t next_generation(const waiter& me) noexcept { return waiter::generation_of(me.word.load(relaxed)) + 1; }
 
-[[gnu::always_inline]] inline wake suspend_tasklet(worker& w, task& me, std::uint32_t generation, task* into, const wait_site& site, spin_lock* lock,
-                     time_point until) noexcept {
-    note(me, site, w.coarse_now_ns());
-    timer_entry timer;
+[[gnu::always_inline]] inline wake leave_open(worker& w, task& me, std::uint32_t generation, task* into, spin_lock* lock,
+                                              timer_entry* timer, bool is_shielded) noexcept {
     suspension d;
     d.after = &publish;
     d.me = &me;
     d.lock = lock;
-    d.timer = nullptr;
+    d.timer = timer;
     d.generation = generation;
-    const bool unwinds = is_unwinding(w);
-    d.is_shielded = me.shield != 0 || unwinds;
-    const auto until_ns = to_ns(until), deadline_ns = unwinds ? timer_wheel::never : me.deadline_ns;
-    if (const auto first = std::min(until_ns, deadline_ns); first != timer_wheel::never) [[unlikely]] {
-        timer.deadline_ns = first;
-        timer.who = &me;
-        timer.generation = generation;
-        timer.outcome = deadline_ns <= until_ns ? wake::deadline : wake::timed_out;
-        d.timer = &timer;
-    }
+    d.is_shielded = is_shielded;
     worker::leave(w, d, into);
-    if (d.timer) timer_wheel::cancel(timer);
+    if (timer) timer_wheel::cancel(*timer);
     me.kind.store(wait_kind::none, relaxed);
     // relaxed: whoever resumed us handed us over through a run queue, which orders it.
     return waiter::outcome_of(me.word.load(relaxed));
+}
+
+// Out of line: the frames of those who wait without a limit are smaller by the timer.
+[[gnu::noinline]] wake leave_with_limit(worker& w, task& me, std::uint32_t generation, task* into, spin_lock* lock,
+                                        std::int64_t limit_ns, wake outcome, bool is_shielded) noexcept {
+    timer_entry timer;
+    timer.deadline_ns = limit_ns;
+    timer.who = &me;
+    timer.generation = generation;
+    timer.outcome = outcome;
+    return leave_open(w, me, generation, into, lock, &timer, is_shielded);
+}
+
+[[gnu::always_inline]] inline wake suspend_tasklet(worker& w, task& me, std::uint32_t generation, task* into,
+                                                   const wait_site& site, spin_lock* lock, time_point until) noexcept {
+    note(me, site, w.coarse_now_ns());
+    const bool unwinds = is_unwinding(w), is_shielded = me.shield != 0 || unwinds;
+    const auto until_ns = to_ns(until), deadline_ns = unwinds ? timer_wheel::never : me.deadline_ns;
+    if (const auto first = std::min(until_ns, deadline_ns); first != timer_wheel::never) [[unlikely]]
+        return leave_with_limit(w, me, generation, into, lock, first,
+                                deadline_ns <= until_ns ? wake::deadline : wake::timed_out, is_shielded);
+    return leave_open(w, me, generation, into, lock, nullptr, is_shielded);
 }
 
 wake block_thread(plain_thread& me, std::uint32_t generation, const wait_site& site, spin_lock* lock,

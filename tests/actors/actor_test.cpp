@@ -248,6 +248,39 @@ TEST_CASE("an answer may come later, from anywhere, once", "[actor]") {
     });
 }
 
+namespace {
+
+struct by_value { int n; };
+struct by_reference { int n; };
+struct at_once { int n; };
+struct clerk {
+    void on(by_value m, rondo::reply<int> answer) { answer.send(m.n + 1); }
+    void on(const by_reference& m, rondo::reply<int> answer) const { answer.send(m.n + 2); }
+    int on(const at_once& m) { return m.n + 3; }
+};
+struct heir : clerk {};
+struct heir_with_more : clerk {
+    using clerk::on;
+    int on(std::string s) { return static_cast<int>(s.size()); }
+};
+
+template <class A>
+std::vector<int> answers() {
+    return rondo::run([] {
+        auto a = rondo::start<A>();
+        return std::vector{a.ask(by_value{1}), a.ask(by_reference{1}), a.ask(at_once{1})};
+    });
+}
+
+}  // namespace
+
+TEST_CASE("handlers may be inherited, those that answer later, too", "[actor]") {
+    CHECK(answers<clerk>() == std::vector{2, 3, 4});
+    CHECK(answers<heir>() == std::vector{2, 3, 4});
+    CHECK(answers<heir_with_more>() == std::vector{2, 3, 4});
+    CHECK(rondo::run([] { return rondo::start<heir_with_more>().ask(std::string("four")); }) == 4);
+}
+
 TEST_CASE("an error travels to the asker of a handler that owes its answer, too", "[actor]") {
     struct question {
         bool refuse;

@@ -75,26 +75,22 @@ namespace detail {
 template <class A, class M>
 concept answers_at_once = requires(A& a, M&& m) { a.on(std::move(m)); };
 
-// The R of on(M, reply<R>); found by deduction from the overload set.
-template <class R, class A, class M>
-R late_answer(void (A::*)(M, reply<R>));
-template <class R, class A, class M>
-R late_answer(void (A::*)(M, reply<R>) const);
-template <class A, class M>
+// The R of on(M, reply<R>); found by deduction from the overload set. C is A or one of its bases.
+template <class M>
 struct late {
-    template <class R>
-    static std::type_identity<R> of(void (A::*)(M, reply<R>));
-    template <class R>
-    static std::type_identity<R> of(void (A::*)(M, reply<R>) const);
-    template <class R>
-    static std::type_identity<R> of_ref(void (A::*)(const M&, reply<R>));
-    template <class R>
-    static std::type_identity<R> of_ref(void (A::*)(const M&, reply<R>) const);
+    template <class R, class C>
+    static std::type_identity<R> of(void (C::*)(M, reply<R>));
+    template <class R, class C>
+    static std::type_identity<R> of(void (C::*)(M, reply<R>) const);
+    template <class R, class C>
+    static std::type_identity<R> of_ref(void (C::*)(const M&, reply<R>));
+    template <class R, class C>
+    static std::type_identity<R> of_ref(void (C::*)(const M&, reply<R>) const);
 };
 template <class A, class M>
-concept answers_late_by_value = requires { late<A, M>::of(&A::on); };
+concept answers_late_by_value = requires { late<M>::of(&A::on); };
 template <class A, class M>
-concept answers_late_by_reference = requires { late<A, M>::of_ref(&A::on); };
+concept answers_late_by_reference = requires { late<M>::of_ref(&A::on); };
 template <class A, class M>
 concept answers_late = answers_late_by_value<A, M> || answers_late_by_reference<A, M>;
 
@@ -110,12 +106,12 @@ struct answer_of<A, M> {
 template <class A, class M>
     requires(!answers_at_once<A, M> && answers_late_by_value<A, M>)
 struct answer_of<A, M> {
-    using type = typename decltype(late<A, M>::of(&A::on))::type;
+    using type = typename decltype(late<M>::of(&A::on))::type;
 };
 template <class A, class M>
     requires(!answers_at_once<A, M> && !answers_late_by_value<A, M> && answers_late_by_reference<A, M>)
 struct answer_of<A, M> {
-    using type = typename decltype(late<A, M>::of_ref(&A::on))::type;
+    using type = typename decltype(late<M>::of_ref(&A::on))::type;
 };
 
 // Does the handler take it by const reference? Then the message is still whole after it, and may be stashed.
