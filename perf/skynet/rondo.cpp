@@ -1,4 +1,5 @@
-// How fast do a million tasklets come to life and send a number each up a tree of rendezvous channels?
+// How fast do a million tasklets come to life and send a number each up a tree of rendezvous channels? Whoever sends goes on
+// (handoff::none), to its end: so its stack is free for the next one.
 #include <rondo/rondo.hpp>
 #include <tuple>
 
@@ -9,7 +10,7 @@ using peer::u64;
 
 static void node(rondo::channel<u64> out, u64 number, u64 size) {
     if (size == 1) return out.send(number);
-    rondo::channel<u64> in;
+    rondo::channel<u64> in{rondo::handoff::none};
     const u64 part = size / 10;
     for (u64 i = 0; i < 10; ++i) std::ignore = rondo::spawn(node, in, number + i * part, part);
     u64 sum = 0;
@@ -23,7 +24,7 @@ static void skynet() {
 
     const double ns = rondo::run({.workers = peer::workers}, [&] {
         const peer::stopwatch watch;
-        rondo::channel<u64> out;
+        rondo::channel<u64> out{rondo::handoff::none};
         const auto root = rondo::spawn(node, out, 0, n);
         result = out.receive();
         return watch.ns();
