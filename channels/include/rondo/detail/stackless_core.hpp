@@ -1,5 +1,5 @@
 // What rondo::stackless keeps behind its handles; the untyped part. Its one lock, the rules and the invariants are told in
-// channels/src/stackless.cpp.
+// channels/src/stackless_session.hpp.
 #pragma once
 
 #include <any>

@@ -1,0 +1,253 @@
+// Waiting for one's turn: what every call that may switch does before it, while it waits, and when its turn has come. And
+// whether anybody could still end the wait: the deadlock report.
+#include "stackless_session.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <limits>
+#include <string>
+
+#include <rondo/lowlevel/threads.hpp>
+
+namespace rondo::stackless::detail {
+
+void throw_pending(context& me) {
+    if (me.has_pending.load(acquire)) {                  // acquire: pairs with the release in put_pending()
+        std::exception_ptr e;
+        {
+            const hold_lock hold;
+            std::swap(e, me.pending);
+            bool more = false;
+            if (me.is_main && !me.home->more_errors.empty()) {
+                me.pending = std::move(me.home->more_errors.front());
+                me.home->more_errors.erase(me.home->more_errors.begin());
+                more = true;
+            }
+            me.has_pending.store(more, relaxed);
+        }
+        if (e) std::rethrow_exception(std::move(e));
+    }
+    if (me.killed.load(relaxed)) throw tasklet_exit();
+}
+
+void arrive(context& me) {
+    if (!me.home) return throw_pending(me);
+    session_core& s = *me.home;
+    if (s.is_ring && !s.is_total) s.ticks = 0;
+    if (s.on_switch.is_set.load(relaxed)) [[unlikely]] {
+        context_ptr& last = last_of(s);
+        context_ptr before = last ? last : s.main;
+        last = me.shared_from_this();
+        if (before != last) call_observer(s.on_switch, stackless::tasklet_ref(std::move(before)), stackless::tasklet_ref(last));
+    }
+    throw_pending(me);
+    if (me.expired) {
+        me.expired = false;
+        lowlevel::raise(lowlevel::wake::deadline);
+    }
+}
+
+bool somebody_may_help(const session_core& s, const context& asking) {
+    std::size_t known = 1 + (s.rt ? s.workers : 0);      // our main thread, asleep or asking, and our workers
+    bool others_run = false;
+    for (const session_core* other : all_sessions()) {
+        if (other == &s) continue;
+        if (!other->is_idle()) others_run = true;
+        known += (other->rt ? other->workers : 0) + (other->main_polls ? 1 : 0);
+    }
+    // Is our main thread counted as blocked already? It is if a tasklet asks while it sleeps without a limit.
+    if (!asking.is_main && !s.main_polls) --known;
+    const bool has_limit = s.main->who->deadline_ns != std::numeric_limits<std::int64_t>::max();
+    lock.unlock();
+    const bool yes = others_run || has_limit || lowlevel::threads_that_may_wake(known) != 0;
+    lock.lock();
+    return yes;
+}
+
+namespace {
+
+// Waits for its turn. With the lock held, and `me` where it wants to be; returns without it.
+void park(context& me, const lowlevel::wait_site& site) {
+    session_core* const s = me.home.get();
+    const auto deadline_ns = me.who->deadline_ns;
+    auto deadline = deadline_ns == std::numeric_limits<std::int64_t>::max()
+                        ? lowlevel::no_deadline
+                        : lowlevel::time_point(std::chrono::nanoseconds(deadline_ns));
+    const lowlevel::shield only_we_end_it;
+    lowlevel::waiter* into = nullptr;
+    if (s && s->is_ring && s->current && !s->current->granted) into = access::grant(*s->current);
+    for (auto pause = std::chrono::milliseconds(20);; pause = std::min(pause * 2, std::chrono::milliseconds(1000))) {
+        auto until = deadline;
+        if (me.is_main && !me.granted && s->is_idle() && deadline == lowlevel::no_deadline) {
+            const bool help = somebody_may_help(*s, me);
+            if (me.granted) break;
+            if (s->is_idle()) {
+                if (!help) {
+                    const char* what = me.is_sending ? "the main tasklet is sending without a receiver available"
+                                                     : "the main tasklet is receiving without a sender available";
+                    access::withdraw(me);
+                    access::enter_ring(*s, me);
+                    if (s->is_ring) s->set_current(&me);
+                    me.at = phase::running;
+                    me.granted = true;
+                    lock.unlock();
+                    throw make_deadlock(*s, what);
+                }
+                until = lowlevel::now() + pause;
+                s->main_polls = true;
+            }
+        }
+        if (me.granted) break;
+        lowlevel::wait_node node(*me.who);
+        me.node = &node;
+        me.waits = true;
+        lowlevel::wake outcome;
+        if (into && into->is_tasklet && me.who->is_tasklet) {
+            outcome = lowlevel::suspend_into(*me.who, *into, site, &lock, until);
+        } else {
+            if (into) lowlevel::resume(*into, lowlevel::placement::tail);
+            outcome = lowlevel::suspend(*me.who, site, &lock, until);
+        }
+        into = nullptr;
+        if (outcome == lowlevel::wake::ready) return;    // granted, and only granting ends a wait like this
+        lock.lock();
+        me.waits = false;
+        if (me.is_main) s->main_polls = false;
+        if (me.granted) break;
+        if (deadline != lowlevel::no_deadline && lowlevel::now() >= deadline) {
+            deadline = lowlevel::no_deadline;
+            if (me.at == phase::ready) continue;         // its turn comes anyway
+            if (me.at == phase::blocked) access::withdraw(me);
+            if (me.at == phase::watching) access::withdraw_from_run(*s, me);
+            me.expired = true;
+            if (!s) {
+                me.at = phase::running;
+                me.granted = true;
+                break;
+            }
+            access::make_ready(me);
+        }
+    }
+    if (into) lowlevel::resume(*into, lowlevel::placement::tail);
+    lock.unlock();
+}
+
+}  // namespace
+
+void switch_away(context& me, const lowlevel::wait_site& site) {
+    if (!me.home) {
+        me.granted = false;
+        park(me, site);
+        return arrive(me);
+    }
+    session_core& s = *me.home;
+    const bool waits = me.at == phase::blocked || me.at == phase::watching || me.at == phase::paused;
+    // It came after the look at the beginning of this call.
+    if (!s.is_ring && waits && (me.has_pending.load(relaxed) || me.killed.load(relaxed))) {
+        if (me.at == phase::blocked) access::withdraw(me);
+        if (me.at == phase::watching) access::withdraw_from_run(s, me);
+        access::enter_ring(s, me);
+        me.at = phase::running;
+        me.granted = true;
+        lock.unlock();
+        return throw_pending(me);
+    }
+    me.granted = false;
+    access::choose_when_idle(s);
+    if (s.is_ring) {
+        access::look_at_soft_limit(s);
+        if (s.current == &me) {
+            me.granted = true;
+            me.at = phase::running;
+            lock.unlock();
+            return throw_pending(me);
+        }
+    }
+    if (me.granted) {                                    // several workers: chosen at once
+        lock.unlock();
+        return throw_pending(me);
+    }
+    park(me, site);
+    while (me.remove_wanted.load(relaxed)) {
+        lock.lock();
+        const bool still = me.remove_wanted.exchange(false, relaxed);
+        if (!still) {
+            lock.unlock();
+            break;
+        }
+        access::leave_ring(s, me);
+        me.at = phase::paused;
+        me.granted = false;
+        access::choose_when_idle(s);
+        park(me, {lowlevel::wait_kind::other, &me, nullptr});
+    }
+    arrive(me);
+}
+
+namespace {
+
+tasklet_info info_of(const context& c) {
+    tasklet_info info;
+    info.id = c.id;
+    info.name = c.name;
+    switch (c.at) {
+        case phase::running: info.state = tasklet_state::running; break;
+        case phase::ready: info.state = tasklet_state::ready; break;
+        case phase::done: info.state = tasklet_state::done; break;
+        default: info.state = c.started ? tasklet_state::suspended : tasklet_state::fresh;
+    }
+    if (c.at == phase::blocked) info.waits_for = c.is_sending ? "send on a stackless channel" : "receive on a stackless channel";
+    else if (c.at == phase::paused) info.waits_for = "paused: nobody has inserted it";
+    else if (c.at == phase::watching) info.waits_for = "run()";
+    return info;
+}
+
+}  // namespace
+
+std::vector<context_ptr> live_ones(session_core& s) {
+    std::vector<context_ptr> all;
+    for (;;) {
+        std::size_t n;
+        {
+            const hold_lock hold;
+            n = s.live;
+        }
+        all.reserve(n);
+        const hold_lock hold;
+        if (s.live > all.capacity()) continue;           // more since
+        for (context* c = s.first_live; c; c = c->next_live)
+            if (auto owned = c->weak_from_this().lock()) all.push_back(std::move(owned));     // else it is just going
+        return all;
+    }
+}
+
+std::vector<tasklet_info> waiting_ones(session_core& s) {
+    std::vector<tasklet_info> infos;
+    auto all = live_ones(s);
+    std::sort(all.begin(), all.end(), [](auto& a, auto& b) { return a->id < b->id; });
+    for (auto& c : all) {
+        phase at;
+        {
+            const hold_lock hold;
+            at = c->at;
+        }
+        if (at == phase::blocked || at == phase::paused || at == phase::watching) infos.push_back(info_of(*c));
+    }
+    return infos;
+}
+
+deadlock make_deadlock(session_core& s, const char* what) {
+    auto stuck = waiting_ones(s);
+    std::string report = std::string("Deadlock: ") + what + ".";
+    std::size_t shown = 0;
+    for (auto& info : stuck) {
+        if (++shown > 100) {
+            report += "\n  ... and " + std::to_string(stuck.size() - 100) + " more";
+            break;
+        }
+        report += "\n  " + describe(info);
+    }
+    return {report, std::move(stuck)};
+}
+
+}  // namespace rondo::stackless::detail
