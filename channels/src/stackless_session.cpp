@@ -111,7 +111,7 @@ void end_session(session_core& s) noexcept {
     }
     std::unique_ptr<runtime> rt;
     std::vector<std::exception_ptr> unseen;
-    context_ptr last, main;
+    context_ptr last;
     std::shared_ptr<session_core> self;
     {
         const hold_lock hold;
