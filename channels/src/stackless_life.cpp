@@ -118,7 +118,7 @@ void make_runtime(session_core& s) {
 }
 
 session_core& home_of(const context& c) {
-    if (!c.home || c.home->ended) throw usage_error("the tasklet has no thread any more: its thread, or session, has ended");
+    if (!c.home || c.home->ended.load(relaxed)) throw usage_error("the tasklet has no thread any more: its thread, or session, has ended");
     return *c.home;
 }
 
@@ -335,7 +335,7 @@ bool is_exit(const std::exception_ptr& e) {
 
 void interrupt(context& c, std::exception_ptr e, bool pending, bool is_kill) {
     const caller me;
-    if (!c.home || c.home->ended) {
+    if (!c.home || c.home->ended.load(relaxed)) {
         if (is_kill) return;
         home_of(c);
     }

@@ -115,7 +115,7 @@ void end_session(session_core& s) noexcept {
     std::shared_ptr<session_core> self;
     {
         const hold_lock hold;
-        s.ended = true;
+        s.ended.store(true, relaxed);
         std::erase(all_sessions(), &s);
         rt = std::move(s.rt);
         unseen = std::move(s.more_errors);
@@ -139,7 +139,8 @@ struct own_session {
     }
 };
 session_core& thread_session() {
-    if (!session_of_thread) {
+    // It may have been ended on another thread, or before a younger one.
+    if (!session_of_thread || session_of_thread->ended.load(relaxed)) {
         static thread_local own_session own;
         session_of_thread = own.core;
     }
@@ -179,8 +180,9 @@ session::session(session_options options) {
     before_ = std::exchange(detail::session_of_thread, core_);
 }
 session::~session() {
+    expect(!lowlevel::self().is_tasklet, "a stackless::session must end outside of all tasklets");
     detail::end_session(*core_);
-    detail::session_of_thread = before_;
+    if (!detail::session_of_thread) detail::session_of_thread = before_;      // else it was not this thread's youngest
 }
 
 }  // namespace rondo::stackless

@@ -100,7 +100,7 @@ struct session_core {
 
     const unsigned workers;
     const bool is_ring;
-    bool ended = false;
+    rondo::detail::atomic<bool> ended{false};            // written with the lock held
     context_ptr main;
     std::thread::id thread = std::this_thread::get_id();
     std::unique_ptr<runtime> rt;                         // made with the first tasklet

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <limits>
+#include <optional>
 #include <string>
 
 #include <rondo/lowlevel/threads.hpp>
@@ -66,14 +67,17 @@ bool somebody_may_help(const session_core& s, const context& asking) {
 
 namespace {
 
-// Waits for its turn. With the lock held, and `me` where it wants to be; returns without it.
-void park(context& me, const lowlevel::wait_site& site) {
+// Waits for its turn. With the lock held, and `me` where it wants to be; returns without it. Only one of Rondo's own tasklets
+// can be stopped meanwhile: those of a session end as Stackless's do.
+lowlevel::wake park(context& me, const lowlevel::wait_site& site) {
     session_core* const s = me.home.get();
     const auto deadline_ns = me.who->deadline_ns;
     auto deadline = deadline_ns == std::numeric_limits<std::int64_t>::max()
                         ? lowlevel::no_deadline
                         : lowlevel::time_point(std::chrono::nanoseconds(deadline_ns));
-    const lowlevel::shield only_we_end_it;
+    std::optional<lowlevel::shield> only_we_end_it;
+    if (s) only_we_end_it.emplace();
+    auto how = lowlevel::wake::ready;
     lowlevel::waiter* into = nullptr;
     if (s && s->is_ring && s->current && !s->current->granted) into = access::grant(*s->current);
     for (auto pause = std::chrono::milliseconds(20);; pause = std::min(pause * 2, std::chrono::milliseconds(1000))) {
@@ -109,11 +113,18 @@ void park(context& me, const lowlevel::wait_site& site) {
             outcome = lowlevel::suspend(*me.who, site, &lock, until);
         }
         into = nullptr;
-        if (outcome == lowlevel::wake::ready) return;    // granted, and only granting ends a wait like this
+        if (outcome == lowlevel::wake::ready) return how;    // granted, and only granting ends a wait like this
         lock.lock();
         me.waits = false;
         if (me.is_main) s->main_polls = false;
         if (me.granted) break;
+        if (outcome == lowlevel::wake::stopped) {
+            if (me.at == phase::blocked) access::withdraw(me);
+            me.at = phase::running;
+            me.granted = true;
+            how = outcome;
+            break;
+        }
         if (deadline != lowlevel::no_deadline && lowlevel::now() >= deadline) {
             deadline = lowlevel::no_deadline;
             if (me.at == phase::ready) continue;         // its turn comes anyway
@@ -130,6 +141,7 @@ void park(context& me, const lowlevel::wait_site& site) {
     }
     if (into) lowlevel::resume(*into, lowlevel::placement::tail);
     lock.unlock();
+    return how;
 }
 
 }  // namespace
@@ -137,7 +149,7 @@ void park(context& me, const lowlevel::wait_site& site) {
 void switch_away(context& me, const lowlevel::wait_site& site) {
     if (!me.home) {
         me.granted = false;
-        park(me, site);
+        lowlevel::raise(park(me, site));
         return arrive(me);
     }
     session_core& s = *me.home;

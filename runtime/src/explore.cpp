@@ -140,12 +140,17 @@ public:
         const auto now = step_++;
         if (next_ == what_.size() || what_[next_].at != now) return 0;
         const auto i = what_[next_++].index;
-        return i < who.size() ? i : 0;
+        if (i < who.size()) return i;
+        fits_ = false;
+        return 0;
     }
+    /// Was there a choice for each deviation?
+    [[nodiscard]] bool fitted() const noexcept { return fits_ && next_ == what_.size(); }
 
 private:
     std::vector<deviation> what_;
     std::size_t next_ = 0, step_ = 0;
+    bool fits_ = true;
 };
 
 std::vector<deviation> from_text(std::string_view text, std::uint64_t& seed) {
@@ -200,7 +205,9 @@ private:
     void explore_replay() {
         std::uint64_t seed = 0;
         repeat by(from_text(o_.replay, seed));
-        try_one(by, seed, seed);
+        if (try_one(by, seed, seed) && !by.fitted())
+            throw usage_error(fmt::format("explore_options::replay is \"{}\": the program has not so many choices; it has "
+                                          "changed since that failure, or the text is another program's", o_.replay));
     }
     void explore_all() {
         every by(o_.preemptions);
@@ -478,10 +485,23 @@ std::uint64_t random() noexcept {
     return next_random(mine);
 }
 
+namespace {
+
+void check(const explore_options& o) {
+    constexpr unsigned deepest = 10'000;
+    if (o.steps_max == 0) throw usage_error("explore_options::steps_max is 0: a schedule needs a step at least");
+    if (o.schedules_max == 0) throw usage_error("explore_options::schedules_max is 0: nothing would be run");
+    if (o.depth > deepest) throw usage_error(fmt::format("explore_options::depth is {}: give {} at most", o.depth, deepest));
+    if (o.strategy > schedules::exhaustive) throw usage_error("explore_options::strategy is none of testing::schedules");
+}
+
+}  // namespace
+
 explore_report explore_program(const explore_options& options, bool (*program)(void*), void* data,
                                std::source_location where) {
     if (detail::worker* w = detail::worker::current(); w && w->running)
         throw usage_error("testing::explore is for the test's own thread, not for a tasklet");
+    check(options);
     simulation sim;
     explorer all(options, sim, program, data, where);
     runtime rt({.workers = 1,

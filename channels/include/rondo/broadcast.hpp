@@ -14,6 +14,7 @@
 #include <vector>
 
 #include <rondo/channel.hpp>
+#include <rondo/detail/receiving_iterator.hpp>
 #include <rondo/detail/shared_core.hpp>
 #include <rondo/detail/time_limit.hpp>
 #include <rondo/error.hpp>
@@ -187,11 +188,11 @@ public:
     [[nodiscard]] subscription<T> subscribe() const { return subscription<T>(core_.pin()); }
 
     /// From now on nobody can send. Subscribers receive what is kept, then get `closed`. Suspends: never.
-    void close() const noexcept { core_->close(); }
-    [[nodiscard]] bool is_closed() const noexcept { return core_->is_closed(); }
+    void close() const { core_->close(); }
+    [[nodiscard]] bool is_closed() const { return core_->is_closed(); }
     /// A snapshot.
-    [[nodiscard]] std::size_t subscribers() const noexcept { return core_->subscribers(); }
-    [[nodiscard]] std::size_t capacity() const noexcept { return core_->capacity(); }
+    [[nodiscard]] std::size_t subscribers() const { return core_->subscribers(); }
+    [[nodiscard]] std::size_t capacity() const { return core_->capacity(); }
 
     friend bool operator==(const broadcast& a, const broadcast& b) noexcept { return a.core_ == b.core_; }
 
@@ -260,25 +261,7 @@ public:
     [[nodiscard]] bool is_closed() const { return look().is_closed(); }
 
     /// for (T v : s): receives until it is closed. Throws `lagged`.
-    class iterator {
-    public:
-        using value_type = T;
-        using difference_type = std::ptrdiff_t;
-        using iterator_concept = std::input_iterator_tag;
-        explicit iterator(subscription& s) : from_(&s), value_(s.next()) {}
-        T& operator*() const noexcept { return *value_; }
-        iterator& operator++() {
-            value_.reset();
-            if (auto next = from_->next()) value_.emplace(std::move(*next));
-            return *this;
-        }
-        void operator++(int) { ++*this; }
-        friend bool operator==(const iterator& i, std::default_sentinel_t) noexcept { return !i.value_; }
-
-    private:
-        subscription* from_;
-        mutable std::optional<T> value_;
-    };
+    using iterator = detail::receiving_iterator<subscription>;
     iterator begin() { return iterator(*this); }
     std::default_sentinel_t end() const noexcept { return {}; }
 

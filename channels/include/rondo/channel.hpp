@@ -19,9 +19,11 @@
 #include <rondo/error.hpp>
 #include <rondo/lowlevel/wait.hpp>
 
+#include <rondo/detail/receiving_iterator.hpp>
 #include <rondo/detail/rendezvous_channel.hpp>
 #include <rondo/detail/slots_channel.hpp>
 #include <rondo/detail/spin_channel.hpp>
+#include <rondo/detail/time_limit.hpp>
 
 namespace rondo {
 namespace lowlevel {
@@ -79,10 +81,15 @@ public:
     explicit channel(std::size_t slots = 0) : channel(slots, slots == 0 ? handoff::receiver : handoff::none) {}
     explicit channel(unbounded_t) : core_(new detail::slots_channel<T>(detail::no_limit)) {}
     explicit channel(handoff who) : channel(0, who) {}
+    /// With slots neither side waits for the other: `who` must be handoff::none then (usage_error).
     channel(std::size_t slots, handoff who) : core_(make(slots, who)) {}
-    explicit channel(spin_locked_t, std::size_t slots = 0, handoff who = handoff::receiver)
-        : core_(new detail::spin_channel<T>(slots, slots == 0 ? handoff_code(who) : 0)) {}
-    channel(const channel& other) noexcept : core_(other.core_) { core_->add_handle(); }
+    explicit channel(spin_locked_t, std::size_t slots = 0)
+        : channel(spin_locked, slots, slots == 0 ? handoff::receiver : handoff::none) {}
+    channel(spin_locked_t, std::size_t slots, handoff who)
+        : core_(new detail::spin_channel<T>(slots, handoff_code(slots, who))) {}
+    channel(const channel& other) noexcept : core_(other.core_) {
+        if (core_) core_->add_handle();
+    }
     channel(channel&& other) noexcept : core_(std::exchange(other.core_, nullptr)) {}
     channel& operator=(channel other) noexcept {
         std::swap(core_, other.core_);
@@ -112,25 +119,28 @@ public:
     }
 
     /// As send(), but gives up after a while: send_status::timed_out; then the value is destroyed unsent.
-    send_status send_for(T value, std::chrono::steady_clock::duration d) const {
-        return send_until(std::move(value), after(d));
+    /// (To keep it, use try_send, or select with to(c, value) and after(d).)
+    template <class Rep, class Period>
+    send_status send_for(T value, std::chrono::duration<Rep, Period> d) const {
+        return send_by(std::move(value), detail::limit_after(d));
     }
-    send_status send_until(T value, lowlevel::time_point until) const {
-        return core().send(detail::packet<T>(std::move(value)), until) ? send_status::done : send_status::timed_out;
+    template <class Clock, class Duration>
+    send_status send_until(T value, std::chrono::time_point<Clock, Duration> tp) const {
+        return send_by(std::move(value), detail::limit_at(tp));
     }
 
-    /// Sends an exception: the receive that takes it throws it.
+    /// Sends an exception: the receive that takes it throws it. Throws as send(), and usage_error if there is none.
     void send_error(std::exception_ptr error) const {
         core().send(detail::packet<T>(detail::as_error{std::move(error)}), lowlevel::no_deadline);
     }
 
-    /// Sends every element in order; gives their number.
+    /// Sends every element in order, those of a container that is given away moved; gives their number. Throws as send().
     template <std::ranges::input_range Range>
-        requires std::constructible_from<T, std::ranges::range_reference_t<Range>>
+        requires std::constructible_from<T, detail::element_of<Range>>
     std::size_t send_all(Range&& range) const {
         std::size_t n = 0;
         for (auto&& v : range) {
-            send(T(std::forward<decltype(v)>(v)));
+            send(T(static_cast<detail::element_of<Range>>(v)));
             ++n;
         }
         return n;
@@ -160,49 +170,31 @@ public:
         return p.take();
     }
     /// As receive(), but nullopt when the time is up.
-    std::optional<T> receive_for(std::chrono::steady_clock::duration d) const { return receive_until(after(d)); }
-    std::optional<T> receive_until(lowlevel::time_point until) const {
-        detail::packet<T> p;
-        switch (core().receive(p, until)) {
-            case detail::received::value: return p.take();
-            case detail::received::closed: throw closed();
-            default: return std::nullopt;
-        }
+    template <class Rep, class Period>
+    std::optional<T> receive_for(std::chrono::duration<Rep, Period> d) const {
+        return receive_by(detail::limit_after(d));
+    }
+    template <class Clock, class Duration>
+    std::optional<T> receive_until(std::chrono::time_point<Clock, Duration> tp) const {
+        return receive_by(detail::limit_at(tp));
     }
 
     /// From now on nobody can send: those who wait get `closed`; values in slots can still be received. A second close
     /// does nothing. Suspends: never.
-    void close() const noexcept { core().close(); }
+    void close() const { core().close(); }
     /// Has it been closed? A snapshot; values may still lie in its slots.
-    [[nodiscard]] bool is_closed() const noexcept { return core().is_closed(); }
+    [[nodiscard]] bool is_closed() const { return core().is_closed(); }
     /// > 0: so many senders wait; < 0: so many receivers wait; never both. A snapshot.
-    [[nodiscard]] std::ptrdiff_t balance() const noexcept { return core().balance(); }
+    [[nodiscard]] std::ptrdiff_t balance() const { return core().balance(); }
     /// Values that lie in slots. A snapshot.
-    [[nodiscard]] std::size_t size() const noexcept { return core().size(); }
-    [[nodiscard]] std::size_t capacity() const noexcept { return core().capacity(); }
+    [[nodiscard]] std::size_t size() const { return core().size(); }
+    [[nodiscard]] std::size_t capacity() const { return core().capacity(); }
 
     friend bool operator==(const channel& a, const channel& b) noexcept { return a.core_ == b.core_; }
 
-    /// for (T v : c): receives until the channel is closed and empty.
-    class iterator {
-    public:
-        using value_type = T;
-        using difference_type = std::ptrdiff_t;
-        using iterator_concept = std::input_iterator_tag;
-        explicit iterator(const channel& c) : from_(&c), value_(c.next()) {}
-        T& operator*() const noexcept { return *value_; }
-        iterator& operator++() {
-            value_.reset();
-            value_ = from_->next();
-            return *this;
-        }
-        void operator++(int) { ++*this; }
-        friend bool operator==(const iterator& i, std::default_sentinel_t) noexcept { return !i.value_; }
-
-    private:
-        const channel* from_;
-        mutable std::optional<T> value_;
-    };
+    /// for (T v : c): receives until the channel is closed and empty. Each value is received when it is asked for, so that
+    /// c | std::views::take(3) takes three.
+    using iterator = detail::receiving_iterator<const channel>;
     iterator begin() const { return iterator(*this); }
     std::default_sentinel_t end() const noexcept { return {}; }
 
@@ -212,19 +204,29 @@ private:
     template <class, class, class>
     friend class lowlevel::send_clause;
 
-    static constexpr unsigned handoff_code(handoff who) noexcept {
-        return who == handoff::receiver ? detail::to_receiver : who == handoff::sender ? detail::to_sender : 0u;
+    send_status send_by(T value, lowlevel::time_point limit) const {
+        return core().send(detail::packet<T>(std::move(value)), limit) ? send_status::done : send_status::timed_out;
     }
-    static lowlevel::time_point after(std::chrono::steady_clock::duration d) noexcept {
-        const auto now = lowlevel::now();
-        return d > lowlevel::no_deadline - now ? lowlevel::no_deadline : now + d;
+    std::optional<T> receive_by(lowlevel::time_point limit) const {
+        detail::packet<T> p;
+        switch (core().receive(p, limit)) {
+            case detail::received::value: return p.take();
+            case detail::received::closed: throw closed();
+            default: return std::nullopt;
+        }
+    }
+    static unsigned handoff_code(std::size_t slots, handoff who) {
+        if (slots != 0 && who != handoff::none)
+            throw usage_error("a channel with slots hands no worker over: leave the handoff out, or say handoff::none");
+        return who == handoff::receiver ? detail::to_receiver : who == handoff::sender ? detail::to_sender : 0u;
     }
     static send_status status(detail::sent s) noexcept {
         return s == detail::sent::done ? send_status::done
                                        : s == detail::sent::closed ? send_status::closed : send_status::full;
     }
     static detail::channel_core<T>* make(std::size_t slots, handoff who) {
-        if (slots == 0) return new detail::rendezvous_channel<T>(handoff_code(who));
+        const auto code = handoff_code(slots, who);
+        if (slots == 0) return new detail::rendezvous_channel<T>(code);
         return new detail::slots_channel<T>(slots);
     }
     detail::channel_core<T>& core() const {

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include <rondo/channel.hpp>
+#include <rondo/detail/receiving_iterator.hpp>
 #include <rondo/detail/shared_core.hpp>
 #include <rondo/detail/time_limit.hpp>
 #include <rondo/error.hpp>
@@ -160,8 +161,8 @@ public:
     [[nodiscard]] latest_reader<T> reader() const { return latest_reader<T>(core_.pin()); }
 
     /// From now on nobody can set it. Suspends: never.
-    void close() const noexcept { core_->close(); }
-    [[nodiscard]] bool is_closed() const noexcept { return core_->is_closed(); }
+    void close() const { core_->close(); }
+    [[nodiscard]] bool is_closed() const { return core_->is_closed(); }
 
     friend bool operator==(const latest& a, const latest& b) noexcept { return a.core_ == b.core_; }
 
@@ -193,7 +194,7 @@ public:
     /// The newest value if this reader has not received it yet, else nullopt. Suspends: never. Never throws `closed`.
     std::optional<T> try_receive() {
         item value;
-        if (core_->take_or_enlist(seen_, value, nullptr) != detail::taken::value) return std::nullopt;
+        if (look().take_or_enlist(seen_, value, nullptr) != detail::taken::value) return std::nullopt;
         return *value;
     }
     /// As receive(), but nullopt when the time is up.
@@ -206,30 +207,12 @@ public:
         return receive_by(detail::limit_at(tp), true);
     }
     /// A copy of the newest value, received or not; changes nothing. Suspends: never.
-    [[nodiscard]] T get() const { return *core_->get(); }
+    [[nodiscard]] T get() const { return *look().get(); }
     /// Is there a value that this reader has not received yet? A snapshot.
-    [[nodiscard]] bool has_changed() const noexcept { return core_->version() != seen_; }
+    [[nodiscard]] bool has_changed() const { return look().version() != seen_; }
 
     /// for (T v : reader): the newest value, whenever it has changed, until it is closed.
-    class iterator {
-    public:
-        using value_type = T;
-        using difference_type = std::ptrdiff_t;
-        using iterator_concept = std::input_iterator_tag;
-        explicit iterator(latest_reader& r) : from_(&r), value_(r.next()) {}
-        T& operator*() const noexcept { return *value_; }
-        iterator& operator++() {
-            value_.reset();
-            if (auto next = from_->next()) value_.emplace(std::move(*next));
-            return *this;
-        }
-        void operator++(int) { ++*this; }
-        friend bool operator==(const iterator& i, std::default_sentinel_t) noexcept { return !i.value_; }
-
-    private:
-        latest_reader* from_;
-        mutable std::optional<T> value_;
-    };
+    using iterator = detail::receiving_iterator<latest_reader>;
     iterator begin() { return iterator(*this); }
     std::default_sentinel_t end() const noexcept { return {}; }
 
@@ -240,6 +223,7 @@ public:
         receive_clause(latest_reader& r, F f)
             : select_clause({lowlevel::wait_kind::receive, r.core_.get()}), from_(r), f_(std::move(f)) {
             can_close = true;
+            r.look();
         }
         lowlevel::progress attempt(lowlevel::waiter& me, bool enlists, lowlevel::partner&) override {
             return attempt_with(enlists ? &fresh_node(me) : nullptr);
@@ -270,7 +254,13 @@ private:
     friend class latest<T>;
     explicit latest_reader(std::shared_ptr<core> c) noexcept : core_(std::move(c)) {}
 
+    core& look() const {
+        if (!core_) [[unlikely]] throw usage_error("this reader was moved from: it receives nothing any more");
+        return *core_;
+    }
+
     std::optional<T> receive_by(lowlevel::time_point until, bool throws_closed) {
+        look();
         const auto keep = core_;
         item value;
         switch (keep->receive(seen_, value, until)) {

@@ -148,7 +148,7 @@ public:
         detail::packet<T> p(std::move(value));
         const auto result = core_->send(p);
         if (result == core::sent::done) return send_status::done;
-        value = p.take();
+        detail::put_back(value, p);
         return result == core::sent::closed ? send_status::closed : send_status::full;
     }
     send_status try_send(T&& value) const { return try_send(value); }
@@ -188,14 +188,14 @@ public:
 
     /// Nothing can be sent any more: those who wait get `closed`. A value that has been sent can still be taken.
     /// Suspends: never.
-    void close() const noexcept { core_->close(); }
+    void close() const { core_->close(); }
     /// Can nothing come out of it any more? A snapshot.
-    [[nodiscard]] bool is_closed() const noexcept {
+    [[nodiscard]] bool is_closed() const {
         const auto p = core_->now();
         return p == core::phase::closed || p == core::phase::spent;
     }
     /// Has a value been sent that nobody has taken? A snapshot.
-    [[nodiscard]] bool is_ready() const noexcept { return core_->now() == core::phase::full; }
+    [[nodiscard]] bool is_ready() const { return core_->now() == core::phase::full; }
 
     /// The right to send, move-only: if it goes without having sent, the oneshot is closed. So whoever waits for the answer
     /// of a tasklet that ends early, by an exception say, does not wait for ever.

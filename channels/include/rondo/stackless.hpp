@@ -423,7 +423,8 @@ struct session_options {
 /// What a thread's tasklets live in. The first call of this layer makes one with one worker, for the life of the thread;
 /// make one yourself for several workers, or to end them earlier. Tasklets belong to the thread's youngest session.
 ///
-/// Its end kills what is left, so that all destructors run. Throws usage_error in a tasklet.
+/// Its end kills what is left, so that all destructors run. Inside a tasklet making one throws usage_error, and the end of one
+/// ends the process with a message.
 class session {
 public:
     explicit session(session_options options = {});

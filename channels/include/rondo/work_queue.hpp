@@ -256,7 +256,7 @@ public:
     send_status try_put(T& item) const {
         detail::packet<T> p(std::move(item));
         const auto result = core_->try_put(p);
-        if (result != core::put_result::done) item = p.take();
+        if (result != core::put_result::done) detail::put_back(item, p);
         return status(result);
     }
     send_status try_put(T&& item) const { return try_put(item); }
@@ -329,12 +329,12 @@ public:
 
     /// From now on nothing can be put: those who wait to put, or to get, get `closed`; what lies in the queue can still be
     /// got. A second close does nothing. Suspends: never.
-    void close() const noexcept { core_->close(); }
-    [[nodiscard]] bool is_closed() const noexcept { return core_->is_closed(); }
+    void close() const { core_->close(); }
+    [[nodiscard]] bool is_closed() const { return core_->is_closed(); }
     /// Items in the queue; those not reported done (at least as many). Snapshots.
-    [[nodiscard]] std::size_t size() const noexcept { return core_->size(); }
-    [[nodiscard]] std::size_t unfinished() const noexcept { return core_->unfinished(); }
-    [[nodiscard]] std::size_t capacity() const noexcept { return core_->capacity(); }
+    [[nodiscard]] std::size_t size() const { return core_->size(); }
+    [[nodiscard]] std::size_t unfinished() const { return core_->unfinished(); }
+    [[nodiscard]] std::size_t capacity() const { return core_->capacity(); }
 
     friend bool operator==(const work_queue& a, const work_queue& b) noexcept { return a.core_ == b.core_; }
 

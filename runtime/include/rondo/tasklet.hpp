@@ -10,14 +10,11 @@
 #include <utility>
 
 #include <rondo/detail/task.hpp>
+#include <rondo/detail/time_limit.hpp>
 #include <rondo/error.hpp>
 #include <rondo/tasklet_info.hpp>
 
 namespace rondo {
-namespace detail {
-lowlevel::time_point deadline_after(std::chrono::steady_clock::duration d) noexcept;
-}
-
 /// What may be said about a tasklet when it is spawned. `where` fills itself in with the place of the call.
 struct spawn_options {
     std::string_view name = {};            ///< for dumps and reports; copied
@@ -59,15 +56,16 @@ public:
     }
 
     /// As join(), but gives up after a while: nullopt (false for tasklet<void>); the tasklet goes on.
-    auto join_for(std::chrono::steady_clock::duration d) { return join_until(detail::deadline_after(d)); }
-    auto join_until(lowlevel::time_point until) {
-        detail::joined_result<R> result;
-        const bool ended = detail::join_task(ref_, until, result.address());
-        if constexpr (std::is_void_v<R>) return ended;
-        else return ended ? std::optional<R>(result.take()) : std::optional<R>();
+    template <class Rep, class Period>
+    auto join_for(std::chrono::duration<Rep, Period> d) {
+        return join_by(detail::limit_after(d));
+    }
+    template <class Clock, class Duration>
+    auto join_until(std::chrono::time_point<Clock, Duration> tp) {
+        return join_by(detail::limit_at(tp));
     }
     /// join() if it has ended already, else nullopt (false). Suspends: never.
-    auto try_join() { return join_until(lowlevel::time_point::min()); }
+    auto try_join() { return join_by(detail::at_once); }
 
     /// Asks the tasklet to stop: its next call that may suspend, or the one it is in, throws `stopped`. Sticky. Nothing
     /// happens if it has ended. Suspends: never. Thread-safe.
@@ -87,6 +85,12 @@ public:
     [[nodiscard]] detail::task_ref ref() const noexcept { return ref_; }
 
 private:
+    auto join_by(lowlevel::time_point limit) {
+        detail::joined_result<R> result;
+        const bool ended = detail::join_task(ref_, limit, result.address());
+        if constexpr (std::is_void_v<R>) return ended;
+        else return ended ? std::optional<R>(result.take()) : std::optional<R>();
+    }
     void drop() noexcept {
         if (ref_.t) detail::detach_task(std::exchange(ref_, {}));
     }

@@ -34,11 +34,11 @@ private:
 /// Calls f with a deadline that reaches every call inside it that waits, however deep: it throws something that no
 /// catch (std::exception&) holds, and `within` returns nullopt (for a void f: false). f runs in the calling tasklet
 /// or thread. Computing is not interrupted; see checkpoint(). Nested deadlines: the earliest counts.
-template <class F>
+template <class Clock, class Duration, class F>
     requires detail::callable<F>
-auto within_until(lowlevel::time_point until, F&& f) {
+auto within_until(std::chrono::time_point<Clock, Duration> until, F&& f) {
     using R = detail::result_of_call<F>;
-    detail::deadline_scope scope(until);
+    detail::deadline_scope scope(detail::limit_at(until));
     try {
         if constexpr (std::is_void_v<R>) {
             f();
@@ -52,10 +52,10 @@ auto within_until(lowlevel::time_point until, F&& f) {
     if constexpr (std::is_void_v<R>) return false;
     else return std::optional<std::remove_cvref_t<R>>();
 }
-template <class F>
+template <class Rep, class Period, class F>
     requires detail::callable<F>
-auto within(std::chrono::steady_clock::duration d, F&& f) {
-    return within_until(detail::deadline_after(d), std::forward<F>(f));
+auto within(std::chrono::duration<Rep, Period> d, F&& f) {
+    return within_until(detail::limit_after(d), std::forward<F>(f));
 }
 
 }  // namespace rondo

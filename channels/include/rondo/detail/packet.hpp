@@ -6,9 +6,14 @@
 #include <new>
 #include <utility>
 
+#include <rondo/error.hpp>
+
 namespace rondo::detail {
 
 struct as_error {
+    explicit as_error(std::exception_ptr e) : error(std::move(e)) {
+        if (!error) throw usage_error("there is no exception to send: this std::exception_ptr is empty");
+    }
     std::exception_ptr error;
 };
 

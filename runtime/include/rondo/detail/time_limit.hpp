@@ -5,12 +5,13 @@
 #include <type_traits>
 
 #include <rondo/lowlevel/wait.hpp>
-#include <rondo/time.hpp>
 
 namespace rondo::detail {
 
 /// The limit of a call that must not wait at all: what a _for form with no time left, or less, passes on.
 inline constexpr auto at_once = lowlevel::time_point::min();
+
+lowlevel::time_point deadline_after(std::chrono::steady_clock::duration d) noexcept;
 
 template <class Rep, class Period>
 lowlevel::time_point limit_after(std::chrono::duration<Rep, Period> d) noexcept {
@@ -32,7 +33,13 @@ lowlevel::time_point limit_at(std::chrono::time_point<Clock, Duration> tp) noexc
             return lowlevel::no_deadline;
         return lowlevel::time_point(std::chrono::ceil<steady>(since));
     } else {
-        return limit_after(tp - Clock::now());
+        // In floating point, as above (time_point::min()).
+        const auto since = tp.time_since_epoch();
+        const auto now = Clock::now().time_since_epoch();
+        const auto left = std::chrono::duration<double>(since) - std::chrono::duration<double>(now);
+        if (left <= left.zero()) return at_once;
+        if (left >= std::chrono::duration<double>(std::chrono::steady_clock::duration::max())) return lowlevel::no_deadline;
+        return limit_after(since - now);
     }
 }
 
