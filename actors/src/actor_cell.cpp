@@ -145,13 +145,20 @@ void actor_cell::run(void* cell, bool stopped) {
 
 void actor_cell::activate(bool was_stopped, std::exception_ptr& unhandled) {
     if (was_stopped) [[unlikely]] {                       // the job was, before it began: there is nothing to wait for
-        if (!(orders.load(relaxed) & (kill | linked | halt))) orders.fetch_or(shutdown, relaxed);
+        if (!(orders.load(relaxed) & (kill | linked | halt))) {
+            if (is_stray_stop()) return hand_over();
+            orders.fetch_or(shutdown, relaxed);
+        }
         if (!look_round(unhandled)) return;
+        return hand_over();                               // a new life, which is no business of that stop
     }
     bool looked_again = false;
     for (unsigned n = 0;;) {
-        if (messages.is_urgent() || ((flags & is_reentrant) && orders.load(relaxed))) [[unlikely]]
-            if (!look_round(unhandled)) return;
+        if (messages.is_urgent() || ((flags & is_reentrant) && orders.load(relaxed))) [[unlikely]] {
+            do
+                if (!look_round(unhandled)) return;
+            while (messages.is_urgent());
+        }
         if (message_node* m = messages.take(free_spent{})) {
             if (messages.has_waiting()) [[unlikely]] admit_waiting();
             if (full_policy == when_full::drop_oldest && messages.is_overfull()) {
@@ -259,6 +266,13 @@ bool actor_cell::handle(message_node& m, std::exception_ptr& unhandled) {
     return true;
 }
 
+// Of a tasklet that has been stopped without an order: kill_now() gives the order first, and may find a later life's activation
+// to stop, when that one has obeyed already. Else the runtime ends.
+bool actor_cell::is_stray_stop() noexcept {
+    auto* e = extra.load(acquire);
+    return e && e->under && !system.is_ending();
+}
+
 exit_reason actor_cell::ordered_end(std::uint8_t o) noexcept {
     if (o & linked) {
         auto& e = *extra.load(acquire);
@@ -288,7 +302,10 @@ bool actor_cell::fail(message_node& m, std::exception_ptr error, std::exception_
     exit_reason why{what == defeat ? exit_kind::gave_up : exit_kind::crashed, error};
     if (what == stop_of_tasklet) {
         const auto o = orders.load(acquire);
-        why = o & failed ? extra.load(relaxed)->first_failure : o ? ordered_end(o) : exit_reason{exit_kind::shutdown};
+        // Without an order to us, nor a stop of this tasklet (by a runtime that ends): somebody else's, as a join throws it.
+        if (!o && !lowlevel::self().stop_requested()) what = crash;
+        else if (!o && is_stray_stop()) why = {exit_kind::killed};
+        else why = o & failed ? extra.load(relaxed)->first_failure : o ? ordered_end(o) : exit_reason{exit_kind::shutdown};
     }
     if (was_asked) {
         if (what == stop_of_tasklet) error = std::make_exception_ptr(actor_ended(label(), why));
@@ -318,7 +335,8 @@ bool actor_cell::end_life(exit_reason why, bool is_reported, std::exception_ptr&
         o = orders.fetch_and(static_cast<std::uint8_t>(~failed), relaxed);
     }
     if (o & halt && !(o & shutdown)) return go_down(why);
-    if (e && e->under && why.is_failure() && !(o & shutdown)) return go_down(why);
+    const bool ends_for_good = o & shutdown || (o & stop && e && e->under && !e->under->even_if_stopped);
+    if (e && e->under && why.is_failure() && !ends_for_good) return go_down(why);
     end(std::move(why), is_reported, unhandled);
     return false;
 }
@@ -341,6 +359,13 @@ bool actor_cell::look_round(std::exception_ptr& unhandled) {
     while (go_on) {
         if (o & (stop | kill | shutdown | linked)) {
             auto* e = extra.load(acquire);
+            // Between two lives a failure is nothing new; who shall stay stopped ends.
+            if (e && e->under && now.load(relaxed) == phase::down && !(o & shutdown) &&
+                (!(o & stop) || e->under->even_if_stopped)) {
+                orders.fetch_and(static_cast<std::uint8_t>(~(stop | kill | linked)), relaxed);
+                o = orders.load(acquire);
+                continue;
+            }
             const exit_reason why = ordered_end(o);
             if (e && e->under && now.load(relaxed) == phase::alive && !(o & shutdown) &&
                 (o & stop ? e->under->even_if_stopped : why.is_failure())) {
@@ -361,6 +386,12 @@ bool actor_cell::look_round(std::exception_ptr& unhandled) {
                 break;
             }
             if (!(go_on = start_over())) break;
+            // on(started) comes before what is there already.
+            if (message_node* fresh = messages.take_system()) {
+                message_node** end_of = &fresh;
+                while (*end_of) end_of = &(*end_of)->next;
+                *end_of = std::exchange(list, fresh);
+            }
         }
         if (!list) break;
         message_node* m = std::exchange(list, list->next);
@@ -486,7 +517,7 @@ void actor_cell::tell_links(const exit_reason& why) noexcept {
                 theirs->links.erase(at);
                 drop_weak();
             }
-            theirs->linked_why = {exit_kind::linked, why.error};
+            if (why.is_failure()) theirs->linked_why = {exit_kind::linked, why.error};
         }
         if (why.is_failure()) {
             other->give_order(linked);

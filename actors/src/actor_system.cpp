@@ -134,13 +134,21 @@ void actor_system::count(actor_cell& to, const message_node& m, dead_letter_reas
     dead_[static_cast<std::size_t>(why)].fetch_add(1, relaxed);
     if (!is_observed_.load(relaxed)) return;
     std::shared_ptr<std::function<void(const dead_letter&)>> f;
-    {
+    const lowlevel::waiter* const me = &lowlevel::self();
+    try {
         std::lock_guard hold(observer_lock_);
+        // What an observer itself tells the dead is counted, and not shown to it again.
+        if (std::find(observing_.begin(), observing_.end(), me) != observing_.end()) return;
+        observing_.push_back(me);
         f = observer_;
+    } catch (...) {
+        return;
     }
     try {
         if (f && *f) (*f)({why, to.label(), m.ops->type->name()});
     } catch (...) {}                                      // an observer's own error is its own business
+    std::lock_guard hold(observer_lock_);
+    observing_.erase(std::find(observing_.begin(), observing_.end(), me));
 }
 dead_letter_counts actor_system::counts() const noexcept {
     return {dead_[0].load(relaxed), dead_[1].load(relaxed), dead_[2].load(relaxed), dead_[3].load(relaxed)};
@@ -278,11 +286,16 @@ void actor_system::run_timers() {
         std::size_t kept_alive = 0;
         for (auto& [at, t] : due) {
             if (t.keeps_alive()) ++kept_alive;
-            message_node* m = std::exchange(t.message, nullptr);
-            if (t.is_idle) t.to->post_system(m);
-            else push_past_bound(*t.to, m);
+            // A tick for whom others wait already is left out.
+            const auto slots = t.to->messages.slots();
+            if (!t.copy || !slots || t.to->messages.depth() < slots) {
+                message_node* m = std::exchange(t.message, nullptr);
+                if (t.is_idle) t.to->post_system(m);
+                else push_past_bound(*t.to, m);
+            }
             dispose(t);
         }
+        rondo::yield();                                   // periods may be shorter than a round
         if (kept_alive) {
             std::lock_guard hold(timer_lock_);
             pending_ -= kept_alive;

@@ -65,6 +65,8 @@ public:
 
     static actor_system& at(lowlevel::home& h);
 
+    [[nodiscard]] bool is_ending() const noexcept { return is_ending_.load(acquire); }
+
     // ---- lowlevel::attachment
     std::size_t background() noexcept override;
     void end() noexcept override;
@@ -131,6 +133,7 @@ private:
     atomic<bool> is_observed_{false};
     std::mutex observer_lock_;
     std::shared_ptr<std::function<void(const dead_letter&)>> observer_;
+    std::vector<const lowlevel::waiter*> observing_;      // who is in it now
     atomic<bool> is_home_gone_{false};
     atomic<bool> is_ending_{false};
 

@@ -158,7 +158,7 @@ private:
     void note_restart(const exit_reason& why, const member& of) {
         const auto now = lowlevel::now();
         restarts_.push_back(now);
-        while (restarts_.front() + options_.within < now) restarts_.pop_front();
+        while (now - restarts_.front() > options_.within) restarts_.pop_front();
         if (restarts_.size() > options_.max_restarts)
             throw too_many_restarts(fmt::format("supervisor \"{}\": {} restarts in {:.1f} s; the last of {}, which {}", name_,
                                                 restarts_.size() - 1,

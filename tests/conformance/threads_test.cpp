@@ -8,13 +8,16 @@
 #include <ctime>
 #include <filesystem>
 #include <fstream>
+#include <memory>
 #include <set>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include <rondo/channel.hpp>
 #include <rondo/run.hpp>
+#include <rondo/scope.hpp>
 #include <rondo/tasklet.hpp>
 #include <rondo/time.hpp>
 
@@ -438,4 +441,44 @@ TEST_CASE("a session belongs to a thread: in a tasklet it cannot be made", "[ses
     CHECK(sl::getruncount() == 2);
     sl::run();
     CHECK(ran == 1);
+}
+
+TEST_CASE("sessions that end out of order leave their thread usable", "[session]") {
+    auto outer = std::make_unique<sl::session>();
+    auto inner = std::make_unique<sl::session>();
+    outer.reset();
+    int ran = 0;
+    sl::tasklet([&] { ++ran; })();                    // in the inner one
+    sl::run();
+    inner.reset();
+    sl::tasklet([&] { ++ran; })();                    // in the thread's own
+    sl::run();
+    CHECK(ran == 2);
+    auto elsewhere = std::make_unique<sl::session>();
+    std::thread([&] { elsewhere.reset(); }).join();
+    sl::tasklet([&] { ++ran; })();
+    sl::run();
+    CHECK(ran == 3);
+}
+
+TEST_CASE("a stop ends the wait of Rondo's own tasklets on a channel, and lets a scope fail", "[several]") {
+    const auto workers = GENERATE(1u, 2u);
+    rondo::runtime rt({.workers = workers});
+    const sl::channel<int> line;
+    auto t = rt.spawn([&] { line.receive(); });
+    while (line.balance() == 0) std::this_thread::yield();
+    t.stop();
+    CHECK(end_of([&] { t.join(); }) == "stopped");
+    CHECK(line.balance() == 0);
+    CHECK(end_of([&] {
+              rt.run([&] {
+                  rondo::scope([&](rondo::group& g) {
+                      g.spawn([&] { line.send(1); });
+                      while (line.balance() == 0) rondo::yield();
+                      throw std::runtime_error("failed");
+                  });
+              });
+          }) == "failed");
+    CHECK(line.balance() == 0);
+    CHECK(end_of([&] { line.send_throw(nullptr); }) == "usage_error");
 }

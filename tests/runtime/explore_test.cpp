@@ -546,6 +546,12 @@ TEST_CASE("explore is not for tasklets, and refuses a replay string that is none
     CHECK(rondo::run({.workers = 1}, [] { return end_of([] { explore([] {}); }); }) == "usage_error");
     for (const char* text : {"x", "1", "1/x", "1/2", "1/2:", "1/2:3,", "1/2:3;4:5", "1/2:3 ", "/1:2"})
         CHECK(end_of([&] { explore({.replay = text}, [] {}); }) == "usage_error");
+    CHECK(end_of([] { explore({.steps_max = 0}, [] {}); }) == "usage_error");
+    CHECK(end_of([] { explore({.strategy = rondo::testing::schedules::exhaustive, .schedules_max = 0}, [] {}); }) == "usage_error");
+    CHECK(end_of([] { explore({.strategy = static_cast<rondo::testing::schedules>(17)}, [] {}); }) == "usage_error");
+    CHECK(end_of([] { explore({.depth = 100'000'000}, [] {}); }) == "usage_error");
+    for (const char* other_program : {"1/99:1", "1/0:99"})
+        CHECK(end_of([&] { explore({.replay = other_program}, [] {}); }) == "usage_error");
 }
 
 // ------------------------------------------------------------------------------------------------------------- replay

@@ -105,13 +105,19 @@ private:
     const actor_ref<A>& choose(const M& message) const {
         auto& all = core_->members;
         switch (core_->how) {
-            case routing::round_robin: return all[core_->turn.fetch_add(1, std::memory_order_relaxed) % all.size()];
+            case routing::round_robin: {
+                const auto from = core_->turn.fetch_add(1, std::memory_order_relaxed);
+                for (std::size_t i = 0; i < all.size(); ++i)
+                    if (const auto& a = all[(from + i) % all.size()]; !a.has_ended()) return a;
+                return all[from % all.size()];
+            }
             case routing::least_loaded: {
                 const auto from = core_->turn.fetch_add(1, std::memory_order_relaxed);
                 const actor_ref<A>* best = nullptr;
                 std::size_t least = 0;
                 for (std::size_t i = 0; i < all.size(); ++i) {
                     const auto& a = all[(from + i) % all.size()];
+                    if (a.has_ended()) continue;
                     const auto n = a.mailbox_size();
                     if (!best || n < least) {
                         best = &a;
@@ -119,7 +125,7 @@ private:
                     }
                     if (least == 0) break;
                 }
-                return *best;
+                return best ? *best : all[from % all.size()];
             }
             case routing::consistent_hash:
                 if constexpr (detail::has_routing_key<M>) {

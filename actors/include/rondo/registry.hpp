@@ -22,9 +22,10 @@ class name_registry {
 public:
     explicit name_registry(detail::actor_system& in) noexcept : in_(&in) {}
 
-    /// False: another living actor of this class has the name; nothing changes.
+    /// False: another living actor of this class has the name; nothing changes. Throws usage_error if `who` is empty.
     template <class A>
     bool add(std::string_view name, const actor_ref<A>& who) const {
+        if (!who) throw usage_error("registry: add was given an empty handle");
         return detail::register_name(*in_, detail::tag_of<A>, name, who);
     }
     /// nullopt: there is none, or it has ended.

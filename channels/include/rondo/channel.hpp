@@ -77,7 +77,8 @@ class channel {
 public:
     using value_type = T;
 
-    /// Open from the start. Allocates once. Throws std::bad_alloc.
+    /// Open from the start. Allocates once, all slots together (sizeof(T) and some 16 bytes each); without a limit a few at a
+    /// time, and keeps what it has until it goes. Throws std::bad_alloc.
     explicit channel(std::size_t slots = 0) : channel(slots, slots == 0 ? handoff::receiver : handoff::none) {}
     explicit channel(unbounded_t) : core_(new detail::slots_channel<T>(detail::no_limit)) {}
     explicit channel(handoff who) : channel(0, who) {}

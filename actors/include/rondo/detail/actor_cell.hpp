@@ -197,6 +197,7 @@ private:
     void empty_mailbox(dead_letter_reason why, const exit_reason& end) noexcept;
     void hand_over() noexcept;                            // to a new activation, at the tail
     void free_memory() noexcept;
+    bool is_stray_stop() noexcept;
     [[nodiscard]] exit_reason ordered_end(std::uint8_t o) noexcept;
 };
 static_assert(sizeof(actor_cell) == 128);

@@ -253,6 +253,7 @@ inline constexpr actor_class class_of{&tag_of<A>,
 /// Constructs a message in a block of memory that begin_tell gave.
 template <class M, class V>
 message_node* put_message(void* block, const message_ops& ops, V&& value) {
+    static_assert(alignof(M) <= 64, "a message may be aligned to 64 bytes at most: tell a pointer to it");
     if constexpr (std::is_nothrow_constructible_v<M, V&&>) {
         return ::new (block) message_with<M>{{nullptr, &ops, nullptr}, M(std::forward<V>(value))};
     } else {

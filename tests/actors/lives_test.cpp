@@ -1,0 +1,210 @@
+// The seams of an actor's life: restarts and what waits over them, orders that come in between, other people's ends.
+#include <catch2/catch.hpp>
+
+#include <atomic>
+#include <chrono>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include <rondo/rondo.hpp>
+#include <rondo/testing.hpp>
+
+#include "support/helpers.hpp"
+
+using namespace std::chrono_literals;
+using support::end_of;
+
+namespace {
+
+struct work {
+    int n;
+};
+struct boom {};
+struct diarist {
+    std::string* diary;
+    void on(rondo::started) { *diary += "S"; }
+    void on(rondo::down) { *diary += "D"; }
+    void on(work w) { *diary += std::to_string(w.n); }
+    void on(boom) {
+        *diary += "X";
+        throw std::runtime_error("boom");
+    }
+};
+
+struct patient {
+    rondo::channel<int> gate;
+    void on(work) { gate.receive(); }
+    void on(boom) { throw std::runtime_error("boom"); }
+    int on(std::string s) { return static_cast<int>(s.size()); }
+};
+
+}  // namespace
+
+TEST_CASE("on(started) comes before what has waited over a restart", "[actor][supervisor]") {
+    std::string diary;
+    rondo::testing::world world{{.workers = GENERATE(1u, 2u)}};
+    const auto backoff = GENERATE(0ms, 50ms);
+    auto boss = world.run([&] {
+        auto s = rondo::supervise({.backoff = backoff}, rondo::child<diarist>("d", &diary));
+        auto d = s.ref<diarist>("d");
+        d.tell(work{1});
+        d.tell(boom{});
+        d.tell(work{2});
+        d.tell(work{3});
+        return s;
+    });
+    world.advance(1s);
+    CHECK(diary == "S1XS23");
+}
+
+TEST_CASE("who is killed between two lives lives again, who is stopped does not", "[actor][supervisor]") {
+    rondo::testing::world world;
+    rondo::channel<int> gate;
+    const bool is_stopped = GENERATE(false, true);
+    auto boss = world.run([&] { return rondo::supervise({.backoff = 50ms}, rondo::child<patient>("p", gate)); });
+    auto p = world.run([&] { return boss.ref<patient>("p"); });
+    p.tell(boom{});
+    world.advance(10ms);
+    if (is_stopped) p.stop();
+    else p.kill();
+    world.advance(1s);
+    CHECK(p.has_ended() == is_stopped);
+    CHECK(world.run([&] { return boss.children().size(); }) == (is_stopped ? 0 : 1));
+    if (!is_stopped) CHECK(world.run([&] { return p.ask(std::string("four")); }) == 4);
+}
+
+TEST_CASE("many kills close together lose no child", "[actor][supervisor]") {
+    rondo::run({.workers = 2}, [] {
+        rondo::channel<int> gate;
+        auto boss = rondo::supervise({.max_restarts = 1'000'000}, rondo::child<patient>("p", gate));
+        auto p = boss.ref<patient>("p");
+        for (int i = 0; i < 500; ++i) {
+            for (int k = 0; k < 3; ++k) {
+                p.kill();
+                if (i % 2) rondo::yield();
+            }
+            while (boss.children().size() != 1) rondo::yield();
+            CHECK(p.ask(std::string("abc")) == 3);
+        }
+    });
+}
+
+TEST_CASE("who was told to stop ends, though its last message fails", "[actor][supervisor]") {
+    rondo::run({.workers = GENERATE(1u, 2u)}, [] {
+        struct mortal {
+            rondo::channel<int> gate;
+            void on(work) {
+                gate.receive();
+                throw std::runtime_error("after all");
+            }
+        };
+        rondo::channel<int> gate;
+        auto boss = rondo::supervise({}, rondo::child<mortal>("m", gate));
+        auto m = boss.ref<mortal>("m");
+        m.tell(work{1});
+        while (gate.balance() == 0) rondo::yield();
+        m.stop();
+        gate.send(1);
+        const auto why = m.join_for(10s);
+        REQUIRE(why);
+        CHECK(why->kind == rondo::exit_kind::crashed);
+    });
+}
+
+TEST_CASE("a period shorter than a round leaves room for others", "[actor][timers]") {
+    struct ticker {
+        struct tick {};
+        std::atomic<long>* ticks;
+        void on(tick) { ++*ticks; }
+        void on(work) { rondo::this_actor::every(1ns, tick{}); }
+    };
+    std::atomic<long> ticks{0};
+    rondo::run({.workers = GENERATE(1u, 2u)}, [&] {
+        std::vector<rondo::actor_ref<ticker>> all;
+        for (int i = 0; i < 4; ++i) {
+            all.push_back(rondo::start<ticker>(rondo::actor_options{}, &ticks));
+            all.back().tell(work{0});
+        }
+        while (ticks < 100) rondo::yield();
+        for (auto& t : all) t.stop();
+    });
+    CHECK(ticks >= 100);
+}
+
+TEST_CASE("an observer of dead letters may tell the dead", "[actor][dead letters]") {
+    struct logger {
+        void on(std::string) {}
+    };
+    int seen = 0;
+    rondo::run({.workers = 1}, [&] {
+        auto log = rondo::start<logger>();
+        log.stop();
+        log.join();
+        rondo::observe_dead_letters([&, log](const rondo::dead_letter&) {
+            ++seen;
+            log.tell(std::string("a letter was lost"));
+        });
+        log.tell(std::string("hello"));
+        log.tell(std::string("again"));
+        rondo::observe_dead_letters({});
+        CHECK(rondo::dead_letters().ended == 4);
+    });
+    CHECK(seen == 2);
+}
+
+TEST_CASE("a restart limit may hold for ever", "[actor][supervisor]") {
+    rondo::run({.workers = 1}, [] {
+        rondo::channel<int> gate;
+        auto boss = rondo::supervise({.max_restarts = 3, .within = std::chrono::steady_clock::duration::max()},
+                                     rondo::child<patient>("p", gate));
+        auto p = boss.ref<patient>("p");
+        for (int i = 0; i < 3; ++i) {
+            p.tell(boom{});
+            CHECK(p.ask(std::string("a")) == 1);
+        }
+        CHECK(boss.children().at(0).restarts == 3);
+    });
+}
+
+TEST_CASE("a pool passes over members that have ended", "[actor][pool]") {
+    rondo::run({.workers = 1}, [] {
+        rondo::channel<int> gate;
+        const rondo::pool<patient> team(3, GENERATE(rondo::routing::round_robin, rondo::routing::least_loaded), gate);
+        team.members()[1].stop();
+        team.members()[1].join();
+        for (int i = 0; i < 12; ++i) CHECK(team.ask(std::string("ab")) == 2);
+        CHECK(rondo::dead_letters().ended == 0);
+    });
+}
+
+TEST_CASE("somebody else's stop that reaches a handler is a failure like any other", "[actor][supervisor]") {
+    struct joiner {
+        int lives = 0;
+        void on(work) {
+            rondo::channel<int> never;
+            auto t = rondo::spawn([never] { never.receive(); });
+            rondo::yield();
+            t.stop();
+            t.join();
+        }
+        int on(std::string) { return ++lives; }
+    };
+    rondo::run({.workers = GENERATE(1u, 2u)}, [] {
+        auto boss = rondo::supervise({}, rondo::child<joiner>("j"));
+        auto j = boss.ref<joiner>("j");
+        CHECK(j.ask(std::string()) == 1);
+        j.tell(work{0});
+        CHECK(j.ask(std::string()) == 1);                 // the next life
+        CHECK(boss.children().at(0).restarts == 1);
+    });
+}
+
+TEST_CASE("a name needs an actor", "[actor][registry]") {
+    rondo::run({.workers = 1}, [] {
+        CHECK(end_of([] { rondo::registry().add("nobody", rondo::actor_ref<patient>()); }) == "usage_error");
+        CHECK_FALSE(rondo::registry().find<patient>("nobody"));
+    });
+}
