@@ -173,7 +173,7 @@ private:
         l.slots = slots[up_to(std::size(slots))];
         const auto who = static_cast<rondo::handoff>(up_to(3));
         if (l.slots == SIZE_MAX) l.handle.emplace(rondo::unbounded);
-        else if (spin_) l.handle.emplace(rondo::spin_locked, l.slots, who);
+        else if (spin_) l.handle.emplace(rondo::spin_locked, l.slots, l.slots ? rondo::handoff::none : who);
         else if (l.slots == 0) l.handle.emplace(who);
         else l.handle.emplace(l.slots);
     }
