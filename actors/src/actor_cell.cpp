@@ -33,6 +33,12 @@ struct free_spent {
     void operator()(message_node* m) const noexcept { give_block(m, reinterpret_cast<std::uintptr_t>(m->reply)); }
 };
 
+void append(message_node*& list, message_node* more) noexcept {
+    message_node** end_of = &list;
+    while (*end_of) end_of = &(*end_of)->next;
+    *end_of = more;
+}
+
 }  // namespace
 
 void destroy_message(message_node& m) noexcept {
@@ -268,9 +274,15 @@ bool actor_cell::handle(message_node& m, std::exception_ptr& unhandled) {
 
 // Of a tasklet that has been stopped without an order: kill_now() gives the order first, and may find a later life's activation
 // to stop, when that one has obeyed already. Else the runtime ends.
-bool actor_cell::is_stray_stop() noexcept {
+bool actor_cell::is_stray_stop() const noexcept {
     auto* e = extra.load(acquire);
     return e && e->under && !system.is_ending();
+}
+
+// After the end of this life, by these orders or another failure.
+bool actor_cell::may_live_again(std::uint8_t o) const noexcept {
+    auto* e = extra.load(acquire);
+    return e && e->under && !(o & shutdown) && (!(o & stop) || e->under->even_if_stopped);
 }
 
 exit_reason actor_cell::ordered_end(std::uint8_t o) noexcept {
@@ -335,8 +347,7 @@ bool actor_cell::end_life(exit_reason why, bool is_reported, std::exception_ptr&
         o = orders.fetch_and(static_cast<std::uint8_t>(~failed), relaxed);
     }
     if (o & halt && !(o & shutdown)) return go_down(why);
-    const bool ends_for_good = o & shutdown || (o & stop && e && e->under && !e->under->even_if_stopped);
-    if (e && e->under && why.is_failure() && !ends_for_good) return go_down(why);
+    if (why.is_failure() && may_live_again(o)) return go_down(why);
     end(std::move(why), is_reported, unhandled);
     return false;
 }
@@ -358,17 +369,14 @@ bool actor_cell::look_round(std::exception_ptr& unhandled) {
     bool go_on = true;
     while (go_on) {
         if (o & (stop | kill | shutdown | linked)) {
-            auto* e = extra.load(acquire);
             // Between two lives a failure is nothing new; who shall stay stopped ends.
-            if (e && e->under && now.load(relaxed) == phase::down && !(o & shutdown) &&
-                (!(o & stop) || e->under->even_if_stopped)) {
+            if (now.load(relaxed) == phase::down && may_live_again(o)) {
                 orders.fetch_and(static_cast<std::uint8_t>(~(stop | kill | linked)), relaxed);
                 o = orders.load(acquire);
                 continue;
             }
             const exit_reason why = ordered_end(o);
-            if (e && e->under && now.load(relaxed) == phase::alive && !(o & shutdown) &&
-                (o & stop ? e->under->even_if_stopped : why.is_failure())) {
+            if (now.load(relaxed) == phase::alive && may_live_again(o) && (o & stop || why.is_failure())) {
                 go_on = go_down(why);                     // a supervisor decides
             } else {
                 end(why, false, unhandled);
@@ -387,20 +395,16 @@ bool actor_cell::look_round(std::exception_ptr& unhandled) {
             }
             if (!(go_on = start_over())) break;
             // on(started) comes before what is there already.
-            if (message_node* fresh = messages.take_system()) {
-                message_node** end_of = &fresh;
-                while (*end_of) end_of = &(*end_of)->next;
-                *end_of = std::exchange(list, fresh);
-            }
+            message_node* fresh = messages.take_system();
+            append(fresh, list);
+            list = fresh;
         }
         if (!list) break;
         message_node* m = std::exchange(list, list->next);
         go_on = handle(*m, unhandled);
         if (go_on && messages.is_urgent()) {              // what comes meanwhile goes behind, but orders go first
             messages.see_signal();
-            message_node** end_of = &list;
-            while (*end_of) end_of = &(*end_of)->next;
-            *end_of = messages.take_system();
+            append(list, messages.take_system());
         }
         if (go_on) o = orders.load(acquire);
     }

@@ -5,7 +5,6 @@
 #include <chrono>
 #include <stdexcept>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -26,7 +25,6 @@ struct boom {};
 struct diarist {
     std::string* diary;
     void on(rondo::started) { *diary += "S"; }
-    void on(rondo::down) { *diary += "D"; }
     void on(work w) { *diary += std::to_string(w.n); }
     void on(boom) {
         *diary += "X";

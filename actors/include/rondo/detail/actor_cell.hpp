@@ -197,7 +197,8 @@ private:
     void empty_mailbox(dead_letter_reason why, const exit_reason& end) noexcept;
     void hand_over() noexcept;                            // to a new activation, at the tail
     void free_memory() noexcept;
-    bool is_stray_stop() noexcept;
+    [[nodiscard]] bool is_stray_stop() const noexcept;
+    [[nodiscard]] bool may_live_again(std::uint8_t o) const noexcept;
     [[nodiscard]] exit_reason ordered_end(std::uint8_t o) noexcept;
 };
 static_assert(sizeof(actor_cell) == 128);
