@@ -405,7 +405,7 @@ private:
     [[nodiscard]] std::string name_of(std::uint32_t number) const {
         if (number >= sim_.tasklets.size()) return "?";
         auto& t = sim_.tasklets[number];
-        return t.name.empty() ? fmt::format("#{}", number) : fmt::format("#{} \"{}\"", number, t.name);
+        return t.name.empty() ? fmt::format("#{}", number) : fmt::format("#{} {}", number, lowlevel::quoted(t.name));
     }
     [[nodiscard]] std::string trace_text() const {
         using enum simulation::step;
