@@ -20,7 +20,8 @@
 //     nullptr only while the main context, blocked, sleeps in the system and everybody else is blocked or paused.
 // I2  A context leaves a channel's queue under the lock, by its partner, a kill, a close or its deadline; whoever takes it
 //     out makes it ready. So each wait has one end, and only this layer claims the waits (they are shielded), but for
-//     a timer, whose claim means nothing until the woken one has looked under the lock.
+//     a timer and, of a guest (one of Rondo's own tasklets), a stop, whose claims mean nothing until the woken one has
+//     looked under the lock.
 // I3  A waiter publishes itself with the lock held (lowlevel::suspend lets it go once the stack is left).
 // I4  When nobody can go on the innermost run() does; without one the main context gets the deadlock error or, while other
 //     threads of the process could still help, sleeps and looks again now and then.
