@@ -1,10 +1,10 @@
 // What does it cost the others that a worker is preempted in the middle of a channel operation?
-#include <dirent.h>
 #include <signal.h>
 #include <sys/syscall.h>
 
 #include <atomic>
 #include <cerrno>
+#include <filesystem>
 #include <set>
 
 #include <rondo/rondo.hpp>
@@ -30,17 +30,8 @@ void stall(int) {
 
 std::set<pid_t> threads_of_this_process() {
     std::set<pid_t> found;
-    DIR* const all = opendir("/proc/self/task");
-    if (!all) peer::refuse("cannot read /proc/self/task");
-    while (const dirent* one = readdir(all))
-        if (one->d_name[0] != '.') found.insert(static_cast<pid_t>(std::strtol(one->d_name, nullptr, 10)));
-    closedir(all);
+    for (auto& one : std::filesystem::directory_iterator("/proc/self/task")) found.insert(std::stoi(one.path().filename()));
     return found;
-}
-
-void sleep_us(u64 us) {
-    timespec t{static_cast<time_t>(us / 1'000'000), static_cast<long>(us % 1'000'000 * 1000)};
-    while (nanosleep(&t, &t) != 0) {}
 }
 
 struct alignas(64) counter {
@@ -48,10 +39,10 @@ struct alignas(64) counter {
 };
 
 void contention() {
-    const auto p = peer::size("p"), c = peer::size("c"), slots = peer::size("cap"), stalls = peer::size("stalls"),
-               stall_us = peer::size("stall_us"), gap_us = peer::size("gap_us");
+    const auto p = peer::size("p"), c = peer::size("c"), slots = peer::size("cap"), stalls = peer::size("stalls");
+    const auto stall_us = static_cast<useconds_t>(peer::size("stall_us")), gap_us = static_cast<useconds_t>(peer::size("gap_us"));
     const bool spin = peer::flag("spin");
-    stall_time = {static_cast<time_t>(stall_us / 1'000'000), static_cast<long>(stall_us % 1'000'000 * 1000)};
+    stall_time = {stall_us / 1'000'000, stall_us % 1'000'000 * 1000};
     struct sigaction action = {};
     action.sa_handler = stall;
     action.sa_flags = SA_RESTART | SA_ONSTACK;
@@ -88,21 +79,21 @@ void contention() {
         double messages = 0, ns = 0;
     } calm, stalled;
     u64 stuck = 0;
-    sleep_us(10 * gap_us);
+    usleep(10 * gap_us);
 
     for (u64 i = 0; i < stalls; ++i) {
         auto before = so_far();
         auto begun = peer::now_ns();
-        sleep_us(gap_us);
+        usleep(gap_us);
         calm.ns += static_cast<double>(peer::now_ns() - begun);
         calm.messages += static_cast<double>(so_far() - before);
 
         syscall(SYS_tgkill, getpid(), workers[i % workers.size()], SIGUSR1);
-        while (stalls_begun.load() <= i) sleep_us(1);
-        sleep_us(stall_us / 8);
+        while (stalls_begun.load() <= i) usleep(1);
+        usleep(stall_us / 8);
         before = so_far();
         begun = peer::now_ns();
-        sleep_us(stall_us / 2);
+        usleep(stall_us / 2);
         const auto moved = so_far() - before;
         const auto ns = static_cast<double>(peer::now_ns() - begun);
         if (stalls_ended.load() <= i) {               // else we have overslept ourselves, and know nothing
@@ -110,7 +101,7 @@ void contention() {
             stalled.messages += static_cast<double>(moved);
             stuck += moved == 0;
         }
-        while (stalls_ended.load() <= i) sleep_us(100);
+        while (stalls_ended.load() <= i) usleep(100);
     }
 
     over = true;
