@@ -45,7 +45,11 @@ job make_job(home& at, job_function run, void* what, std::source_location where)
     worker* w = worker::here();
     const bool here = w && &w->home == &at;
     task* t = nullptr;
-    for (unsigned round = 0; !(t = here ? w->allocate() : at.tasks.take(1)); ++round) detail::spin_wait(round);
+    for (unsigned round = 0;; ++round) {              // until there is memory
+        if (here ? w->prepare_spawn() : (t = at.tasks.take(1)) != nullptr) break;
+        detail::spin_wait(round);
+    }
+    if (here) t = &w->take_free();
     rondo::detail::begin_task(*t, w, here, where);
     t->detached.store(true, relaxed);
     t->ops = &job_operations;

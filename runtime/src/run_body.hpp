@@ -8,9 +8,14 @@
 
 namespace rondo::detail {
 
+[[gnu::noinline, gnu::cold]] inline void keep_error(task& t, bool was_stopped) noexcept {
+    t.flags.was_stopped = was_stopped;
+    t.error = std::current_exception();
+}
+
 /// False: `run` ended with an exception, which is in t.error. May suspend: afterwards the caller may be on another worker.
 template <class Run>
-bool run_body(task& t, Run run) noexcept {
+[[gnu::always_inline]] inline bool run_body(task& t, Run run) noexcept {
     try {
         if (t.stop_requested()) [[unlikely]] {        // stopped before it began
             t.ops->discard(t);
@@ -19,10 +24,9 @@ bool run_body(task& t, Run run) noexcept {
         run();
         return true;
     } catch (const stopped&) {
-        t.flags.was_stopped = true;
-        t.error = std::current_exception();
+        keep_error(t, true);
     } catch (...) {
-        t.error = std::current_exception();
+        keep_error(t, false);
     }
     return false;
 }

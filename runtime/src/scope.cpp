@@ -32,28 +32,37 @@ group::group() noexcept : live_(detail::has_asymmetric_fences() ? counted_in_adv
     }
 }
 
-detail::scheduler* group::home() const {
-    if (home_) return home_;
+detail::scheduler* group::throw_no_home() {
     throw usage_error("group::spawn in a scope on a plain thread, which has no runtime: call rondo::scope in a tasklet "
                       "(rondo::run, runtime::run)");
 }
 
-void group::enroll(detail::task& t) noexcept {
-    const detail::task_ref ref{&t, t.id.load(relaxed)};
-    const auto* w = detail::worker::here();
-    const bool by_the_scope = w && owner_ && w->running == owner_;
-    if (live_.enter(by_the_scope, [&] { t.in_group.store(this, relaxed); })) [[unlikely]] detail::stop_task(ref);
+void group::submit(detail::task& t) noexcept {
+    detail::worker* const w = detail::worker::here();
+    if (!w || w->running != owner_ || !live_.has_spare()) [[unlikely]] return submit_slowly(t);
+    if (live_.enter_spare([&] { t.in_group.store(this, relaxed); })) [[unlikely]] return submit_stopped(t);
+    w->push_fresh(t);
 }
 
-void group::note_end(detail::task& t) noexcept {
-    if (t.error && !t.flags.was_stopped) [[unlikely]] {
-        if (fail(t.error)) {                      // the first: the scope's own function stops too
-            interrupted_ = true;
-            lowlevel::interrupt(*owner_);
-        }
-        t.flags.joined_error = true;              // the group has it: no need to report it again if nobody joins
+[[gnu::noinline]] void group::submit_slowly(detail::task& t) noexcept {
+    const auto* w = detail::worker::here();
+    const bool by_the_scope = w && w->running == owner_;       // there is an owner, or home() has thrown
+    if (live_.enter(by_the_scope, [&] { t.in_group.store(this, relaxed); })) return submit_stopped(t);
+    detail::submit_task(t, home_);
+}
+
+[[gnu::noinline]] void group::submit_stopped(detail::task& t) noexcept {
+    detail::stop_task({&t, t.id.load(relaxed)});
+    detail::submit_task(t, home_);
+}
+
+void group::note_failure(detail::task& t) noexcept {
+    if (t.flags.was_stopped) return;
+    if (fail(t.error)) {                          // the first: the scope's own function stops too
+        interrupted_ = true;
+        lowlevel::interrupt(*owner_);
     }
-    t.in_group.store(nullptr, relaxed);
+    t.flags.joined_error = true;                  // the group has it: no need to report it again if nobody joins
 }
 
 void group::count_out(std::uint64_t children) noexcept {

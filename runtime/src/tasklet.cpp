@@ -22,7 +22,6 @@ namespace {
     t.word.store(generation << 32, release);
     t.context.store(nullptr, relaxed);
     t.on.store(nullptr, relaxed);
-    t.in_group.store(nullptr, relaxed);
     t.parent = parent;
     t.where = where;
     t.detached.store(false, relaxed);
@@ -34,7 +33,7 @@ namespace {
 
 void begin_task(task& t, worker* w, bool here, std::source_location where) noexcept {
     begin(t, where, w && w->running ? w->running->id.load(relaxed) : 0);
-    t.id.store(here ? w->next_id() : new_ids(1), release);
+    t.id.store(here ? w->take_id() : new_ids(1), release);
 }
 
 namespace {
@@ -57,7 +56,20 @@ void dispose(task& t) noexcept {
     give_back(t);
 }
 
-[[gnu::noinline]] task& allocate_from_outside(scheduler* home, std::source_location where) {
+// A child of the tasklet that runs here.
+[[gnu::always_inline]] inline task& begin_child(worker& w, std::source_location where) noexcept {
+    task& t = w.take_free();
+    begin(t, where, w.running->id.load(relaxed));
+    t.id.store(w.take_id(), release);
+    return t;
+}
+
+// Not for a tasklet of `home`, or its worker has to fetch descriptors or ids first.
+[[gnu::noinline]] task& allocate_slowly(scheduler* home, std::source_location where) {
+    if (worker* w = worker::here(); w && w->running && (!home || home == &w->home)) {
+        if (!w->prepare_spawn()) throw_out_of_memory(no_memory_for::a_tasklet);
+        return begin_child(*w, where);
+    }
     if (!home)
         throw usage_error("rondo::spawn outside any runtime: call it from a tasklet, or use rondo::run or "
                           "rondo::runtime::spawn");
@@ -74,13 +86,9 @@ void dispose(task& t) noexcept {
 
 task& allocate_task(scheduler* home, std::source_location where) {
     worker* w = worker::here();
-    if (!w || !w->running || (home && home != &w->home)) [[unlikely]]
-        return allocate_from_outside(home, where);
-    task* t = w->allocate();
-    if (!t) [[unlikely]] throw_out_of_memory(no_memory_for::a_tasklet);
-    begin(*t, where, w->running->id.load(relaxed));
-    t->id.store(w->next_id(), release);
-    return *t;
+    if (!w || !w->running || (home && home != &w->home) || !w->can_spawn_at_once()) [[unlikely]]
+        return allocate_slowly(home, where);
+    return begin_child(*w, where);
 }
 
 // Not submitted: nobody but the caller knows it.
@@ -193,10 +201,35 @@ bool become_joiner(task_ref r, lowlevel::wait_node& node, bool& gone) {
     return false;
 }
 
-[[noreturn, gnu::noinline]] void rethrow_inline(task& t) {
+// It lies deeper in a queue, or somebody runs it, or it has ended.
+[[gnu::noinline]] void detach_slowly(task_ref r) noexcept {
+    task& t = *r.t;
+    bool finished;
+    if (worker* const w = worker::here(); w && w->is_alone() && w->is_home_of(t)) {
+        finished = t.state.load(relaxed) == task::phase::finished;      // it runs on this thread, if at all
+        if (!finished) t.detached.store(true, relaxed);
+    } else {
+        t.guard.lock();
+        if (t.id.load(relaxed) != r.id) return t.guard.unlock();
+        finished = t.state.load(acquire) == task::phase::finished;
+        if (!finished) t.detached.store(true, release);       // pairs with the acquire in run_fresh()
+        t.guard.unlock();
+    }
+    if (!finished) return;
+    if (t.error && !t.flags.was_stopped && !t.flags.joined_error && t.home) t.home->report_unhandled(t, r.id);
+    dispose(t);
+}
+
+// It has failed, or belongs to a group, or leaves something behind.
+[[gnu::noinline]] void end_inline(worker& w, task& t) {
+    if (group* const g = t.in_group.load(relaxed)) {
+        if (t.error) g->note_failure(t);
+        t.in_group.store(nullptr, relaxed);
+        g->count_out(1);
+    }
     auto error = std::exchange(t.error, nullptr);
-    worker::here()->recycle(t);
-    std::rethrow_exception(std::move(error));
+    w.recycle(t);
+    if (error) std::rethrow_exception(std::move(error));
 }
 
 // On top of the joiner, which cannot go on before it ends.
@@ -214,13 +247,18 @@ bool become_joiner(task_ref r, lowlevel::wait_node& node, bool& gone) {
     now.running = &me;
     me.above.store(nullptr, relaxed);
     t.below.store(nullptr, relaxed);
-    if (group* g = t.in_group.load(relaxed)) [[unlikely]] {
-        g->note_end(t);
-        g->count_out(1);
-    }
-    if (!ended_well) [[unlikely]] rethrow_inline(t);
-    now.recycle(t);
+    if (!ended_well || t.in_group.load(relaxed) || t.extra.load(relaxed)) [[unlikely]] end_inline(now, t);
+    else now.recycle_plain(t);
     return true;
+}
+
+[[gnu::noinline]] bool join_slowly(task_ref& r, lowlevel::time_point until, void* into) {
+    worker* w = worker::here();
+    task* t = r.t;
+    if (!w || !t || until != lowlevel::no_deadline || !w->take_own_from_top(*t, r.id, __builtin_frame_address(0)))
+        return wait_for_task(r, until, into);
+    r = {};
+    return run_inline(*w, *t, into);
 }
 
 }  // namespace
@@ -230,11 +268,10 @@ bool join_task(task_ref& r, lowlevel::time_point until, void* into) {
     // its descriptor now, then that one is not at either end of our deque under the same address, or the id differs.)
     worker* w = worker::here();
     task* t = r.t;
-    if (w && t && until == lowlevel::no_deadline && w->take_own(*t, r.id, __builtin_frame_address(0))) {
-        r = {};
-        return run_inline(*w, *t, into);
-    }
-    return wait_for_task(r, until, into);
+    if (!w || !t || until != lowlevel::no_deadline || !w->take_own(*t, r.id, __builtin_frame_address(0))) [[unlikely]]
+        return join_slowly(r, until, into);
+    r = {};
+    return run_inline(*w, *t, into);
 }
 
 bool ended_or_enlist(task_ref r, lowlevel::wait_node& node) {
@@ -286,25 +323,10 @@ void stop_task(task_ref r) noexcept {
 }
 
 void detach_task(task_ref r) noexcept {
-    task& t = *r.t;
-    if (t.id.load(acquire) != r.id) return;
-    bool finished;
-    worker* const w = worker::here();
+    if (r.t->id.load(acquire) != r.id) return;
     // A thief that has it since may have seen that it is detached, or not: then we meet under its guard.
-    if (w && w->detach_own(t)) return;
-    if (w && w->is_alone() && w->is_home_of(t)) {
-        finished = t.state.load(relaxed) == task::phase::finished;      // it runs on this thread, if at all
-        if (!finished) t.detached.store(true, relaxed);
-    } else {
-        t.guard.lock();
-        if (t.id.load(relaxed) != r.id) return t.guard.unlock();
-        finished = t.state.load(acquire) == task::phase::finished;
-        if (!finished) t.detached.store(true, release);       // pairs with the acquire in run_fresh()
-        t.guard.unlock();
-    }
-    if (!finished) return;
-    if (t.error && !t.flags.was_stopped && !t.flags.joined_error && t.home) t.home->report_unhandled(t, r.id);
-    dispose(t);
+    worker* const w = worker::here();
+    if (!w || !w->detach_own(*r.t)) [[unlikely]] detach_slowly(r);
 }
 
 }  // namespace rondo::detail

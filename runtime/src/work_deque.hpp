@@ -60,10 +60,11 @@ public:
     }
 
     /// Owner: push() where the caller knows that there is room: length_seen() < capacity().
-    void push_in_room(T* x) noexcept {
+    void push_in_room(T* x, bool alone) noexcept {
         const auto b = bottom_.load(relaxed);
         slots_[static_cast<std::size_t>(b) & mask_].store(x, relaxed);
-        show(b + 1);
+        if (alone) bottom_.store(b + 1, relaxed);      // nobody to show it to
+        else show(b + 1);
     }
     /// Owner: no less than size().
     [[nodiscard]] std::size_t length_seen() const noexcept {

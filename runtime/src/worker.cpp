@@ -153,22 +153,57 @@ void worker::loop_entry(transfer_t from) noexcept {
     loop(w);
 }
 
+[[gnu::always_inline]] inline worker* worker::run_fresh(worker& w, task& t) noexcept {
+    t.state.store(task::phase::started, relaxed);
+    w.running = &t;
+    const bool ended_well = run_body(t, [&] { t.ops->run(t); });
+
+    worker& now = *current();                         // may be another one
+    group* const g = t.in_group.load(relaxed);
+    // acquire: pairs with the release in detach_task(). Once detached there is nobody who joins, now or later.
+    if (!ended_well || !t.detached.load(acquire) || (g && now.ended_in_.load(relaxed) != g) || t.ops->needs_destroy ||
+        t.extra.load(relaxed)) [[unlikely]] {
+        end_slowly(now, t);
+        return &now;
+    }
+    ++now.counters.finished;
+    if (g) {
+        t.in_group.store(nullptr, relaxed);
+        now.ended_.store(now.ended_.load(relaxed) + 1, relaxed);
+    }
+    now.running = nullptr;
+    now.recycle_plain(t);
+    return &now;
+}
+
+// For a row of unstarted ones. What find_work() does beyond that is not needed then.
+[[gnu::always_inline]] inline task* worker::next_in_line() noexcept {
+    if (next_slot_ || (tick_ + 1) % poll_interval == 0 || fresh_.top() >= in_line_until_) return nullptr;
+    task* const t = fresh_.take_top(alone_);
+    if (!t) return nullptr;
+    ++tick_;
+    budget = slice_length;
+    return t;
+}
+
 void worker::loop(worker* w) noexcept {
     for (;;) {
-        task* t = w->handoff_;
-        if (t) w->handoff_ = nullptr;
-        else t = w->find_work();
-        if (!t) leave_for_good(*w);
-        const bool has_started = t->context.load(relaxed) != nullptr;
-        if (group* g = w->ended_in_.load(relaxed); g && (has_started || t->in_group.load(relaxed) != g)) w->count_out();
-        if (has_started) {
-            w = enter_started(*w, *t);
-        } else if (stack* const wanted = t->on.load(relaxed); wanted && wanted != w->on_) {
-            w = move_loop(*w, *t);
-        } else {
-            run_fresh(*w, *t);
-            w = current();
-        }
+        task* t = std::exchange(w->handoff_, nullptr);
+        if (!t && !(t = w->find_work())) leave_for_good(*w);
+        do {
+            const bool has_started = t->context.load(relaxed) != nullptr;
+            group* const g = w->ended_in_.load(relaxed);
+            if (g && (has_started || t->in_group.load(relaxed) != g)) [[unlikely]] w->count_out();
+            if (has_started) {
+                w = enter_started(*w, *t);
+                break;
+            }
+            if (stack* const wanted = t->on.load(relaxed); wanted && wanted != w->on_) [[unlikely]] {
+                w = move_loop(*w, *t);
+                break;
+            }
+            w = run_fresh(*w, *t);
+        } while ((t = w->next_in_line()));
     }
 }
 
@@ -225,19 +260,18 @@ worker* worker::move_loop(worker& w, task& t) noexcept {
     return switch_stacks(w.here_, to, s, d, for_good, &worker::state_of);
 }
 
-void worker::run_fresh(worker& w, task& t) noexcept {
-    t.state.store(task::phase::started, relaxed);
-    w.running = &t;
-    run_body(t, [&] { t.ops->run(t); });
-
-    worker& now = *current();                         // may be another one
-    ++now.counters.finished;
-    if (group* g = t.in_group.load(relaxed)) now.note_end(*g, t);
+// Somebody may join it, or has to hear of its error, or it is the first of its group to end here, or it leaves something behind.
+[[gnu::noinline]] void worker::end_slowly(worker& w, task& t) noexcept {
+    ++w.counters.finished;
+    if (group* const g = t.in_group.load(relaxed)) {
+        if (t.error) g->note_failure(t);
+        t.in_group.store(nullptr, relaxed);
+        w.count_in(*g);
+    }
     const auto id = t.id.load(relaxed);
     lowlevel::waiter* wakee = nullptr;
     bool held = false;
-    // acquire: pairs with the release in detach_task(). Once detached there is nobody who joins, now or later.
-    if (!t.detached.load(acquire)) {
+    if (!t.detached.load(acquire)) {                  // acquire: as above
         t.guard.lock();
         lowlevel::wait_node* joiner = std::exchange(t.joiner, nullptr);
         if (joiner && joiner->claim(lowlevel::wake::ready)) wakee = joiner->who;
@@ -248,26 +282,24 @@ void worker::run_fresh(worker& w, task& t) noexcept {
         t.guard.unlock();
     }
     if (!held) {
-        if (t.error && !t.flags.was_stopped && !t.flags.joined_error) now.home.report_unhandled(t, id);
-        now.running = nullptr;
+        if (t.error && !t.flags.was_stopped && !t.flags.joined_error) w.home.report_unhandled(t, id);
+        w.running = nullptr;
         if (t.ops->needs_destroy) t.ops->destroy(t);
-        now.recycle(t);
+        w.recycle(t);
     }
-    now.running = nullptr;
+    w.running = nullptr;
     if (wakee) lowlevel::resume(*wakee, lowlevel::placement::next);
 }
 
-void worker::note_end(group& g, task& t) noexcept {
-    g.note_end(t);
-    if (home.simulated) [[unlikely]] return g.count_out(1);      // whoever that wakes may be the next to run
+// scope.cpp, I4.
+void worker::count_in(group& g) noexcept {
+    if (home.simulated) return g.count_out(1);        // whoever that wakes may be the next to run
     if (ended_in_.load(relaxed) != &g) {
         if (ended_in_.load(relaxed)) count_out();
         ended_in_.store(&g, relaxed);
     }
     ended_.store(ended_.load(relaxed) + 1, relaxed);
 }
-
-// scope.cpp, I4.
 [[gnu::noinline]] void worker::count_out() noexcept {
     group* const g = ended_in_.load(relaxed);
     const auto n = ended_.load(relaxed);
@@ -276,11 +308,9 @@ void worker::note_end(group& g, task& t) noexcept {
     g->count_out(n);
 }
 
-[[gnu::noinline]] bool worker::take_own_from_top(task& t, std::uint64_t id, const void* frame) noexcept {
-    task* const me = running;
-    return me && t.state.load(relaxed) == task::phase::fresh && t.id.load(relaxed) == id &&
-           me->deadline_ns == INT64_MAX && !me->stop_requested() && !t.on.load(relaxed) &&
-           stack_left(frame) > inline_stack_bytes && fresh_.take_top_if(&t, alone_);
+bool worker::take_own_from_top(task& t, std::uint64_t id, const void* frame) noexcept {
+    return running && t.state.load(relaxed) == task::phase::fresh && may_run_inline(t, id, frame) &&
+           fresh_.take_top_if(&t, alone_);
 }
 
 // ---------------------------------------------------------------------------------------------- stacks, descriptors
@@ -289,6 +319,7 @@ bool worker::fetch_stacks() noexcept {
     cached_ = home.stacks.get_batch(stack_batch);
     if (!goes_deep_ && home.stacks_out() > home.deep_above) {
         goes_deep_ = true;
+        in_line_until_ = 0;
         group_ = fresh_.top();
     }
     for (stack* s = cached_; s; s = s->next) ++cached_count_;
@@ -354,7 +385,7 @@ bool worker::put_fresh(task& t) noexcept {
 }
 
 bool worker::put_ready(task& t) noexcept {
-    t.order.store(fresh_.pushed(), relaxed);
+    set_order(t);
     try {
         ready_.push(&t);
         return true;
@@ -396,8 +427,8 @@ void worker::push_job(task& t) noexcept {
 
 void worker::push_ready(task& t) noexcept {
     if (ready_.length_seen() >= ready_.capacity()) [[unlikely]] return push_ready_and_grow(t);
-    t.order.store(fresh_.pushed(), relaxed);
-    ready_.push_in_room(&t);
+    set_order(t);
+    ready_.push_in_room(&t, alone_);
     wake_for_ready();
 }
 
@@ -529,9 +560,12 @@ task* worker::pick_local() noexcept {
         return ready_.take_top(alone_);
     }
     if (goes_deep_) [[unlikely]] return pick_deep();
-    task* ready = ready_.empty() ? nullptr : ready_.peek_top();         // nullptr too if a thief was faster
-    if (!ready || static_cast<std::int32_t>(ready->order.load(relaxed) - fresh_.taken()) > 0)
+    const task* const ready = ready_.empty() ? nullptr : ready_.peek_top();      // nullptr too if a thief was faster
+    const auto until = ready ? ready->order.load(relaxed) : fresh_.pushed();
+    if (const auto n = static_cast<std::int32_t>(until - fresh_.taken()); n > 0) {
+        in_line_until_ = fresh_.top() + n;
         if (task* t = fresh_.take_top(alone_)) return t;
+    }
     if (task* t = ready_.take_top(alone_)) return t;
     return fresh_.take_top(alone_);
 }

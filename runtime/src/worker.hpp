@@ -32,6 +32,11 @@ extern thread_local constinit worker* this_worker;
 class owned_counter {
 public:
     void operator++() noexcept { n_.store(n_.load(relaxed) + 1, relaxed); }
+    std::uint64_t operator++(int) noexcept {
+        const auto n = n_.load(relaxed);
+        n_.store(n + 1, relaxed);
+        return n;
+    }
     void add(std::uint64_t n) noexcept { n_.store(n_.load(relaxed) + n, relaxed); }
     [[nodiscard]] std::uint64_t get() const noexcept { return n_.load(relaxed); }
 
@@ -65,21 +70,19 @@ public:
     // ---- for the tasklet that runs on this worker
     task* running = nullptr;
     int budget = slice_operations;
-    const int slice_length;                               // what a budget begins with
+    const int slice_length;                               // what a budget begins with; 0: the simulation decides
 
     /// An unstarted child of the running tasklet. Yields when very many have not started.
     void push_fresh(task& t) noexcept {
         if (fresh_.length_seen() >= backlog_) [[unlikely]] return push_to_backlog(t);
-        fresh_.push_in_room(&t);
+        fresh_.push_in_room(&t, alone_);
         if (!alone_) {
             streak_.store(running == spawner_ ? streak_.load(relaxed) + 1 : 0, relaxed);
             spawner_ = running;
             wake_for_fresh();
         }
     }
-    /// A child of g has ended here.
-    void note_end(group& g, task& t) noexcept;
-    /// Of g, not counted out yet. For others: a snapshot.
+    /// Children of g that have ended here and are not counted out yet. For others: a snapshot.
     [[nodiscard]] std::uint64_t ended_of(const group& g) const noexcept {
         return ended_in_.load(relaxed) == &g ? ended_.load(relaxed) : 0;
     }
@@ -98,32 +101,42 @@ public:
         return static_cast<std::size_t>(static_cast<const char*>(frame) - on_->limit);
     }
     [[nodiscard]] stack& standing_on() noexcept { return *on_; }
-    /// From the loop: runs a fresh tasklet as a plain call. Afterwards the caller may be on another worker.
-    static void run_fresh(worker& w, task& t) noexcept;
-    /// From join(): as a plain call on top of the running tasklet, if `t` is an unstarted child at an end of our deque
-    /// and there is room for it above `frame`.
-    [[nodiscard]] bool take_own(task& t, std::uint64_t id, const void* frame) noexcept {
-        task* const me = running;
-        return me && fresh_.is_at_bottom(&t) && t.id.load(relaxed) == id && me->deadline_ns == INT64_MAX &&
-                       !me->stop_requested() && !t.on.load(relaxed) && stack_left(frame) > inline_stack_bytes
-                   ? fresh_.drop_bottom(alone_)
-                   : take_own_from_top(t, id, frame);
+    /// From the loop: runs a fresh tasklet as a plain call. Afterwards the caller may be on another worker: the one returned.
+    static worker* run_fresh(worker& w, task& t) noexcept;
+    /// From join(): is `t` the newest unstarted child, may it run as a plain call on top of the running tasklet, and is there
+    /// room for that above `frame`? Then it is taken.
+    [[nodiscard]] bool take_own(const task& t, std::uint64_t id, const void* frame) noexcept {
+        return running && fresh_.is_at_bottom(&t) && may_run_inline(t, id, frame) && fresh_.drop_bottom(alone_);
     }
+    /// The same for the oldest.
+    [[nodiscard]] bool take_own_from_top(task& t, std::uint64_t id, const void* frame) noexcept;
     /// An unstarted child whose handle has gone. False: somebody else may have it by now.
     [[nodiscard]] bool detach_own(task& t) noexcept {
         if (!fresh_.is_private_bottom(&t)) return false;
         t.detached.store(true, release);
         return fresh_.still_has_bottom();
     }
-    task* allocate() noexcept {
-        if (!free_ && !fetch_tasks()) [[unlikely]] return nullptr;
+    /// Has it a descriptor and an id for a tasklet? If not, prepare_spawn() fetches them; false: no memory.
+    [[nodiscard]] bool can_spawn_at_once() const noexcept { return free_ && counters.spawned.get() % id_batch != 0; }
+    [[nodiscard]] bool prepare_spawn() noexcept {
+        if (!free_ && !fetch_tasks()) return false;
+        if (counters.spawned.get() % id_batch == 0) fetch_ids();
+        return true;
+    }
+    [[nodiscard]] task& take_free() noexcept {            // only after one of these
         task* t = free_;
         free_ = t->next;
         --free_count_;
-        return t;
+        return *t;
+    }
+    [[nodiscard]] std::uint64_t take_id() noexcept {      // the same
+        return id_base_ + counters.spawned++;
     }
     void recycle(task& t) noexcept {
         if (t.error || t.extra.load(relaxed)) [[unlikely]] drop_extras(t);
+        recycle_plain(t);
+    }
+    void recycle_plain(task& t) noexcept {                // the same for one that has no error and nothing extra
         // release: whoever reads the word or the id of the next one here sees that this one is gone.
         t.id.store(0, release);
         t.state.store(task::phase::free, release);
@@ -131,12 +144,6 @@ public:
         t.next = free_;
         free_ = &t;
         ++free_count_;
-    }
-    [[nodiscard]] std::uint64_t next_id() noexcept {
-        const auto n = counters.spawned.get();
-        if (n % id_batch == 0) [[unlikely]] fetch_ids();
-        ++counters.spawned;
-        return id_base_ + n;
     }
     [[nodiscard]] bool is_alone() const noexcept { return alone_; }
     [[nodiscard]] bool migrates() const noexcept { return migrates_; }       // for tests: resumed ones go elsewhere
@@ -180,6 +187,13 @@ private:
     void go(fcontext to, stack& dest, departure& d, bool for_good, task* next_running) noexcept;
 
     task* pick() noexcept;                                // from our own queues
+    task* next_in_line() noexcept;                        // pick() in the simplest case; nullptr: it is not that
+    void set_order(task& t) noexcept {                    // t becomes ready after all that are unstarted now
+        t.order.store(fresh_.pushed(), relaxed);
+        if (in_line_until_ > fresh_.bottom()) in_line_until_ = fresh_.bottom();
+    }
+    void count_in(group& g) noexcept;                     // a child of g has ended here
+    static void end_slowly(worker& w, task& t) noexcept;
     void poll() noexcept;                                 // timers, the inbox
     void look_at_clock() noexcept;
     void fetch_ahead() noexcept;
@@ -212,7 +226,10 @@ private:
     void wake_if_worth() noexcept;
     void push_to_backlog(task& t) noexcept;
     void yield_for_backlog() noexcept;                    // lets the unstarted ones run first
-    [[nodiscard]] bool take_own_from_top(task& t, std::uint64_t id, const void* frame) noexcept;
+    [[nodiscard]] bool may_run_inline(const task& t, std::uint64_t id, const void* frame) const noexcept {
+        return t.id.load(relaxed) == id && running->deadline_ns == INT64_MAX && !running->stop_requested() &&
+               !t.on.load(relaxed) && stack_left(frame) > inline_stack_bytes;
+    }
     void wake_for_fresh() noexcept;
 
     static constexpr std::size_t most_free = 512;
@@ -241,6 +258,7 @@ private:
     std::vector<std::uint64_t> seen_moves_;               // of the others, when the search began
     std::int64_t look_pause_ns_ = 2'000'000;              // park(): how long until the next look at the others
     std::uint64_t ready_stolen_ = 0, theft_stamp_ = 0;    // since we were idle, and when the first of them was
+    std::int64_t in_line_until_ = 0;                      // unstarted ones up to here come before all ready ones
     bool goes_deep_ = false;                              // see pick_deep()
     const task* yielder_ = nullptr;                       // at the head of ready_, and how many start before it
     std::size_t go_first_ = 0;

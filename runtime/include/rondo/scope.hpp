@@ -42,8 +42,7 @@ public:
         detail::task& t = detail::make_task(home(), options.where, std::forward<F>(f), std::forward<Args>(args)...);
         if (!options.name.empty() || options.stack_bytes) detail::name_task(t, options.name, options.stack_bytes);
         tasklet<detail::result_of_call<F, Args...>> handle(detail::task_ref{&t, t.id.load(detail::relaxed)});
-        enroll(t);
-        detail::submit_task(t, home_);
+        submit(t);
         return handle;
     }
     template <class F>
@@ -73,14 +72,17 @@ public:
     bool fail(std::exception_ptr error);
     /// For the library: waits for all children, then throws the first failure, or the stop or deadline that came.
     void finish(bool own_deadline_passed, const detail::deadline_scope* own_deadline);
-    /// For the library: a child has ended, in whatever way. It is still counted: count_out() must follow.
-    void note_end(detail::task& t) noexcept;
-    /// For the library: so many of those are counted no more. The group may be gone afterwards.
+    /// For the library: a child has ended with an exception.
+    void note_failure(detail::task& t) noexcept;
+    /// For the library: so many children have ended, in whatever way. The group may be gone afterwards.
     void count_out(std::uint64_t children) noexcept;
 
 private:
-    [[nodiscard]] detail::scheduler* home() const;
-    void enroll(detail::task& t) noexcept;
+    [[nodiscard]] detail::scheduler* home() const { return home_ ? home_ : throw_no_home(); }
+    [[noreturn]] static detail::scheduler* throw_no_home();
+    void submit(detail::task& t) noexcept;        // enters it into the group, and shows it to the workers
+    void submit_slowly(detail::task& t) noexcept;
+    void submit_stopped(detail::task& t) noexcept;
     lowlevel::wake wait_for_children() noexcept;
 
     // The protocol is in detail/child_count.hpp and scope.cpp.

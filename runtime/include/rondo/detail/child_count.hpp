@@ -40,12 +40,17 @@ public:
             show();
             return live_.fetch_add(child, acq_rel) & stopping;
         }
-        auto left = spare_.load(relaxed);
-        if (left == 0) [[unlikely]] {
+        if (!has_spare()) {
             live_.fetch_add(in_advance_ * child, acq_rel);
-            left = in_advance_;
+            spare_.store(in_advance_, relaxed);
         }
-        spare_.store(left - 1, relaxed);
+        return enter_spare(show);
+    }
+    /// The scope's own: has one been counted in advance? Then enter_spare() is enter() without an atomic operation.
+    [[nodiscard]] bool has_spare() const noexcept { return spare_.load(relaxed) != 0; }
+    template <class Show>
+    [[gnu::always_inline]] bool enter_spare(Show show) noexcept {
+        spare_.store(spare_.load(relaxed) - 1, relaxed);
         show();
         fence_light();                        // pairs with the heavy one in stop()
         return live_.load(relaxed) & stopping;
