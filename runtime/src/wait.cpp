@@ -286,11 +286,12 @@ void publish_ready(rondo::detail::departure& d, void* left) noexcept {
 enum class because : std::uint8_t { asked, slice_is_over };
 [[gnu::always_inline]] inline void yield_tasklet(worker& w, task& me, because why) noexcept {
     w.budget = w.slice_length;
-    if (w.home.simulated) [[unlikely]] return simulated_point(w, me, why == because::asked);
+    if (w.slice_length == 0) [[unlikely]] return simulated_point(w, me, why == because::asked);
     if (!w.has_spare_stack()) return;             // cannot leave; later, then
-    if (!w.others_are_ready() && !w.migrates()) return;
+    task* const next = w.next_ready_in_line();
+    if (!next && !w.others_are_ready() && !w.migrates()) return;
     me.kind.store(wait_kind::yield, relaxed);
-    requeue_current(w, me, nullptr);
+    requeue_current(w, me, next);
     me.kind.store(wait_kind::none, relaxed);
 }
 
@@ -548,9 +549,9 @@ using detail::task;
 using detail::worker;
 
 void yield() {
-    worker* w = worker::current();
+    worker* w = worker::here();
     task* t = w ? w->running : nullptr;
-    if (!t) return std::this_thread::yield();
+    if (!t) [[unlikely]] return std::this_thread::yield();
     lowlevel::look_for_stop(*w, *t);
     lowlevel::look_at_deadline(*t);
     lowlevel::yield_tasklet(*w, *t, lowlevel::because::asked);

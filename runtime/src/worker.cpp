@@ -10,7 +10,6 @@
 #include <algorithm>
 #include <climits>
 #include <ctime>
-#include <iterator>
 #include <mutex>
 #include <new>
 
@@ -492,18 +491,6 @@ void worker::measure_slices(std::uint64_t n) noexcept {
     if (goes_deep_ && home.stacks_out() < home.deep_above / 2) goes_deep_ = false;
     if (!inbox.empty()) accept_inbox(*this);
     if (wheel.size()) poll_timers();
-}
-
-// Of a long queue each one's descriptor and stack are cold. Their lines are asked for in time: the third one's descriptor,
-// and through that of the second one, which has come by now, its stack.
-[[gnu::always_inline]] inline void worker::fetch_ahead() noexcept {
-    const auto [second, third] = ready_.peek_ahead(long_queue);
-    if (!second) return;
-    __builtin_prefetch(third);
-    constexpr std::size_t lines[] = {0, 1, 3, 4, 5, 6, 7, 8};      // registers, then the red zone (see jump()), then frames
-    const char* const left = static_cast<const char*>(second->context.load(relaxed));
-#pragma GCC unroll 8
-    for (std::size_t i = 0; i < std::size(lines); ++i) __builtin_prefetch(left + lines[i] * 64);
 }
 
 task* worker::pick() noexcept {

@@ -10,6 +10,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <vector>
 
 #include <rondo/run.hpp>
@@ -96,6 +97,14 @@ public:
         return spare_context_ || cached_ || fetch_stacks();
     }
     [[nodiscard]] bool others_are_ready() noexcept;
+    /// For a tasklet that yields, in the simplest case: the oldest ready one. nullptr: pick() has to look.
+    [[nodiscard]] task* next_ready_in_line() noexcept {
+        if (next_slot_ || !fresh_.empty() || (tick_ + 1) % poll_interval == 0 || migrates_) return nullptr;
+        fetch_ahead();
+        task* const t = ready_.take_top(alone_);
+        if (t) ++tick_;
+        return t;
+    }
     task* take_started() noexcept;                        // of our own; nullptr: none is ready
     [[nodiscard]] std::size_t stack_left(const void* frame) const noexcept {
         return static_cast<std::size_t>(static_cast<const char*>(frame) - on_->limit);
@@ -184,7 +193,6 @@ private:
     static worker* enter_started(worker& w, task& t) noexcept;
     static worker* move_loop(worker& w, task& t) noexcept;
     [[noreturn]] static void leave_for_good(worker& w) noexcept;
-    void go(fcontext to, stack& dest, departure& d, bool for_good, task* next_running) noexcept;
 
     task* pick() noexcept;                                // from our own queues
     task* next_in_line() noexcept;                        // pick() in the simplest case; nullptr: it is not that
@@ -196,7 +204,17 @@ private:
     static void end_slowly(worker& w, task& t) noexcept;
     void poll() noexcept;                                 // timers, the inbox
     void look_at_clock() noexcept;
-    void fetch_ahead() noexcept;
+    // Of a long queue each one's descriptor and stack are cold. Their lines are asked for in time: the third one's
+    // descriptor, and through that of the second one, which has come by now, its stack.
+    [[gnu::always_inline]] void fetch_ahead() noexcept {
+        const auto [second, third] = ready_.peek_ahead(long_queue);
+        if (!second) return;
+        __builtin_prefetch(third);
+        constexpr std::size_t lines[] = {0, 1, 3, 4, 5, 6, 7, 8};      // registers, then the red zone (see jump()), then frames
+        const char* const left = static_cast<const char*>(second->context.load(relaxed));
+#pragma GCC unroll 8
+        for (std::size_t i = 0; i < std::size(lines); ++i) __builtin_prefetch(left + lines[i] * 64);
+    }
     task* pick_local() noexcept;
     task* pick_deep() noexcept;
     task* find_work() noexcept;                           // searches, parks; nullptr: the runtime ends
