@@ -83,12 +83,12 @@ cpu_set_t allowed_cores() {
 
 }  // namespace
 
+// The affinity mask of the caller is looked at each time; what the machine and the quota allow, once.
 unsigned usable_cores() {
+    static const double at_most = std::min(static_cast<double>(std::max(1, tbb::info::default_concurrency())),
+                                           std::max(1.0, std::ceil(cgroup_quota())));
     const cpu_set_t set = allowed_cores();
-    auto n = static_cast<double>(CPU_COUNT(&set));
-    n = std::min(n, static_cast<double>(std::max(1, tbb::info::default_concurrency())));
-    n = std::min(n, std::ceil(cgroup_quota()));
-    return static_cast<unsigned>(std::max(1.0, n));
+    return static_cast<unsigned>(std::clamp(static_cast<double>(CPU_COUNT(&set)), 1.0, at_most));
 }
 
 unsigned workers_wanted(const runtime_options& o) {
@@ -103,8 +103,7 @@ unsigned workers_wanted(const runtime_options& o) {
             throw usage_error(fmt::format("RONDO_WORKERS is \"{}\": give a number from 1 to {}, or unset it", text, most));
         return n;
     }
-    static const unsigned cores = usable_cores();
-    return cores;
+    return usable_cores();
 }
 
 void pin_to_core(unsigned worker_index) {

@@ -42,17 +42,22 @@ struct all_runtimes {
     }
 };
 
+runtime_options with_workers(runtime_options o) {
+    o.workers = workers_wanted(o);
+    return o;
+}
+
 }  // namespace
 
 scheduler::scheduler(runtime_options o)
-    : options(std::move(o)), simulated(options.world ? options.world->simulated() : nullptr),
-      deep_above(times(options.breadth_limit, workers_wanted(options))), alone(workers_wanted(options) == 1),
-      stacks(default_stack_bytes(options), options.stack_memory_bytes), tasks(*this), idle(workers_wanted(options)),
+    : options(with_workers(std::move(o))), simulated(options.world ? options.world->simulated() : nullptr),
+      deep_above(times(options.breadth_limit, options.workers)), alone(options.workers == 1),
+      stacks(default_stack_bytes(options), options.stack_memory_bytes), tasks(*this), idle(options.workers),
       blocking(std::make_unique<blocking_threads>()) {
     install_overflow_handler();
     errors_.reserve(most_errors);
     make_memory_errors();
-    const unsigned n = workers_wanted(options);
+    const unsigned n = options.workers;
     for (unsigned i = 0; i < n; ++i) workers.push_back(std::make_unique<worker>(*this, i));
     try {
         for (unsigned i = 0; i < n; ++i) start_thread(i);

@@ -83,7 +83,7 @@ worker::worker(scheduler& s, unsigned i)
       random_state_(0x9e3779b97f4a7c15ull * (i + 1)), now_ns_(s.now_ns()),
       fresh_(has_asymmetric_fences() ? most_private : 0) {
     backlog_ = std::min(home.options.spawn_backlog, fresh_.capacity());
-    seen_moves_.resize(workers_wanted(s.options));
+    seen_moves_.resize(s.options.workers);
     cached_ = home.stacks.get_batch(2);
     if (!cached_) throw out_of_memory("no memory for a worker's first stack");
     cached_count_ = cached_->next ? 2 : 1;
