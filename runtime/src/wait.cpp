@@ -148,7 +148,7 @@ void publish(rondo::detail::departure& d, void* left) noexcept {
         next = (static_cast<std::uint64_t>(generation) << 32) | (now & waiter::kept);
         if (opened) next |= (is_shielded ? waiter::shield_flag : 0) | waiter::open_flag;
         else next |= static_cast<std::uint64_t>(stops ? wake::stopped : wake::none) << 8;
-        // release: the claimer sees our frame. seq_cst: in one order with request_stop() on a tasklet below us. acquire:
+        // release: the claimer sees our frame. seq_cst: in one order with a stop of a tasklet below us. acquire:
         // pairs with the release in claim(), if it has set `missed`.
     } while (!me.word.compare_exchange_weak(now, next, seq_cst, relaxed));
     if (timer) w.wheel.unlock();
@@ -211,8 +211,8 @@ std::uint32_t next_generation(const waiter& me) noexcept { return waiter::genera
 wake block_thread(plain_thread& me, std::uint32_t generation, const wait_site& site, spin_lock* lock,
                   time_point until) noexcept {
     note(me, site, steady_now_ns());
-    const auto until_ns = to_ns(until);
-    const auto first = std::min(until_ns, me.deadline_ns);
+    const auto until_ns = to_ns(until), deadline_ns = std::uncaught_exceptions() ? timer_wheel::never : me.deadline_ns;
+    const auto first = std::min(until_ns, deadline_ns);
     me.signal.store(0, relaxed);
     const bool unlimited = first == timer_wheel::never;
     me.counted = unlimited;
@@ -245,7 +245,7 @@ wake block_thread(plain_thread& me, std::uint32_t generation, const wait_site& s
                   FUTEX_BITSET_MATCH_ANY);
         if (limited && me.signal.load(acquire) == 0 && steady_now_ns() >= first) {
             if (me.claim(static_cast<std::uint32_t>(generation),
-                         me.deadline_ns <= until_ns ? wake::deadline : wake::timed_out))
+                         deadline_ns <= until_ns ? wake::deadline : wake::timed_out))
                 break;
             limited = false;                      // somebody has claimed us and will signal
         }
@@ -480,29 +480,17 @@ void settle_now(waiter& who, waiter::hold how) noexcept {
     resume_now(who);
 }
 
-namespace {
-
-template <class Change>
-void stop_waits(waiter& who, Change change) noexcept {
+void interrupt(waiter& who) noexcept {
     auto w = who.word.load(relaxed);
     for (;;) {
         bool ends_wait;
-        const auto next = stopped_word(change(w), ends_wait);
+        const auto next = stopped_word(w + waiter::one_failing_scope, ends_wait);
         if (who.word.compare_exchange_weak(w, next, seq_cst, relaxed)) {
             if (ends_wait) return resume(who, placement::tail);
             break;
         }
     }
     if (who.is_tasklet) pass_stop_on(static_cast<task&>(who), static_cast<task&>(who).id.load(relaxed));
-}
-
-}  // namespace
-
-void request_stop(waiter& who) noexcept {
-    stop_waits(who, [](std::uint64_t w) { return w | waiter::asked_flag; });
-}
-void interrupt(waiter& who) noexcept {
-    stop_waits(who, [](std::uint64_t w) { return w + waiter::one_failing_scope; });
 }
 void forgive(waiter& who) noexcept {
     auto w = who.word.load(relaxed);

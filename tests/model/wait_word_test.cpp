@@ -1,7 +1,7 @@
 // The real waiter, wait_node, wait_list and spin_lock of rondo/lowlevel/ under the model's atomics: a wait has exactly
 // one end, no stop is lost, and nobody ends a wait that he does not mean.
 //
-// publish() and request_stop() live in runtime/src/wait.cpp between things that a model cannot have (stacks, futexes);
+// publish() and interrupt() live in runtime/src/wait.cpp between things that a model cannot have (stacks, futexes);
 // what they do to the word is repeated here step by step. Whoever changes the one must change the other. (Waits that are
 // enlisting, or won early: cell_queue_test.cpp.)
 #include "model_atomics.hpp"
@@ -57,8 +57,8 @@ struct table {
             resume();
         }
     }
-    // wait.cpp: request_stop()
-    bool request_stop() {
+    // wait.cpp: interrupt(); tasklet.cpp: stop_task()
+    bool stop() {
         auto w = who.word.load(relaxed);
         for (;;) {
             const bool ends_wait = (w & waiter::open_flag) && !(w & waiter::shield_flag);
@@ -128,7 +128,7 @@ model::outcome two_waits_and_a_stop(const model::bounds& b) {
                             second = t.wait_in_list(false);
                         },
                         [&] { handed_over = t.hand_over_value(); }, [&] { fired = t.fire_timer(1); },
-                        [&] { t.request_stop(); }});
+                        [&] { t.stop(); }});
         t.check_resumed_once_each();
         model::check(t.list.empty(), "nobody is left in the list");
         model::check(!(handed_over && first != wake::ready) || second == wake::ready, "a value goes to a waiter");
@@ -160,7 +160,7 @@ TEST_CASE("partners, a timer and a stop claim one wait: exactly one of them ends
                         },
                         [&] { claim(wake::ready); }, [&] { claim(wake::closed); }, [&] { claim(wake::timed_out); },
                         [&] {
-                            if (t.request_stop()) ++winners, claimed = wake::stopped;
+                            if (t.stop()) ++winners, claimed = wake::stopped;
                         }});
         t.check_resumed_once_each();
         model::check(winners <= 1, "one party ends the wait");
@@ -223,7 +223,7 @@ TEST_CASE("a shielded wait is not ended by a stop, the next one is", "[wait_word
                         [&] {
                             while (!t.hand_over_value()) cpu_relax();
                         },
-                        [&] { t.request_stop(); }});
+                        [&] { t.stop(); }});
         t.check_resumed_once_each();
         model::check(first == wake::ready, "the shield holds");
         model::check(second == wake::stopped, "no stop is lost");

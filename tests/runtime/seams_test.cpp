@@ -395,6 +395,21 @@ TEST_CASE("a destructor may wait while a stop or a deadline passes through it", 
     CHECK(tidied == 1 + how);
 }
 
+TEST_CASE("on a plain thread too, a destructor may wait while a deadline passes through it", "[seams][stop]") {
+    int tidied = 0;
+    bool in_time = true;
+    rondo::mutex m;
+    rondo::event never;
+    std::thread([&] {
+        in_time = rondo::within(1ms, [&] {
+            tidies_up inner{m, tidied, true};
+            never.wait();
+        });
+    }).join();
+    CHECK_FALSE(in_time);
+    CHECK(tidied == 1);
+}
+
 TEST_CASE("a deadlock is reported although those who are in it wait in their destructors too", "[seams][deadlock]") {
     rondo::mutex m;
     int tidied = 0;

@@ -283,11 +283,8 @@ void resume_now(waiter& who) noexcept;
 void settle(waiter& who, waiter::hold how, placement where) noexcept;
 void settle_now(waiter& who, waiter::hold how) noexcept;
 
-/// Ends the current wait of `who` with a stop, and lets its later waits end the same way. From any thread, for as long
-/// as the caller knows that `who` lives.
-void request_stop(waiter& who) noexcept;
-
-/// A scope of `who` fails: as request_stop(), until forgive() has been called as often, by `who`.
+/// A scope of `who` fails: ends its current wait with a stop, and lets its later waits end the same way until forgive() has
+/// been called as often, by `who`. From any thread, for as long as the caller knows that `who` lives.
 void interrupt(waiter& who) noexcept;
 void forgive(waiter& who) noexcept;
 
