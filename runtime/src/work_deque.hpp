@@ -28,6 +28,7 @@
 // Checked:  tests/model/work_deque_test.cpp (every interleaving of small runs), tests/stress (TSan).
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -148,6 +149,23 @@ public:
         }
     }
 
+    /// Owner: the oldest ones, so many at most, all at once. Says how many.
+    std::size_t take_top_many(T** into, std::size_t most) noexcept {
+        auto t = top_.load(relaxed);
+        for (;;) {
+            const auto b = bottom_.load(relaxed);
+            const auto n = std::min(static_cast<std::int64_t>(most), b - t);
+            if (n <= 0) return 0;
+            for (std::int64_t i = 0; i < n; ++i)
+                into[i] = slots_[static_cast<std::size_t>(t + i) & mask_].load(relaxed);
+            // seq_cst: as in take_top(). Whoever takes one of these moves top_, and then this fails.
+            if (top_.compare_exchange_weak(t, t + n, seq_cst, relaxed)) {
+                if (t + n >= limit_.load(relaxed) && t + n < b) limit_.store(b, release);
+                return static_cast<std::size_t>(n);
+            }
+        }
+    }
+
     /// Owner: the oldest, if it is `x`; for join in order of creation.
     bool take_top_if(T* x, bool alone) {
         auto t = top_.load(relaxed);
@@ -193,21 +211,10 @@ public:
     [[nodiscard]] std::uint32_t taken() const noexcept { return static_cast<std::uint32_t>(top_.load(relaxed)); }
     [[nodiscard]] std::int64_t bottom() const noexcept { return bottom_.load(relaxed); }
     [[nodiscard]] std::int64_t top() const noexcept { return top_.load(relaxed); }
-    /// Owner: the oldest without taking it; a thief may take it at any moment. Only when size() was not 0.
-    [[nodiscard]] T* peek_top() const noexcept {
-        return slots_[static_cast<std::size_t>(top_.load(relaxed)) & mask_].load(relaxed);
-    }
-    /// Owner: those that come after the oldest, if there are `least` or more (3 at least); else {}. Hints: a thief may take
-    /// them, and they may be gone.
-    struct coming {
-        T* second = nullptr;
-        T* third = nullptr;
-    };
-    [[nodiscard]] coming peek_ahead(std::int64_t least) const noexcept {
-        const auto t = top_.load(relaxed);            // once: above `bottom_` slots are empty
-        if (bottom_.load(relaxed) - t < least) return {};
-        return {slots_[static_cast<std::size_t>(t + 1) & mask_].load(relaxed),
-                slots_[static_cast<std::size_t>(t + 2) & mask_].load(relaxed)};
+    /// Owner: the oldest, or the one so many places behind it, without taking it; a thief may take it at any moment. Only when
+    /// size() was above `i`.
+    [[nodiscard]] T* peek_top(std::size_t i = 0) const noexcept {
+        return slots_[(static_cast<std::size_t>(top_.load(relaxed)) + i) & mask_].load(relaxed);
     }
 
 private:

@@ -32,7 +32,6 @@ constexpr std::size_t cached_stacks = 32, stack_batch = 16;
 constexpr std::size_t task_batch = 128;
 constexpr unsigned search_rounds = 160;              // about 20 us
 constexpr std::uint64_t wake_cost_stamps = 50'000;   // a wake-up costs some 25 us all in all
-constexpr std::uint64_t tiny_stamps = 1'500;         // less than that: taking it over costs more than running it
 constexpr std::uint64_t move_stamps = 10'000;        // what moving a started tasklet costs all in all, both ways
 constexpr std::uint64_t most_soon_stamps = 640'000;
 constexpr unsigned stuck_rounds = 40;                // of a search, about 5 us: who has not moved in that time is stuck
@@ -81,7 +80,8 @@ worker::worker(scheduler& s, unsigned i)
     : slice_length(s.simulated ? 0 : slice_operations), home(s), index(i), wheel(s.now_ns()), alone_(s.alone),
       migrates_(s.options.force_migration && !s.alone), is_looked_after_(!s.options.world),
       random_state_(0x9e3779b97f4a7c15ull * (i + 1)), now_ns_(s.now_ns()),
-      fresh_(has_asymmetric_fences() ? most_private : 0) {
+      fences_lightly_(has_asymmetric_fences()), takes_ahead_(fences_lightly_ && !s.alone && !s.simulated && !migrates_),
+      fresh_(fences_lightly_ ? most_private : 0) {
     backlog_ = std::min(home.options.spawn_backlog, fresh_.capacity());
     seen_moves_.resize(s.options.workers);
     cached_ = home.stacks.get_batch(2);
@@ -175,10 +175,18 @@ void worker::loop_entry(transfer_t from) noexcept {
     return &now;
 }
 
+[[gnu::noinline]] task* worker::take_ahead(work_deque<task>& queue) noexcept {
+    std::array<task*, taken_ahead<task>::room + 1> oldest;
+    const auto n = queue.take_top_many(oldest.data(), oldest.size());
+    if (n > 1) ahead_.fill(oldest.data() + 1, n - 1);
+    return n ? oldest[0] : nullptr;
+}
+
 // For a row of unstarted ones. What find_work() does beyond that is not needed then.
 [[gnu::always_inline]] inline task* worker::next_in_line() noexcept {
-    if (next_slot_ || (tick_ + 1) % poll_interval == 0 || fresh_.top() >= in_line_until_) return nullptr;
-    task* const t = fresh_.take_top(alone_);
+    if (next_slot_ || (tick_ + 1) % poll_interval == 0) return nullptr;
+    const auto n = in_line_until_ - fresh_.top();
+    task* const t = !alone_ ? next_of_many(fresh_, n) : n > 0 ? fresh_.take_top(true) : nullptr;
     if (!t) return nullptr;
     ++tick_;
     budget = slice_length;
@@ -309,7 +317,7 @@ void worker::count_in(group& g) noexcept {
 
 bool worker::take_own_from_top(task& t, std::uint64_t id, const void* frame) noexcept {
     return running && t.state.load(relaxed) == task::phase::fresh && may_run_inline(t, id, frame) &&
-           fresh_.take_top_if(&t, alone_);
+           (ahead_.peek() == &t ? ahead_.take() != nullptr : fresh_.take_top_if(&t, alone_));
 }
 
 // ---------------------------------------------------------------------------------------------- stacks, descriptors
@@ -408,12 +416,13 @@ void worker::push_unstarted(task& t) noexcept {
 
 // No fence keeps the push apart from the first look at who is parked: it would cost a spawn more than all the rest. So we may
 // miss somebody who parks just now and who misses our push. He looks a second time a moment later (park()), and if that
-// were too early as well, then whoever looks after stalled workers finds it within milliseconds. For that the fence below
-// has its partner in end_search(): if nobody looks, then either we see that or the last looker sees our push.
+// were too early as well, then whoever looks after stalled workers finds it within milliseconds. For that the light fence
+// below has its partner in found_while_searching(): if nobody looks, then either we see that or the last looker sees our push.
 void worker::wake_for_fresh() noexcept {
     if (!is_looked_after_) [[unlikely]] fence_seq_cst();
     if (!home.idle.would_wake()) [[likely]] return;
-    fence_seq_cst();
+    if (fences_lightly_) fence_light();
+    else fence_seq_cst();
     if (is_worth_a_wake()) wake_another();
 }
 
@@ -468,14 +477,16 @@ void worker::wake_another() noexcept {
 
 bool worker::others_are_ready() noexcept {
     if (wheel.size() && ++yields_ % 16 == 0) [[unlikely]] look_at_clock();      // else a loop of yields would starve sleepers
-    return next_slot_ || !ready_.empty() || !fresh_.empty() || !inbox.empty() || wheel.next_hint() <= now_ns_;
+    return next_slot_ || !ahead_.empty() || !ready_.empty() || !fresh_.empty() || !inbox.empty() || wheel.next_hint() <= now_ns_;
 }
 [[gnu::noinline]] void worker::look_at_clock() noexcept { now_ns_ = home.now_ns(); }
 
 task* worker::take_started() noexcept {
     if (!inbox.empty()) accept_inbox(*this);
     if (wheel.size()) poll_timers();
-    return next_slot_ ? std::exchange(next_slot_, nullptr) : ready_.take_top(alone_);
+    if (next_slot_) return std::exchange(next_slot_, nullptr);
+    if (const task* const first = ahead_.peek(); first && first->context.load(relaxed)) return ahead_.take();
+    return ready_.take_top(alone_);
 }
 
 // The average of the last n slices.
@@ -542,8 +553,10 @@ task* worker::pick_deep() noexcept {
 
 // First in, first out over both queues: a ready tasklet remembers how many fresh ones were before it.
 task* worker::pick_local() noexcept {
+    if (!alone_)
+        if (task* const t = ahead_.take()) return t;
     if (fresh_.empty()) {
-        fetch_ahead();
+        fetch_ahead(8);
         return ready_.take_top(alone_);
     }
     if (goes_deep_) [[unlikely]] return pick_deep();
@@ -579,7 +592,7 @@ void worker::accept_inbox(worker& from) noexcept {
     else if (any_started) wake_for_ready();
 }
 
-bool worker::maybe_has_work() const noexcept { return !fresh_.empty() || !ready_.empty() || !inbox.empty(); }
+bool worker::maybe_has_work() const noexcept { return !ahead_.empty() || !fresh_.empty() || !ready_.empty() || !inbox.empty(); }
 
 // Tiny ones in a long list are not worth their cache lines, however long the list.
 bool worker::offers_fresh(const worker& thief) const noexcept {
@@ -609,6 +622,11 @@ void worker::expect_of_a_theft(std::uint64_t stamps) noexcept {
 
 // We may be wrong about what runs there now, so from one who does not move for a while a thief takes `whatever` there is.
 task* worker::steal_from(worker& victim, bool whatever) noexcept {
+    if (whatever)
+        if (task* const t = victim.ahead_.raid()) {
+            ++counters.steals;
+            return t;
+        }
     // Fresh ones first: nothing of them is in a cache, and no stack moves. The oldest is the largest part of a
     // divide-and-conquer; of a long flat list take more at once.
     if (whatever ? !victim.fresh_.empty() : victim.offers_fresh(*this)) {
@@ -727,6 +745,7 @@ void worker::found_while_searching() noexcept {
     if (!home.idle.end_search() || alone_ || !home.idle.somebody_parked()) return;
     // The last searcher wakes the next one, if there is more; also for little, if nobody looks after us any more (park()).
     const bool anything = !home.somebody_looks.load(relaxed);
+    if (anything && fences_lightly_ && home.idle.others_run()) fence_heavy();     // pairs with the light one in wake_for_fresh()
     for (auto& w : home.workers)
         if (w->offers_fresh(*this) || w->offers_ready() || !w->inbox.empty() || (anything && w->maybe_has_work()))
             return home.wake_for_work();

@@ -10,13 +10,13 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <iterator>
 #include <vector>
 
 #include <rondo/run.hpp>
 
 #include "context.hpp"
 #include "injection_queue.hpp"
+#include "taken_ahead.hpp"
 #include "task_pool.hpp"
 #include "timer_wheel.hpp"
 #include "work_deque.hpp"
@@ -50,6 +50,7 @@ public:
     static constexpr int slice_operations = 128;          // fairness: runtime operations before a tasklet must yield
     static constexpr std::uint64_t poll_interval = 64;    // dispatches between looks at timers and the inbox
     static constexpr std::uint64_t soon_stamps = 10'000;  // what its worker will reach within that stays with it
+    static constexpr std::uint64_t tiny_stamps = 1'500;   // less than that: taking it over costs more than running it
     static constexpr std::size_t inline_stack_bytes = 24 * 1024;   // left for a child that join runs as a plain call
 
     worker(scheduler& home, unsigned index);
@@ -98,10 +99,10 @@ public:
     }
     [[nodiscard]] bool others_are_ready() noexcept;
     /// For a tasklet that yields, in the simplest case: the oldest ready one. nullptr: pick() has to look.
-    [[nodiscard]] task* next_ready_in_line() noexcept {
+    [[nodiscard, gnu::always_inline]] task* next_ready_in_line() noexcept {
         if (next_slot_ || !fresh_.empty() || (tick_ + 1) % poll_interval == 0 || migrates_) return nullptr;
-        fetch_ahead();
-        task* const t = ready_.take_top(alone_);
+        fetch_ahead(4);
+        task* const t = alone_ ? ready_.take_top(true) : next_of_many(ready_, ready_.bottom() - ready_.top());
         if (t) ++tick_;
         return t;
     }
@@ -195,6 +196,16 @@ private:
     [[noreturn]] static void leave_for_good(worker& w) noexcept;
 
     task* pick() noexcept;                                // from our own queues
+    // With thieves about each one costs a locked operation. If they are over soon, which no thief wants anyway, take some at
+    // once. most: how many of `queue` are next in line.
+    [[gnu::always_inline]] task* next_of_many(work_deque<task>& queue, std::int64_t most) noexcept {
+        if (task* const t = ahead_.take()) return t;
+        if (most <= 0) return nullptr;
+        if (!takes_ahead_ || most < 2 * static_cast<std::int64_t>(ahead_.room) || slice_cost_.load(relaxed) >= tiny_stamps)
+            return queue.take_top(false);
+        return take_ahead(queue);
+    }
+    task* take_ahead(work_deque<task>& queue) noexcept;
     task* next_in_line() noexcept;                        // pick() in the simplest case; nullptr: it is not that
     void set_order(task& t) noexcept {                    // t becomes ready after all that are unstarted now
         t.order.store(fresh_.pushed(), relaxed);
@@ -206,14 +217,22 @@ private:
     void look_at_clock() noexcept;
     // Of a long queue each one's descriptor and stack are cold. Their lines are asked for in time: the third one's
     // descriptor, and through that of the second one, which has come by now, its stack.
-    [[gnu::always_inline]] void fetch_ahead() noexcept {
-        const auto [second, third] = ready_.peek_ahead(long_queue);
-        if (!second) return;
+    [[nodiscard]] const task* coming_ready(std::size_t i) const noexcept {      // a hint
+        if (alone_) return ready_.peek_top(i);
+        const auto n = ahead_.size();
+        return i < n ? ahead_.peek(i) : ready_.peek_top(i - n);
+    }
+    // lines: so many of the stack. Who yields has few frames, and each line that is not needed costs, too.
+    [[gnu::always_inline]] void fetch_ahead(std::size_t lines) noexcept {
+        if (ready_.bottom() - ready_.top() < long_queue) return;
+        const task* const second = coming_ready(1);
+        const task* const third = coming_ready(2);
+        if (!second || !third) return;
         __builtin_prefetch(third);
-        constexpr std::size_t lines[] = {0, 1, 3, 4, 5, 6, 7, 8};      // registers, then the red zone (see jump()), then frames
+        constexpr std::size_t order[] = {0, 1, 3, 4, 5, 6, 7, 8};      // registers, then the red zone (see jump()), then frames
         const char* const left = static_cast<const char*>(second->context.load(relaxed));
 #pragma GCC unroll 8
-        for (std::size_t i = 0; i < std::size(lines); ++i) __builtin_prefetch(left + lines[i] * 64);
+        for (std::size_t i = 0; i < lines; ++i) __builtin_prefetch(left + order[i] * 64);
     }
     task* pick_local() noexcept;
     task* pick_deep() noexcept;
@@ -290,6 +309,9 @@ private:
     atomic<std::uint32_t> token_{0};
     atomic<std::uint64_t> slice_cost_{1'000'000};         // in stamp units; nothing known: assume long ones
     atomic<std::uint32_t> streak_{0};                     // how many came from spawner_ in a row, before the newest
+    const bool fences_lightly_;                           // whoever looks at us afterwards pays for the full fence
+    const bool takes_ahead_;
+    alignas(64) taken_ahead<task> ahead_;                 // before all others; not while alone
     alignas(64) work_deque<task> fresh_;
     work_deque<task> ready_;
 };
