@@ -525,3 +525,38 @@ TEST_CASE("a group counts its children the same whether its scope waits for them
     });
     CHECK(seen == std::vector<std::size_t>{4, 4});
 }
+
+// Each of the others is over at once, so their worker has taken some of them off its queue already: taken_ahead.hpp.
+TEST_CASE("a tasklet that turns out to be long holds up none of those behind it", "[scope][stealing]") {
+    const auto workers = GENERATE(2u, 4u);
+    static constexpr int tasklets = 2'000, others = tasklets - 1;
+    std::atomic<int> ran{0};
+    rondo::run({.workers = workers}, [&] {
+        rondo::scope([&](rondo::group& g) {
+            for (int i = 0; i < tasklets; ++i)
+                g.spawn([&ran, i] {
+                    if (i != tasklets / 2) ++ran;
+                    else while (ran.load() != others) {}      // it does not suspend, and waits for all the others
+                });
+        });
+    });
+    CHECK(ran == others);
+}
+
+TEST_CASE("a tasklet that goes on for long holds up none of those that yield", "[scope][stealing]") {
+    const auto workers = GENERATE(2u, 4u);
+    static constexpr int tasklets = 200, yields = 100;
+    std::atomic<int> ended{0};
+    rondo::run({.workers = workers}, [&] {
+        rondo::scope([&](rondo::group& g) {
+            for (int i = 0; i < tasklets; ++i)
+                g.spawn([&ended, i] {
+                    for (int n = 0; n < yields; ++n) rondo::yield();
+                    if (i == tasklets / 2)
+                        while (ended.load() != tasklets - 1) {}
+                    ++ended;
+                });
+        });
+    });
+    CHECK(ended == tasklets);
+}
