@@ -201,20 +201,14 @@ bool become_joiner(task_ref r, lowlevel::wait_node& node, bool& gone) {
     return false;
 }
 
-// It lies deeper in a queue, or somebody runs it, or it has ended.
+// It lies deeper in a queue, or somebody else runs it, or it has ended.
 [[gnu::noinline]] void detach_slowly(task_ref r) noexcept {
     task& t = *r.t;
-    bool finished;
-    if (worker* const w = worker::here(); w && w->is_alone() && w->is_home_of(t)) {
-        finished = t.state.load(relaxed) == task::phase::finished;      // it runs on this thread, if at all
-        if (!finished) t.detached.store(true, relaxed);
-    } else {
-        t.guard.lock();
-        if (t.id.load(relaxed) != r.id) return t.guard.unlock();
-        finished = t.state.load(acquire) == task::phase::finished;
-        if (!finished) t.detached.store(true, release);       // pairs with the acquire in run_fresh()
-        t.guard.unlock();
-    }
+    t.guard.lock();
+    if (t.id.load(relaxed) != r.id) return t.guard.unlock();
+    const bool finished = t.state.load(acquire) == task::phase::finished;
+    if (!finished) t.detached.store(true, release);           // pairs with the acquire in run_fresh()
+    t.guard.unlock();
     if (!finished) return;
     if (t.error && !t.flags.was_stopped && !t.flags.joined_error && t.home) t.home->report_unhandled(t, r.id);
     dispose(t);

@@ -120,8 +120,13 @@ public:
     }
     /// The same for the oldest.
     [[nodiscard]] bool take_own_from_top(task& t, std::uint64_t id, const void* frame) noexcept;
-    /// An unstarted child whose handle has gone. False: somebody else may have it by now.
+    /// A tasklet whose handle has gone. False: somebody else may have it by now, or it has ended.
     [[nodiscard]] bool detach_own(task& t) noexcept {
+        if (alone_ && is_home_of(t)) {                    // it runs on this thread, if at all
+            if (t.state.load(relaxed) == task::phase::finished) return false;
+            t.detached.store(true, relaxed);
+            return true;
+        }
         if (!fresh_.is_private_bottom(&t)) return false;
         t.detached.store(true, release);
         return fresh_.still_has_bottom();
