@@ -140,7 +140,7 @@ private:
     // Its supervisor ends: it ends for good.
     void end_child(member& m) {
         m.who.cell().give_order(actor_cell::shutdown);
-        if (!m.who.join_for(m.spec.options.shutdown)) {
+        if (!m.who.join_for(detail::ticks(m.spec.options.shutdown))) {
             m.who.kill();
             (void)m.who.join();
         }
@@ -150,7 +150,7 @@ private:
         m.link->obeyed.reset();
         m.who.cell().give_order(actor_cell::halt);
         if (m.who.has_ended()) return;
-        if (m.link->obeyed.wait_for(m.spec.options.shutdown)) return;
+        if (m.link->obeyed.wait_for(detail::ticks(m.spec.options.shutdown))) return;
         m.who.cell().kill_now();
         m.link->obeyed.wait();
     }
@@ -158,16 +158,16 @@ private:
     void note_restart(const exit_reason& why, const member& of) {
         const auto now = lowlevel::now();
         restarts_.push_back(now);
-        while (now - restarts_.front() > options_.within) restarts_.pop_front();
+        while (now - restarts_.front() > detail::ticks(options_.within)) restarts_.pop_front();
         if (restarts_.size() > options_.max_restarts)
             throw too_many_restarts(fmt::format("supervisor \"{}\": {} restarts in {:.1f} s; the last of {}, which {}", name_,
                                                 restarts_.size() - 1,
-                                                std::chrono::duration<double>(options_.within).count(), of.who.label(),
+                                                std::chrono::duration<double>(detail::ticks(options_.within)).count(), of.who.label(),
                                                 why.text()));
-        if (options_.backoff <= options_.backoff.zero()) return;
-        auto pause = options_.backoff;
-        for (std::size_t i = 1; i < restarts_.size() && pause < options_.longest_backoff; ++i) pause *= 2;
-        sleep_for(std::min(pause, options_.longest_backoff));
+        detail::time_span pause = options_.backoff;
+        if (pause <= detail::time_span()) return;
+        for (std::size_t i = 1; i < restarts_.size() && pause < options_.longest_backoff; ++i) pause = pause + pause;
+        sleep_for(detail::ticks(std::min(pause, options_.longest_backoff)));
     }
 
     void bring_back(std::size_t failed, const exit_reason& why) {
@@ -211,7 +211,7 @@ auto ask(const any_actor& boss, M message) {
 child_spec subtree(const supervise_options& options, std::vector<child_spec> children) {
     child_options o{.name = options.name};
     // Its children take their time to end, one after the other.
-    for (const auto& c : children) o.shutdown += c.options.shutdown;
+    for (const auto& c : children) o.shutdown = o.shutdown + c.options.shutdown;
     return child<supervisor_actor>(o, options, std::string(options.name), std::move(children));
 }
 

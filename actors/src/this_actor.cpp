@@ -79,7 +79,7 @@ void stash_message(message_node* m) {
     append_to_stash(c, m);
 }
 
-timer start_timer(std::chrono::steady_clock::duration d, message_node* m, message_node* (*copy)(message_node&)) {
+timer start_timer(ticks d, message_node* m, message_node* (*copy)(message_node&)) {
     auto& c = actor_here("this_actor::after");
     try {
         auto& e = c.need_extra();
@@ -137,12 +137,13 @@ void unstash() {
     e->stashed = 0;
 }
 
-void idle_timeout(std::chrono::steady_clock::duration d) {
+void idle_timeout(detail::time_span span) {
     auto& c = actor_here("this_actor::idle_timeout");
     if (!c.of.on_idle)
         throw usage_error("this_actor::idle_timeout: " + c.label() + " has no on(rondo::idle)");
     auto& e = c.need_extra();
     c.system.cancel_timers(c, &e.idle_timer, 1);
+    const detail::ticks d = span;
     e.idle_after = d;
     e.last_message = lowlevel::now();
     if (d <= d.zero()) return;

@@ -26,7 +26,7 @@ idle_report runtime::run_until_idle() {
     check_may_block("runtime::run_until_idle");
     return scheduler_->run_until_idle();
 }
-std::vector<tasklet_info> runtime::shutdown(std::chrono::steady_clock::duration drain) {
+std::vector<tasklet_info> runtime::shutdown(detail::time_span drain) {
     check_may_block("runtime::shutdown");
     return scheduler_->shutdown(drain);
 }

@@ -449,9 +449,9 @@ std::vector<tasklet_info> scheduler::shutdown(std::chrono::steady_clock::duratio
             quiet_changed_.wait_until(hold, std::min(until, clock::now() + std::chrono::milliseconds(5)));
         }
     };
-    const bool drained = ended(clock::now() + drain);
+    const bool drained = ended(deadline_after(drain));
     if (drained && nothing_left()) return {};
-    const auto limit = clock::now() + std::max<clock::duration>(drain, std::chrono::milliseconds(100));
+    const auto limit = deadline_after(std::max<clock::duration>(drain, std::chrono::milliseconds(100)));
     bool gently = drained;                        // what is left only needs to be told
     do {
         if (auto* layer = above.load(acquire)) layer->end();

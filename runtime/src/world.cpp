@@ -98,8 +98,9 @@ bool world::fire_next(lowlevel::time_point until) {
     return true;
 }
 
-void world::advance(std::chrono::steady_clock::duration d) {
+void world::advance(detail::time_span span) {
     check_outside("testing::world::advance");
+    const detail::ticks d = span;
     if (d < d.zero()) throw usage_error("testing::world::advance: time does not go backwards");
     const auto until = d > lowlevel::time_point::max() - now() ? lowlevel::no_deadline : now() + d;
     do stand_still();

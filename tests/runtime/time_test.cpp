@@ -19,6 +19,7 @@
 #include <rondo/event.hpp>
 #include <rondo/run.hpp>
 #include <rondo/scope.hpp>
+#include <rondo/testing.hpp>
 #include <rondo/time.hpp>
 
 #include "support/helpers.hpp"
@@ -98,6 +99,76 @@ TEST_CASE("a sleep without end can only be stopped", "[time]") {
               b.stop();
               return end_of([&] { a.join(); }) + " " + end_of([&] { b.join(); });
           }) == "stopped stopped");
+}
+
+namespace {
+
+struct from_the_end {                             // a clock whose epoch is still to come, as that of files may be
+    using duration = std::chrono::nanoseconds;
+    using rep = duration::rep;
+    using period = duration::period;
+    using time_point = std::chrono::time_point<from_the_end>;
+    static constexpr bool is_steady = false;
+    static time_point now() { return time_point(-std::chrono::hours(24 * 365 * 200)); }
+};
+
+}  // namespace
+
+TEST_CASE("a time that no clock can tell is the longest that one can, or the earliest", "[time]") {
+    using namespace rondo::detail;
+    using rondo::lowlevel::no_deadline;
+    using std::chrono::duration, std::chrono::hours, std::chrono::system_clock;
+    CHECK(limit_after(hours::max()) == no_deadline);
+    CHECK(limit_after(hours::min()) == at_once);
+    CHECK(limit_after(std::chrono::steady_clock::duration::max()) == no_deadline);
+    CHECK(limit_after(duration<double>(1e300)) == no_deadline);
+    CHECK(limit_after(duration<double>(-1e300)) == at_once);
+    CHECK(limit_after(duration<float, std::nano>(0.25f)) > clock_type::now() - 1h);      // rounded up: not at once
+    CHECK(limit_at(system_clock::time_point::max()) == no_deadline);
+    CHECK(limit_at(system_clock::time_point::min()) == at_once);
+    CHECK(limit_at(std::chrono::time_point<system_clock, hours>::max()) == no_deadline);
+    CHECK(limit_at(std::chrono::time_point<clock_type, hours>::max()) == no_deadline);
+    CHECK(limit_at(std::chrono::time_point<clock_type, hours>::min()) == at_once);
+    CHECK(limit_at(from_the_end::time_point::max()) == no_deadline);
+    CHECK(limit_at(from_the_end::time_point(hours(24 * 365 * 200))) == no_deadline);
+    const auto before = clock_type::now(), soon = limit_at(from_the_end::now() + 1h);
+    CHECK((soon >= before + 1h && soon < before + 2h));
+    CHECK((time_span(hours::max()) + time_span(1h) == time_span(hours::max())));
+    CHECK((time_span(2h) + time_span(1h) == time_span(3h)));
+}
+
+TEST_CASE("options take the longest time there is", "[time]") {
+    CHECK(rondo::run([] {
+              return rondo::scope({.deadline = std::chrono::hours::max()}, [](rondo::group& g) {
+                  return g.spawn([] { return 3; }).join();
+              });
+          }) == 3);
+    CHECK(rondo::run([] {
+              return end_of([] {
+                  rondo::scope({.deadline = std::chrono::hours::min()}, [](rondo::group&) { rondo::sleep_for(1h); });
+              });
+          }) == "deadline_exceeded");
+    rondo::runtime rt({.workers = 1});
+    rt.spawn([] { rondo::yield(); });
+    CHECK(rt.shutdown(std::chrono::hours::max()).empty());
+    rondo::testing::world w{{.workers = 1}};
+    bool awake = false;
+    w.spawn([&] {
+        rondo::sleep_for(8h);
+        awake = true;
+    });
+    w.advance(std::chrono::hours::max());
+    CHECK(awake);
+}
+
+TEST_CASE("a sleep ends at a time of any clock", "[time]") {
+    CHECK(rondo::run({.workers = GENERATE(1u, 2u)}, [] {
+        const auto before = clock_type::now();
+        rondo::sleep_until(std::chrono::system_clock::now() + 2ms);
+        rondo::sleep_until(std::chrono::time_point_cast<std::chrono::microseconds>(clock_type::now()) + 2ms);
+        rondo::sleep_until(std::chrono::system_clock::now() - 1h);
+        return clock_type::now() - before >= 3ms;
+    }));
 }
 
 TEST_CASE("sleepers wake while another tasklet keeps yielding", "[time]") {

@@ -518,7 +518,7 @@ void set_behaviour(std::unique_ptr<behaviour> b);
 void stash_current();
 void stash_message(message_node* m);
 /// Takes the message. `copy`: how to make the next one; nullptr: it is sent once.
-timer start_timer(std::chrono::steady_clock::duration d, message_node* m, message_node* (*copy)(message_node&));
+timer start_timer(ticks d, message_node* m, message_node* (*copy)(message_node&));
 template <class M>
 message_node* copy_message(message_node& m) {
     return make_message<M>(*m.ops, std::as_const(payload_of<M>(m)));
@@ -574,20 +574,20 @@ void unstash();
 /// Tells this actor `message` after a while, once; or again and again until cancelled. Bound or not. Until then rondo::run
 /// does not return because of `after` (the message is on its way), but does in spite of `every` and idle_timeout.
 template <class M, int = detail::note_timed<std::remove_cvref_t<M>, decltype([] {})>()>
-timer after(std::chrono::steady_clock::duration d, M&& message) {
+timer after(detail::time_span d, M&& message) {
     using T = std::remove_cvref_t<M>;
     const auto& ops = detail::known_ops(detail::actor_here("this_actor::after"), detail::tag_of<T>, "this_actor::after");
     return detail::start_timer(d, detail::make_message<T>(ops, std::forward<M>(message)), nullptr);
 }
 template <class M, int = detail::note_timed<std::remove_cvref_t<M>, decltype([] {})>()>
     requires std::copy_constructible<std::remove_cvref_t<M>>
-timer every(std::chrono::steady_clock::duration d, M&& message) {
+timer every(detail::time_span d, M&& message) {
     using T = std::remove_cvref_t<M>;
     const auto& ops = detail::known_ops(detail::actor_here("this_actor::every"), detail::tag_of<T>, "this_actor::every");
     return detail::start_timer(d, detail::make_message<T>(ops, std::forward<M>(message)), &detail::copy_message<T>);
 }
 /// on(rondo::idle) arrives whenever no message has come for so long. zero(): no more.
-void idle_timeout(std::chrono::steady_clock::duration d);
+void idle_timeout(detail::time_span d);
 
 }  // namespace this_actor
 }  // namespace rondo

@@ -112,7 +112,7 @@ public:
     void answer(R&& value) {
         std::get<detail::index_of<M, E...>()>(log_.answers).send(std::forward<R>(value));
     }
-    std::chrono::steady_clock::duration patience = std::chrono::seconds(1);
+    detail::time_span patience = std::chrono::seconds(1);
 
 private:
     std::optional<typename actor::any_message> next() {
@@ -120,7 +120,7 @@ private:
             world_->settle();
             return log_.told.try_receive();
         }
-        return log_.told.receive_for(patience);
+        return log_.told.receive_for(detail::ticks(patience));
     }
     static bool on_tasklet() noexcept { return lowlevel::home_here() != nullptr; }
     static const detail::type_tag* type_of(const typename actor::any_message& m) {

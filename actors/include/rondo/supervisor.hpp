@@ -28,10 +28,10 @@ enum class restart : std::uint8_t {
 struct supervise_options {
     restart strategy = restart::one_for_one;
     unsigned max_restarts = 3;                             ///< more than so many ...
-    std::chrono::steady_clock::duration within = std::chrono::seconds(5);    ///< ... in so long: it gives up
+    detail::time_span within = std::chrono::seconds(5);    ///< ... in so long: it gives up
     /// The pause before a restart; doubled for each further restart `within`, up to the longest.
-    std::chrono::steady_clock::duration backoff = {};
-    std::chrono::steady_clock::duration longest_backoff = std::chrono::seconds(1);
+    detail::time_span backoff = {};
+    detail::time_span longest_backoff = std::chrono::seconds(1);
     std::string_view name = {};
 };
 
@@ -43,7 +43,7 @@ struct child_options {
     restart_when when = restart_when::failed;              ///< ended: after stop(), too
     bool keep_messages = true;                             ///< what waits in its mailbox over a restart; else dead letters
     /// How long it may take to end its message when it is taken down; then it is killed.
-    std::chrono::steady_clock::duration shutdown = std::chrono::seconds(5);
+    detail::time_span shutdown = std::chrono::seconds(5);
     std::optional<std::size_t> mailbox_slots = {};
     std::optional<when_full> full = {};
     std::source_location where = std::source_location::current();

@@ -125,7 +125,7 @@ public:
 
     /// Waits up to `drain` for the tasklets to end, then asks those left to stop and waits again as long; gives those
     /// that would not end. No tasklet can be spawned from outside afterwards. Blocks the calling thread.
-    std::vector<tasklet_info> shutdown(std::chrono::steady_clock::duration drain = std::chrono::seconds(5));
+    std::vector<tasklet_info> shutdown(detail::time_span drain = std::chrono::seconds(5));
 
     [[nodiscard]] runtime_stats stats() const;
     /// Every live tasklet, one line each, with the backtraces of suspended ones, and the tree of actors. A snapshot, taken

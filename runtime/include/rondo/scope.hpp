@@ -23,7 +23,7 @@ public:
 };
 
 struct scope_options {
-    std::optional<std::chrono::steady_clock::duration> deadline = {};   ///< for the scope and all its children
+    std::optional<detail::time_span> deadline = {};   ///< any duration: for the scope and all its children
 };
 
 /// The children of a scope. Made by rondo::scope; safe from any tasklet and thread while the scope lasts.

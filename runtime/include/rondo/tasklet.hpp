@@ -167,14 +167,15 @@ void checkpoint();
 
 /// Suspends the calling tasklet (blocks a plain thread) for a time. Never returns early. Throws: stopped.
 void sleep_until(lowlevel::time_point tp);
+template <class Clock, class Duration>
+void sleep_until(std::chrono::time_point<Clock, Duration> tp) {
+    sleep_until(detail::limit_at(tp));
+}
 template <class Rep, class Period>
 void sleep_for(std::chrono::duration<Rep, Period> d) {
-    using lowlevel::time_point;
-    if (d <= d.zero()) return yield();
-    const auto now = lowlevel::now();
-    const std::chrono::duration<double> limit = time_point::max() - now;
-    if (std::chrono::duration<double>(d) >= limit) return sleep_until(time_point::max());
-    sleep_until(now + std::chrono::ceil<std::chrono::steady_clock::duration>(d));
+    const auto until = detail::limit_after(d);
+    if (until == detail::at_once) return yield();
+    sleep_until(until);
 }
 
 namespace this_tasklet {

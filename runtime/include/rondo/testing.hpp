@@ -92,7 +92,7 @@ public:
     void settle();
     /// settle(), then lets so much time pass: the timers fire one after the other, each when the clock shows its
     /// deadline, and everything settles in between. Throws usage_error if d is negative.
-    void advance(std::chrono::steady_clock::duration d);
+    void advance(detail::time_span d);
     /// The time in this world. It begins with the time of the steady clock when the world was made.
     [[nodiscard]] lowlevel::time_point now() const noexcept;
 
