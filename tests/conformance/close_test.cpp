@@ -1,8 +1,10 @@
 // Close and iteration: K01 to K07.
 #include <catch2/catch.hpp>
 
+#include <memory>
 #include <numeric>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "stage.hpp"
@@ -79,6 +81,24 @@ TEST_CASE("a loop over a channel ends when it is closed while the loop waits", "
     })();
     CHECK(sl::run().parked == 0);
     CHECK(got == std::vector{1, 2, 3});
+}
+
+TEST_CASE("a sequence that is given away is moved from, one that is not keeps its elements", "[K05]") {
+    sl::session s({.workers = GENERATE(1u, 2u)});
+    sl::channel<std::shared_ptr<int>> c;
+    std::vector<long> owners;                         // as each receiver sees it
+    sl::tasklet([&] {
+        for (const auto& v : c) owners.push_back(v.use_count());
+    })();
+    sl::tasklet([&] {
+        std::vector<std::shared_ptr<int>> values;
+        values.push_back(std::make_shared<int>(1));
+        CHECK(c.send_sequence(values) == 1);
+        CHECK(c.send_sequence(std::move(values)) == 1);
+        c.close();
+    })();
+    CHECK(sl::run().parked == 0);
+    CHECK(owners == std::vector<long>{2, 1});
 }
 
 TEST_CASE("a loop over an empty closed channel ends at once", "[K06]") {

@@ -68,19 +68,19 @@ public:
     }
 
     /// What is there for a subscriber at `position`, which moves on. With `missed` != 0 nothing was taken.
-    taken take_or_enlist(std::uint64_t& position, item& into, std::uint64_t& missed, lowlevel::wait_node* node) noexcept {
+    received take_or_enlist(std::uint64_t& position, item& into, std::uint64_t& missed, lowlevel::wait_node* node) noexcept {
         const hold_spin_lock hold(lock_);
         const auto now = take(position, into, missed);
-        if (now == taken::empty && node) waiting_.push_back(*node);
+        if (now == received::empty && node) waiting_.push_back(*node);
         return now;
     }
-    taken receive(std::uint64_t& position, item& into, std::uint64_t& missed, lowlevel::time_point until) {
+    received receive(std::uint64_t& position, item& into, std::uint64_t& missed, lowlevel::time_point until) {
         lowlevel::waiter& me = lowlevel::enter();
         for (;;) {
             lowlevel::wait_node node(me);
             lock_.lock();
             const auto now = take(position, into, missed);
-            if (now != taken::empty || until == at_once) {
+            if (now != received::empty || until == at_once) {
                 lock_.unlock();
                 return now;
             }
@@ -89,7 +89,7 @@ public:
             if (outcome == lowlevel::wake::ready || outcome == lowlevel::wake::closed) continue;
             lowlevel::unlink(lock_, waiting_, node);
             lowlevel::raise(outcome);
-            return taken::timed_out;
+            return received::timed_out;
         }
     }
     void withdraw(lowlevel::wait_node& node) noexcept { lowlevel::unlink(lock_, waiting_, node); }
@@ -133,17 +133,17 @@ public:
     [[nodiscard]] std::size_t capacity() const noexcept { return ring_.size(); }
 
 private:
-    taken take(std::uint64_t& position, item& into, std::uint64_t& missed) noexcept {       // with the lock held
+    received take(std::uint64_t& position, item& into, std::uint64_t& missed) noexcept {       // with the lock held
         const std::uint64_t begin = end_ > ring_.size() ? end_ - ring_.size() : 0;
         if (position < begin) {
             missed = begin - position;
             position = begin;
-            return taken::value;
+            return received::value;
         }
-        if (position == end_) return closed_ ? taken::closed : taken::empty;
+        if (position == end_) return closed_ ? received::closed : received::empty;
         into = ring_[static_cast<std::size_t>(position % ring_.size())];
         ++position;
-        return taken::value;
+        return received::value;
     }
 
     lowlevel::spin_lock lock_;
@@ -243,7 +243,7 @@ public:
     std::optional<T> try_receive() {
         item value;
         std::uint64_t missed = 0;
-        if (look().take_or_enlist(position_, value, missed, nullptr) != detail::taken::value) return std::nullopt;
+        if (look().take_or_enlist(position_, value, missed, nullptr) != detail::received::value) return std::nullopt;
         return copy_of(value, missed);
     }
     /// As receive(), but nullopt when the time is up.
@@ -289,11 +289,7 @@ public:
 
     private:
         lowlevel::progress attempt_with(lowlevel::wait_node* node) noexcept {
-            switch (from_.core_->take_or_enlist(from_.position_, value_, missed_, node)) {
-                case detail::taken::value: return lowlevel::progress::done;
-                case detail::taken::closed: return lowlevel::progress::closed;
-                default: return lowlevel::progress::waits;
-            }
+            return detail::progress_of(from_.core_->take_or_enlist(from_.position_, value_, missed_, node));
         }
         subscription& from_;
         F f_;
@@ -321,8 +317,8 @@ private:
         item value;
         std::uint64_t missed = 0;
         switch (keep->receive(position_, value, missed, until)) {
-            case detail::taken::value: return copy_of(value, missed);
-            case detail::taken::closed:
+            case detail::received::value: return copy_of(value, missed);
+            case detail::received::closed:
                 if (throws_closed) throw closed();
                 return std::nullopt;
             default: return std::nullopt;

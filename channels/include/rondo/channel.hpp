@@ -161,14 +161,12 @@ public:
     /// As receive(), but nullopt once the channel is closed and empty.
     std::optional<T> next() const {
         detail::packet<T> p;
-        if (core().receive(p, lowlevel::no_deadline) == detail::received::closed) return std::nullopt;
-        return p.take();
+        return detail::value_or_none(core().receive(p, lowlevel::no_deadline), p);
     }
     /// The oldest value if there is one now, else nullopt. Suspends: never. Never throws `closed`.
     std::optional<T> try_receive() const {
         detail::packet<T> p;
-        if (core().try_receive(p) != detail::received::value) return std::nullopt;
-        return p.take();
+        return detail::value_or_none(core().try_receive(p), p);
     }
     /// As receive(), but nullopt when the time is up.
     template <class Rep, class Period>
@@ -210,11 +208,7 @@ private:
     }
     std::optional<T> receive_by(lowlevel::time_point limit) const {
         detail::packet<T> p;
-        switch (core().receive(p, limit)) {
-            case detail::received::value: return p.take();
-            case detail::received::closed: throw closed();
-            default: return std::nullopt;
-        }
+        return detail::value_in_time(core().receive(p, limit), p);
     }
     static unsigned handoff_code(std::size_t slots, handoff who) {
         if (slots != 0 && who != handoff::none)

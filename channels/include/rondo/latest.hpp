@@ -63,19 +63,19 @@ public:
         return value_;
     }
 
-    taken take_or_enlist(std::uint64_t& seen, item& into, lowlevel::wait_node* node) noexcept {
+    received take_or_enlist(std::uint64_t& seen, item& into, lowlevel::wait_node* node) noexcept {
         const hold_spin_lock hold(lock_);
         const auto now = take(seen, into);
-        if (now == taken::empty && node) waiting_.push_back(*node);
+        if (now == received::empty && node) waiting_.push_back(*node);
         return now;
     }
-    taken receive(std::uint64_t& seen, item& into, lowlevel::time_point until) {
+    received receive(std::uint64_t& seen, item& into, lowlevel::time_point until) {
         lowlevel::waiter& me = lowlevel::enter();
         for (;;) {
             lowlevel::wait_node node(me);
             lock_.lock();
             const auto now = take(seen, into);
-            if (now != taken::empty || until == at_once) {
+            if (now != received::empty || until == at_once) {
                 lock_.unlock();
                 return now;
             }
@@ -84,7 +84,7 @@ public:
             if (outcome == lowlevel::wake::ready || outcome == lowlevel::wake::closed) continue;
             lowlevel::unlink(lock_, waiting_, node);
             lowlevel::raise(outcome);
-            return taken::timed_out;
+            return received::timed_out;
         }
     }
     void withdraw(lowlevel::wait_node& node) noexcept { lowlevel::unlink(lock_, waiting_, node); }
@@ -109,11 +109,11 @@ public:
     }
 
 private:
-    taken take(std::uint64_t& seen, item& into) noexcept {                 // with the lock held
-        if (seen == version_) return closed_ ? taken::closed : taken::empty;
+    received take(std::uint64_t& seen, item& into) noexcept {                 // with the lock held
+        if (seen == version_) return closed_ ? received::closed : received::empty;
         into = value_;
         seen = version_;
-        return taken::value;
+        return received::value;
     }
 
     lowlevel::spin_lock lock_;
@@ -194,7 +194,7 @@ public:
     /// The newest value if this reader has not received it yet, else nullopt. Suspends: never. Never throws `closed`.
     std::optional<T> try_receive() {
         item value;
-        if (look().take_or_enlist(seen_, value, nullptr) != detail::taken::value) return std::nullopt;
+        if (look().take_or_enlist(seen_, value, nullptr) != detail::received::value) return std::nullopt;
         return *value;
     }
     /// As receive(), but nullopt when the time is up.
@@ -239,11 +239,7 @@ public:
 
     private:
         lowlevel::progress attempt_with(lowlevel::wait_node* node) noexcept {
-            switch (from_.core_->take_or_enlist(from_.seen_, value_, node)) {
-                case detail::taken::value: return lowlevel::progress::done;
-                case detail::taken::closed: return lowlevel::progress::closed;
-                default: return lowlevel::progress::waits;
-            }
+            return detail::progress_of(from_.core_->take_or_enlist(from_.seen_, value_, node));
         }
         latest_reader& from_;
         F f_;
@@ -264,8 +260,8 @@ private:
         const auto keep = core_;
         item value;
         switch (keep->receive(seen_, value, until)) {
-            case detail::taken::value: return *value;
-            case detail::taken::closed:
+            case detail::received::value: return *value;
+            case detail::received::closed:
                 if (throws_closed) throw closed();
                 return std::nullopt;
             default: return std::nullopt;

@@ -54,34 +54,34 @@ public:
         return sent::done;
     }
 
-    /// taken::timed_out if `until` has passed, empty if it is at_once.
-    taken receive(packet<T>& into, lowlevel::time_point until) {
+    /// received::timed_out if `until` has passed, empty if it is at_once.
+    received receive(packet<T>& into, lowlevel::time_point until) {
         lowlevel::waiter& me = lowlevel::enter();
         lowlevel::wait_node node(me);
         node.slot = &into;
         lock_.lock();
         const auto now = take(into);
-        if (now != taken::empty || until == at_once) {
+        if (now != received::empty || until == at_once) {
             lock_.unlock();
             return now;
         }
         receivers_.push_back(node);
         const auto outcome = lowlevel::suspend(me, {lowlevel::wait_kind::receive, this, nullptr}, &lock_, until);
-        if (outcome == lowlevel::wake::ready) return taken::value;
-        if (outcome == lowlevel::wake::closed) return taken::closed;
+        if (outcome == lowlevel::wake::ready) return received::value;
+        if (outcome == lowlevel::wake::closed) return received::closed;
         lowlevel::unlink(lock_, receivers_, node);
         lowlevel::raise(outcome);
-        return taken::timed_out;
+        return received::timed_out;
     }
-    taken try_receive(packet<T>& into) noexcept {
+    received try_receive(packet<T>& into) noexcept {
         const hold_spin_lock hold(lock_);
         return take(into);
     }
     /// For select: as try_receive, and links the node (if any) when there is nothing yet.
-    taken take_or_enlist(packet<T>& into, lowlevel::wait_node* node) noexcept {
+    received take_or_enlist(packet<T>& into, lowlevel::wait_node* node) noexcept {
         const hold_spin_lock hold(lock_);
         const auto now = take(into);
-        if (now == taken::empty && node) receivers_.push_back(*node);
+        if (now == received::empty && node) receivers_.push_back(*node);
         return now;
     }
     void withdraw(lowlevel::wait_node& node) noexcept { lowlevel::unlink(lock_, receivers_, node); }
@@ -103,12 +103,12 @@ public:
     }
 
 private:
-    taken take(packet<T>& into) noexcept {              // with the lock held
-        if (phase_ == phase::empty) return taken::empty;
-        if (phase_ != phase::full) return taken::closed;
+    received take(packet<T>& into) noexcept {              // with the lock held
+        if (phase_ == phase::empty) return received::empty;
+        if (phase_ != phase::full) return received::closed;
         into = std::move(kept_);
         phase_ = phase::spent;
-        return taken::value;
+        return received::value;
     }
 
     lowlevel::spin_lock lock_;
@@ -161,20 +161,18 @@ public:
     /// Cost:     O(1), no allocation.
     T receive() const {
         detail::packet<T> p;
-        if (core_.pin()->receive(p, lowlevel::no_deadline) == detail::taken::closed) throw closed();
+        if (core_.pin()->receive(p, lowlevel::no_deadline) == detail::received::closed) throw closed();
         return p.take();
     }
     /// As receive(), but nullopt in place of `closed`.
     std::optional<T> next() const {
         detail::packet<T> p;
-        if (core_.pin()->receive(p, lowlevel::no_deadline) == detail::taken::closed) return std::nullopt;
-        return p.take();
+        return detail::value_or_none(core_.pin()->receive(p, lowlevel::no_deadline), p);
     }
     /// The value if it is there, else nullopt. Suspends: never. Never throws `closed`.
     std::optional<T> try_receive() const {
         detail::packet<T> p;
-        if (core_->try_receive(p) != detail::taken::value) return std::nullopt;
-        return p.take();
+        return detail::value_or_none(core_->try_receive(p), p);
     }
     /// As receive(), but nullopt when the time is up.
     template <class Rep, class Period>
@@ -218,11 +216,7 @@ public:
                 node = &fresh_node(me);
                 node->slot = &into_;
             }
-            switch (core_->take_or_enlist(into_, node)) {
-                case detail::taken::value: return lowlevel::progress::done;
-                case detail::taken::closed: return lowlevel::progress::closed;
-                default: return lowlevel::progress::waits;
-            }
+            return detail::progress_of(core_->take_or_enlist(into_, node));
         }
         void withdraw() noexcept override { core_->withdraw(node()); }
         void run() { std::invoke(f_, into_.take()); }
@@ -243,11 +237,7 @@ private:
     }
     std::optional<T> receive_by(lowlevel::time_point until) const {
         detail::packet<T> p;
-        switch (core_.pin()->receive(p, until)) {
-            case detail::taken::value: return p.take();
-            case detail::taken::closed: throw closed();
-            default: return std::nullopt;
-        }
+        return detail::value_in_time(core_.pin()->receive(p, until), p);
     }
     detail::shared_handle<core> core_;
 };

@@ -50,6 +50,7 @@
 #include <vector>
 
 #include <rondo/detail/packet.hpp>
+#include <rondo/detail/receiving_iterator.hpp>
 #include <rondo/detail/stackless_core.hpp>
 #include <rondo/error.hpp>
 #include <rondo/tasklet_info.hpp>
@@ -344,13 +345,13 @@ public:
         packet p(rondo::detail::as_error{std::move(e)});
         core().send(&p);
     }
-    /// Sends every element; gives their number.
+    /// Sends every element, those of a container that is given away moved; gives their number.
     template <std::ranges::input_range Range>
-        requires std::constructible_from<T, std::ranges::range_reference_t<Range>>
+        requires std::constructible_from<T, rondo::detail::element_of<Range>>
     std::size_t send_sequence(Range&& range) const {
         std::size_t n = 0;
         for (auto&& v : range) {
-            send(T(std::forward<decltype(v)>(v)));
+            send(T(static_cast<rondo::detail::element_of<Range>>(v)));
             ++n;
         }
         return n;

@@ -4,16 +4,16 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <iterator>
-#include <limits>
 #include <memory>
 #include <optional>
 #include <utility>
 
 #include <rondo/channel.hpp>
 #include <rondo/detail/packet.hpp>
+#include <rondo/detail/packet_store.hpp>
+#include <rondo/detail/receiving_iterator.hpp>
 #include <rondo/detail/shared_core.hpp>
 #include <rondo/detail/time_limit.hpp>
 #include <rondo/error.hpp>
@@ -22,41 +22,6 @@
 
 namespace rondo {
 namespace detail {
-
-/// Items in order: a ring that allocates once, or, without a limit, a queue that grows.
-template <class T>
-class item_store {
-public:
-    static constexpr std::size_t no_limit = std::numeric_limits<std::size_t>::max();
-    explicit item_store(std::size_t slots) : slots_(slots) {
-        if (slots == 0) throw usage_error("a work_queue needs at least one slot; without a number it has no limit");
-        if (slots != no_limit) ring_ = std::make_unique<packet<T>[]>(slots);
-    }
-    [[nodiscard]] std::size_t slots() const noexcept { return slots_; }
-    [[nodiscard]] std::size_t size() const noexcept { return size_; }
-    [[nodiscard]] bool full() const noexcept { return size_ == slots_; }
-    void push(packet<T>&& p) {                             // a ring: never throws
-        if (ring_) ring_[at_ + size_ < slots_ ? at_ + size_ : at_ + size_ - slots_] = std::move(p);
-        else queue_.push_back(std::move(p));
-        ++size_;
-    }
-    packet<T> pop() noexcept {
-        --size_;
-        if (!ring_) {
-            packet<T> p(std::move(queue_.front()));
-            queue_.pop_front();
-            return p;
-        }
-        packet<T> p(std::move(ring_[at_]));
-        at_ = at_ + 1 == slots_ ? 0 : at_ + 1;
-        return p;
-    }
-
-private:
-    std::size_t slots_, size_ = 0, at_ = 0;
-    std::unique_ptr<packet<T>[]> ring_;
-    std::deque<packet<T>> queue_;
-};
 
 // One spin lock guards everything.
 //
@@ -97,31 +62,31 @@ public:
         return now;
     }
 
-    taken get(packet<T>& into, lowlevel::time_point until) {
+    received get(packet<T>& into, lowlevel::time_point until) {
         lowlevel::waiter& me = lowlevel::enter();
         lowlevel::wait_node node(me);
         node.slot = &into;
         lock_.lock();
         lowlevel::waiter* putter = nullptr;
         const auto now = take(into, putter);
-        if (now != taken::empty || until == at_once) {
+        if (now != received::empty || until == at_once) {
             lock_.unlock();
             if (putter) lowlevel::resume(*putter, lowlevel::placement::tail);
             return now;
         }
         getters_.push_back(node);
         const auto outcome = lowlevel::suspend(me, {lowlevel::wait_kind::work_queue, this, nullptr}, &lock_, until);
-        if (outcome == lowlevel::wake::ready) return taken::value;
-        if (outcome == lowlevel::wake::closed) return taken::closed;
+        if (outcome == lowlevel::wake::ready) return received::value;
+        if (outcome == lowlevel::wake::closed) return received::closed;
         lowlevel::unlink(lock_, getters_, node);
         lowlevel::raise(outcome);
-        return taken::timed_out;
+        return received::timed_out;
     }
     /// For try_get and select: links the node (if any) when there is nothing. `putter` is to be resumed by the caller.
-    taken take_or_enlist(packet<T>& into, lowlevel::wait_node* node, lowlevel::waiter*& putter) noexcept {
+    received take_or_enlist(packet<T>& into, lowlevel::wait_node* node, lowlevel::waiter*& putter) noexcept {
         const hold_spin_lock hold(lock_);
         const auto now = take(into, putter);
-        if (now == taken::empty && node) getters_.push_back(*node);
+        if (now == received::empty && node) getters_.push_back(*node);
         return now;
     }
     void withdraw(lowlevel::wait_node& node) noexcept { lowlevel::unlink(lock_, getters_, node); }
@@ -190,15 +155,15 @@ private:
         return put_result::done;
     }
     // With the lock held.
-    taken take(packet<T>& into, lowlevel::waiter*& putter) noexcept {
-        if (items_.size() == 0) return closed_ ? taken::closed : taken::empty;
+    received take(packet<T>& into, lowlevel::waiter*& putter) noexcept {
+        if (items_.size() == 0) return closed_ ? received::closed : received::empty;
         into = items_.pop();
         if (lowlevel::wait_node* p = putters_.claim_front(lowlevel::wake::ready)) {
             items_.push(std::move(*static_cast<packet<T>*>(p->slot)));       // into the slot that has become free
             ++unfinished_;
             putter = p->who;
         }
-        return taken::value;
+        return received::value;
     }
     void end(bool for_joiners_too) noexcept {
         claimed_waiters woken;
@@ -220,7 +185,7 @@ private:
     lowlevel::spin_lock lock_;
     std::size_t unfinished_ = 0;
     bool closed_ = false;
-    item_store<T> items_;
+    packet_store<T> items_;
     lowlevel::wait_list putters_, getters_, joiners_;
 };
 
@@ -239,8 +204,8 @@ public:
     using value_type = T;
 
     /// Without a limit put() never waits. With n slots it waits while n items lie in the queue. Throws usage_error for 0.
-    work_queue() : core_(std::in_place, detail::item_store<T>::no_limit) {}
-    explicit work_queue(std::size_t slots) : core_(std::in_place, slots) {}
+    work_queue() : core_(std::in_place, detail::no_limit) {}
+    explicit work_queue(std::size_t slots) : core_(std::in_place, checked(slots)) {}
 
     /// Puts an item in, or hands it to whoever waits in get(); it counts as unfinished from now on.
     ///
@@ -278,14 +243,13 @@ public:
     /// Cost:     O(1), no allocation.
     T get() const {
         detail::packet<T> p;
-        if (core_.pin()->get(p, lowlevel::no_deadline) == detail::taken::closed) throw closed();
+        if (core_.pin()->get(p, lowlevel::no_deadline) == detail::received::closed) throw closed();
         return p.take();
     }
     /// As get(), but nullopt once the queue is closed and empty.
     std::optional<T> next() const {
         detail::packet<T> p;
-        if (core_.pin()->get(p, lowlevel::no_deadline) == detail::taken::closed) return std::nullopt;
-        return p.take();
+        return detail::value_or_none(core_.pin()->get(p, lowlevel::no_deadline), p);
     }
     /// The oldest item if there is one now, else nullopt. Suspends: never. Never throws `closed`.
     std::optional<T> try_get() const {
@@ -293,8 +257,7 @@ public:
         lowlevel::waiter* putter = nullptr;
         const auto result = core_->take_or_enlist(p, nullptr, putter);
         if (putter) lowlevel::resume(*putter, lowlevel::placement::tail);
-        if (result != detail::taken::value) return std::nullopt;
-        return p.take();
+        return detail::value_or_none(result, p);
     }
     /// As get(), but nullopt when the time is up.
     template <class Rep, class Period>
@@ -338,26 +301,9 @@ public:
 
     friend bool operator==(const work_queue& a, const work_queue& b) noexcept { return a.core_ == b.core_; }
 
-    /// for (T item : q): gets until the queue is closed and empty. The loop does not call task_done().
-    class iterator {
-    public:
-        using value_type = T;
-        using difference_type = std::ptrdiff_t;
-        using iterator_concept = std::input_iterator_tag;
-        explicit iterator(const work_queue& q) : from_(&q), item_(q.next()) {}
-        T& operator*() const noexcept { return *item_; }
-        iterator& operator++() {
-            item_.reset();
-            item_ = from_->next();
-            return *this;
-        }
-        void operator++(int) { ++*this; }
-        friend bool operator==(const iterator& i, std::default_sentinel_t) noexcept { return !i.item_; }
-
-    private:
-        const work_queue* from_;
-        mutable std::optional<T> item_;
-    };
+    /// for (T item : q): gets until the queue is closed and empty; each item when it is asked for. The loop does not call
+    /// task_done().
+    using iterator = detail::receiving_iterator<const work_queue>;
     iterator begin() const { return iterator(*this); }
     std::default_sentinel_t end() const noexcept { return {}; }
 
@@ -376,11 +322,7 @@ public:
                 node = &fresh_node(me);
                 node->slot = &into_;
             }
-            switch (core_->take_or_enlist(into_, node, met.who)) {
-                case detail::taken::value: return lowlevel::progress::done;
-                case detail::taken::closed: return lowlevel::progress::closed;
-                default: return lowlevel::progress::waits;
-            }
+            return detail::progress_of(core_->take_or_enlist(into_, node, met.who));
         }
         void withdraw() noexcept override { core_->withdraw(node()); }
         void run() { std::invoke(f_, into_.take()); }
@@ -392,6 +334,10 @@ public:
     };
 
 private:
+    static std::size_t checked(std::size_t slots) {
+        if (slots == 0) throw usage_error("a work_queue needs at least one slot; without a number it has no limit");
+        return slots;
+    }
     static send_status status(typename core::put_result r) noexcept {
         switch (r) {
             case core::put_result::done: return send_status::done;
@@ -408,11 +354,7 @@ private:
     }
     std::optional<T> get_by(lowlevel::time_point until) const {
         detail::packet<T> p;
-        switch (core_.pin()->get(p, until)) {
-            case detail::taken::value: return p.take();
-            case detail::taken::closed: throw closed();
-            default: return std::nullopt;
-        }
+        return detail::value_in_time(core_.pin()->get(p, until), p);
     }
     detail::shared_handle<core> core_;
 };

@@ -8,6 +8,7 @@
 
 #include <rondo/detail/atomic.hpp>
 #include <rondo/detail/packet.hpp>
+#include <rondo/detail/received.hpp>
 #include <rondo/detail/slot_pool.hpp>
 #include <rondo/lowlevel/select_clause.hpp>
 #include <rondo/lowlevel/wait.hpp>
@@ -17,7 +18,6 @@ namespace rondo::detail {
 inline constexpr unsigned to_receiver = 1, to_sender = 2;
 
 enum class sent : std::uint8_t { done, full, closed };
-enum class received : std::uint8_t { value, empty, closed, timed_out };
 
 /// The value of `p` goes back to where it came from.
 template <class T>

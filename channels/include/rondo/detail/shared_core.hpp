@@ -1,17 +1,14 @@
 // What oneshot, broadcast, latest and work_queue share: cheap handles, and waking many.
 #pragma once
 
-#include <cstdint>
 #include <memory>
 #include <utility>
 
+#include <rondo/detail/received.hpp>
 #include <rondo/error.hpp>
 #include <rondo/lowlevel/wait.hpp>
 
 namespace rondo::detail {
-
-/// What a receive comes to.
-enum class taken : std::uint8_t { value, empty, closed, timed_out };
 
 /// Waiters that have been claimed under a spin lock and go on once it is free, in order of arrival.
 class claimed_waiters {

@@ -12,50 +12,13 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
-#include <limits>
 #include <utility>
 
 #include <rondo/detail/channel_core.hpp>
+#include <rondo/detail/packet_store.hpp>
 #include <rondo/error.hpp>
 
 namespace rondo::detail {
-
-/// A ring of packets that allocates once, or, without a limit, as it grows.
-template <class T>
-class packet_store {
-public:
-    explicit packet_store(std::size_t slots) : slots_(slots) {
-        if (slots_ != 0 && slots_ != no_limit) ring_ = std::make_unique<packet<T>[]>(slots_);
-    }
-    [[nodiscard]] std::size_t slots() const noexcept { return slots_; }
-    [[nodiscard]] std::size_t size() const noexcept { return size_; }
-    [[nodiscard]] bool full() const noexcept { return size_ == slots_; }
-    void push(packet<T>&& p) {
-        if (slots_ == no_limit) {
-            queue_.push_back(std::move(p));
-        } else {
-            ring_[at_ + size_ < slots_ ? at_ + size_ : at_ + size_ - slots_] = std::move(p);
-        }
-        ++size_;
-    }
-    packet<T> pop() noexcept {
-        --size_;
-        if (slots_ == no_limit) {
-            packet<T> p(std::move(queue_.front()));
-            queue_.pop_front();
-            return p;
-        }
-        packet<T> p(std::move(ring_[at_]));
-        at_ = at_ + 1 == slots_ ? 0 : at_ + 1;
-        return p;
-    }
-
-private:
-    std::size_t slots_, size_ = 0, at_ = 0;
-    std::unique_ptr<packet<T>[]> ring_;
-    std::deque<packet<T>> queue_;
-};
 
 template <class T>
 class spin_channel final : public channel_core<T> {
