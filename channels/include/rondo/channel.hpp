@@ -100,13 +100,19 @@ public:
         if (core_) core_->drop_handle();
     }
 
-    /// Returns when a receiver, or a slot, has the value.
+    /// Returns when a receiver, or a slot, has the value. A variable that is given away, send(std::move(v)), is moved from if
+    /// and only if it is sent: whatever this throws, it is as it was. So in all that follows.
     ///
     /// Suspends: until then; may resume on another worker. On a plain thread: blocks the thread.
     /// Stop:     throws `stopped`; the value has not been sent.
     /// Throws:   `closed` if the channel is closed before the value is taken.
     /// Cost:     O(1), no allocation (but for an unbounded channel's storage). Measured in perf/pingpong, perf/mpmc.
-    void send(T value) const { core().send(detail::packet<T>(std::move(value)), lowlevel::no_deadline); }
+    void send(T&& value) const { core().send(value, lowlevel::no_deadline); }
+    void send(const T& value) const
+        requires std::copy_constructible<T>
+    {
+        send(T(value));
+    }
 
     /// Takes `value` only if it can be handed over at once; on failure leaves it untouched. Never throws `closed`.
     /// Suspends: never.
@@ -119,29 +125,57 @@ public:
         return try_send(copy);
     }
 
-    /// As send(), but gives up after a while: send_status::timed_out; then the value is destroyed unsent.
-    /// (To keep it, use try_send, or select with to(c, value) and after(d).)
+    /// As send(), but gives up after a while: send_status::timed_out.
     template <class Rep, class Period>
-    send_status send_for(T value, std::chrono::duration<Rep, Period> d) const {
-        return send_by(std::move(value), detail::limit_after(d));
+    send_status send_for(T&& value, std::chrono::duration<Rep, Period> d) const {
+        return send_by(value, detail::limit_after(d));
+    }
+    template <class Rep, class Period>
+        requires std::copy_constructible<T>
+    send_status send_for(const T& value, std::chrono::duration<Rep, Period> d) const {
+        return send_for(T(value), d);
     }
     template <class Clock, class Duration>
-    send_status send_until(T value, std::chrono::time_point<Clock, Duration> tp) const {
-        return send_by(std::move(value), detail::limit_at(tp));
+    send_status send_until(T&& value, std::chrono::time_point<Clock, Duration> tp) const {
+        return send_by(value, detail::limit_at(tp));
+    }
+    template <class Clock, class Duration>
+        requires std::copy_constructible<T>
+    send_status send_until(const T& value, std::chrono::time_point<Clock, Duration> tp) const {
+        return send_until(T(value), tp);
     }
 
-    /// Sends an exception: the receive that takes it throws it. Throws as send(), and usage_error if there is none.
+    /// Sends an exception: the receive that takes it throws it. Throws as send(), and usage_error if there is none. The other
+    /// forms are as those of send(); for select there is error_to().
     void send_error(std::exception_ptr error) const {
-        core().send(detail::packet<T>(detail::as_error{std::move(error)}), lowlevel::no_deadline);
+        detail::packet<T> p(detail::as_error{std::move(error)});
+        core().send(p, lowlevel::no_deadline);
+    }
+    send_status try_send_error(std::exception_ptr error) const {
+        detail::packet<T> p(detail::as_error{std::move(error)});
+        return status(core().try_send(p));
+    }
+    template <class Rep, class Period>
+    send_status send_error_for(std::exception_ptr error, std::chrono::duration<Rep, Period> d) const {
+        detail::packet<T> p(detail::as_error{std::move(error)});
+        return send_by(p, detail::limit_after(d));
+    }
+    template <class Clock, class Duration>
+    send_status send_error_until(std::exception_ptr error, std::chrono::time_point<Clock, Duration> tp) const {
+        detail::packet<T> p(detail::as_error{std::move(error)});
+        return send_by(p, detail::limit_at(tp));
     }
 
-    /// Sends every element in order, those of a container that is given away moved; gives their number. Throws as send().
+    /// Sends every element in order, those of a container that is given away moved; gives their number. Throws as send(); what
+    /// has not been sent is still in its container.
     template <std::ranges::input_range Range>
         requires std::constructible_from<T, detail::element_of<Range>>
     std::size_t send_all(Range&& range) const {
+        using element = detail::element_of<Range>;
         std::size_t n = 0;
         for (auto&& v : range) {
-            send(T(static_cast<detail::element_of<Range>>(v)));
+            if constexpr (std::is_same_v<element, T&&>) send(static_cast<element>(v));
+            else send(T(static_cast<element>(v)));
             ++n;
         }
         return n;
@@ -203,8 +237,8 @@ private:
     template <class, class, class>
     friend class lowlevel::send_clause;
 
-    send_status send_by(T value, lowlevel::time_point limit) const {
-        return core().send(detail::packet<T>(std::move(value)), limit) ? send_status::done : send_status::timed_out;
+    send_status send_by(detail::offer<T> value, lowlevel::time_point limit) const {
+        return core().send(value, limit) ? send_status::done : send_status::timed_out;
     }
     std::optional<T> receive_by(lowlevel::time_point limit) const {
         detail::packet<T> p;

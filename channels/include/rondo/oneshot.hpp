@@ -10,6 +10,7 @@
 #include <utility>
 
 #include <rondo/channel.hpp>
+#include <rondo/detail/offer.hpp>
 #include <rondo/detail/packet.hpp>
 #include <rondo/detail/shared_core.hpp>
 #include <rondo/detail/time_limit.hpp>
@@ -34,7 +35,7 @@ public:
     enum class phase : std::uint8_t { empty, full, spent, closed };
     enum class sent : std::uint8_t { done, closed, again };
 
-    sent send(packet<T>& value) noexcept {
+    sent send(offer<T> value) noexcept {
         claimed_waiters rest;
         lowlevel::wait_node* first = nullptr;
         {
@@ -43,11 +44,11 @@ public:
             if (phase_ != phase::empty) return sent::again;
             first = receivers_.claim_front(lowlevel::wake::ready);
             phase_ = first ? phase::spent : phase::full;
-            if (!first) kept_ = std::move(value);
+            if (!first) value.take(kept_);
             else rest.take_all(receivers_, lowlevel::wake::closed);
         }
         if (first) {
-            *static_cast<packet<T>*>(first->slot) = std::move(value);    // it waits for our resume
+            value.take(*static_cast<packet<T>*>(first->slot));    // it waits for our resume
             lowlevel::resume(*first->who, lowlevel::placement::tail);
         }
         rest.resume_all();
@@ -136,22 +137,35 @@ public:
     /// Allocates twice. Throws std::bad_alloc.
     oneshot() : core_(std::in_place) {}
 
-    /// Puts the value in. Suspends: never.
-    /// Throws: `closed` if it has been closed; usage_error if something has been sent before. The value is destroyed then.
+    /// Puts the value in. A variable that is given away, send(std::move(v)), is moved from if and only if it is sent.
+    /// Suspends: never.
+    /// Throws: `closed` if it has been closed; usage_error if something has been sent before.
     /// Cost:   O(receivers that wait), no allocation.
-    void send(T value) const { put(detail::packet<T>(std::move(value))); }
-    /// Puts an exception in: the receive throws it.
-    void send_error(std::exception_ptr error) const { put(detail::packet<T>(detail::as_error{std::move(error)})); }
-    /// As send(), but says so instead of throwing: closed, or full if something has been sent before; then `value` stays
-    /// as it was. Suspends: never.
-    send_status try_send(T& value) const {
-        detail::packet<T> p(std::move(value));
-        const auto result = core_->send(p);
-        if (result == core::sent::done) return send_status::done;
-        detail::put_back(value, p);
-        return result == core::sent::closed ? send_status::closed : send_status::full;
+    void send(T&& value) const { put(value); }
+    void send(const T& value) const
+        requires std::copy_constructible<T>
+    {
+        send(T(value));
     }
+    /// Puts an exception in: the receive throws it. Throws as send(), and usage_error if there is none.
+    void send_error(std::exception_ptr error) const {
+        detail::packet<T> p(detail::as_error{std::move(error)});
+        put(p);
+    }
+    /// As send() and send_error(), but they say so instead of throwing: closed, or full if something has been sent before;
+    /// then `value` is as it was. Suspends: never.
+    send_status try_send(T& value) const { return status(core_->send(value)); }
     send_status try_send(T&& value) const { return try_send(value); }
+    send_status try_send(const T& value) const
+        requires std::copy_constructible<T>
+    {
+        T copy(value);
+        return try_send(copy);
+    }
+    send_status try_send_error(std::exception_ptr error) const {
+        detail::packet<T> p(detail::as_error{std::move(error)});
+        return status(core_->send(p));
+    }
 
     /// Takes the value; throws the exception that was sent in its place.
     ///
@@ -228,8 +242,12 @@ public:
     };
 
 private:
-    void put(detail::packet<T> p) const {
-        switch (core_->send(p)) {
+    static send_status status(typename core::sent s) noexcept {
+        return s == core::sent::done ? send_status::done
+                                     : s == core::sent::closed ? send_status::closed : send_status::full;
+    }
+    void put(detail::offer<T> value) const {
+        switch (core_->send(value)) {
             case core::sent::done: return;
             case core::sent::closed: throw closed();
             default: throw usage_error("a oneshot takes one value: something has been sent before");
@@ -258,7 +276,12 @@ public:
     ~sender_end() { let_go(); }
 
     /// As oneshot::send, once. Throws usage_error if it was moved from.
-    void send(T value) { to_.send(std::move(value)); }
+    void send(T&& value) { to_.send(std::move(value)); }
+    void send(const T& value)
+        requires std::copy_constructible<T>
+    {
+        to_.send(value);
+    }
     void send_error(std::exception_ptr error) { to_.send_error(std::move(error)); }
 
 private:

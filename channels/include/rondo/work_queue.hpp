@@ -2,15 +2,18 @@
 #pragma once
 
 #include <chrono>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <iterator>
 #include <memory>
 #include <optional>
+#include <type_traits>
 #include <utility>
 
 #include <rondo/channel.hpp>
+#include <rondo/detail/offer.hpp>
 #include <rondo/detail/packet.hpp>
 #include <rondo/detail/packet_store.hpp>
 #include <rondo/detail/receiving_iterator.hpp>
@@ -36,10 +39,10 @@ public:
 
     explicit work_queue_core(std::size_t slots) : items_(slots) {}
 
-    put_result put(packet<T>& item, lowlevel::time_point until) {
+    put_result put(offer<T> item, lowlevel::time_point until) {
         lowlevel::waiter& me = lowlevel::enter();
         lowlevel::wait_node node(me);
-        node.slot = &item;
+        item.show_in(node);
         lock_.lock();
         const auto now = accept(item);                     // lets go of the lock unless the answer is full
         if (now != put_result::full) return now;
@@ -55,12 +58,19 @@ public:
         lowlevel::raise(outcome);
         return put_result::timed_out;
     }
-    put_result try_put(packet<T>& item) {
+    /// For try_put and select: links the node (if any) when there is no room.
+    put_result put_or_enlist(offer<T> item, lowlevel::wait_node* node) {
         lock_.lock();
         const auto now = accept(item);
-        if (now == put_result::full) lock_.unlock();
+        if (now != put_result::full) return now;
+        if (node) {
+            item.show_in(*node);
+            putters_.push_back(*node);
+        }
+        lock_.unlock();
         return now;
     }
+    void withdraw_putter(lowlevel::wait_node& node) noexcept { lowlevel::unlink(lock_, putters_, node); }
 
     received get(packet<T>& into, lowlevel::time_point until) {
         lowlevel::waiter& me = lowlevel::enter();
@@ -89,7 +99,7 @@ public:
         if (now == received::empty && node) getters_.push_back(*node);
         return now;
     }
-    void withdraw(lowlevel::wait_node& node) noexcept { lowlevel::unlink(lock_, getters_, node); }
+    void withdraw_getter(lowlevel::wait_node& node) noexcept { lowlevel::unlink(lock_, getters_, node); }
 
     void task_done() {
         claimed_waiters woken;
@@ -121,6 +131,14 @@ public:
         return false;
     }
 
+    /// For select: true if all is done, else links the node (if any).
+    bool done_or_enlist(lowlevel::wait_node* node) noexcept {
+        const hold_spin_lock hold(lock_);
+        if (unfinished_ != 0 && node) joiners_.push_back(*node);
+        return unfinished_ == 0;
+    }
+    void withdraw_joiner(lowlevel::wait_node& node) noexcept { lowlevel::unlink(lock_, joiners_, node); }
+
     void close() noexcept { end(false); }
     void abandon() noexcept { end(true); }
 
@@ -131,7 +149,7 @@ public:
 
 private:
     // With the lock held; lets go of it unless the answer is full.
-    put_result accept(packet<T>& item) {
+    put_result accept(offer<T> item) {
         if (closed_) {
             lock_.unlock();
             return put_result::closed;
@@ -139,14 +157,16 @@ private:
         if (lowlevel::wait_node* g = getters_.claim_front(lowlevel::wake::ready)) {
             ++unfinished_;
             lock_.unlock();
-            *static_cast<packet<T>*>(g->slot) = std::move(item);         // it waits for our resume
+            item.take(*static_cast<packet<T>*>(g->slot));             // it waits for our resume
             lowlevel::resume(*g->who, lowlevel::placement::tail);
             return put_result::done;
         }
         if (items_.full()) return put_result::full;
+        packet<T> p = item.take();
         try {
-            items_.push(std::move(item));
-        } catch (...) {                                    // no memory: the item is still where it was
+            items_.push(std::move(p));
+        } catch (...) {                                    // no memory
+            item.put_back(std::move(p));
             lock_.unlock();
             throw;
         }
@@ -159,7 +179,7 @@ private:
         if (items_.size() == 0) return closed_ ? received::closed : received::empty;
         into = items_.pop();
         if (lowlevel::wait_node* p = putters_.claim_front(lowlevel::wake::ready)) {
-            items_.push(std::move(*static_cast<packet<T>*>(p->slot)));       // into the slot that has become free
+            items_.push(offer<T>(*p).take());              // into the slot that has become free
             ++unfinished_;
             putter = p->who;
         }
@@ -207,32 +227,47 @@ public:
     work_queue() : core_(std::in_place, detail::no_limit) {}
     explicit work_queue(std::size_t slots) : core_(std::in_place, checked(slots)) {}
 
-    /// Puts an item in, or hands it to whoever waits in get(); it counts as unfinished from now on.
+    /// Puts an item in, or hands it to whoever waits in get(); it counts as unfinished from now on. A variable that is given
+    /// away, put(std::move(v)), is moved from if and only if it is put: whatever this throws, it is as it was. So in all that
+    /// follows.
     ///
     /// Suspends: while the queue is full; may resume on another worker. On a plain thread: blocks the thread.
     /// Stop:     throws `stopped`; the item has not been put.
     /// Throws:   `closed`.
     /// Cost:     O(1); no allocation but for an unlimited queue's storage.
-    void put(T item) const {
-        detail::packet<T> p(std::move(item));
-        if (core_.pin()->put(p, lowlevel::no_deadline) == core::put_result::closed) throw closed();
+    void put(T&& item) const { (void)put_by(item, lowlevel::no_deadline); }
+    void put(const T& item) const
+        requires std::copy_constructible<T>
+    {
+        put(T(item));
     }
     /// Takes `item` only if it can be put at once; on failure leaves it as it was. Never throws `closed`. Suspends: never.
-    send_status try_put(T& item) const {
-        detail::packet<T> p(std::move(item));
-        const auto result = core_->try_put(p);
-        if (result != core::put_result::done) detail::put_back(item, p);
-        return status(result);
-    }
+    send_status try_put(T& item) const { return status(core_->put_or_enlist(item, nullptr)); }
     send_status try_put(T&& item) const { return try_put(item); }
-    /// As put(), but gives up after a while: send_status::timed_out; the item is destroyed.
+    send_status try_put(const T& item) const
+        requires std::copy_constructible<T>
+    {
+        T copy(item);
+        return try_put(copy);
+    }
+    /// As put(), but gives up after a while: send_status::timed_out.
     template <class Rep, class Period>
-    send_status put_for(T item, std::chrono::duration<Rep, Period> d) const {
-        return put_by(std::move(item), detail::limit_after(d));
+    send_status put_for(T&& item, std::chrono::duration<Rep, Period> d) const {
+        return put_by(item, detail::limit_after(d));
+    }
+    template <class Rep, class Period>
+        requires std::copy_constructible<T>
+    send_status put_for(const T& item, std::chrono::duration<Rep, Period> d) const {
+        return put_for(T(item), d);
     }
     template <class Clock, class Duration>
-    send_status put_until(T item, std::chrono::time_point<Clock, Duration> tp) const {
-        return put_by(std::move(item), detail::limit_at(tp));
+    send_status put_until(T&& item, std::chrono::time_point<Clock, Duration> tp) const {
+        return put_by(item, detail::limit_at(tp));
+    }
+    template <class Clock, class Duration>
+        requires std::copy_constructible<T>
+    send_status put_until(const T& item, std::chrono::time_point<Clock, Duration> tp) const {
+        return put_until(T(item), tp);
     }
 
     /// Gives the oldest item. Follow it with task_done() once the work is done, or has failed.
@@ -324,13 +359,58 @@ public:
             }
             return detail::progress_of(core_->take_or_enlist(into_, node, met.who));
         }
-        void withdraw() noexcept override { core_->withdraw(node()); }
+        void withdraw() noexcept override { core_->withdraw_getter(node()); }
         void run() { std::invoke(f_, into_.take()); }
 
     private:
         std::shared_ptr<core> core_;
         F f_;
         detail::packet<T> into_;
+    };
+
+    /// For select: see to(). Source is T& or T, as in a channel's.
+    template <class Source, class F>
+    class put_clause final : public lowlevel::select_clause {
+    public:
+        put_clause(const work_queue& q, Source item, F f)
+            : select_clause({lowlevel::wait_kind::work_queue, std::to_address(q.core_)}), core_(q.core_.pin()),
+              item_(std::forward<Source>(item)), f_(std::move(f)) {
+            can_close = true;
+        }
+        lowlevel::progress attempt(lowlevel::waiter& me, bool enlists, lowlevel::partner&) override {
+            switch (core_->put_or_enlist(item_, enlists ? &fresh_node(me) : nullptr)) {
+                case core::put_result::done: return lowlevel::progress::done;
+                case core::put_result::closed: return lowlevel::progress::closed;
+                default: return lowlevel::progress::waits;
+            }
+        }
+        void withdraw() noexcept override { core_->withdraw_putter(node()); }
+        void run() { std::invoke(f_); }
+
+    private:
+        std::shared_ptr<core> core_;
+        Source item_;
+        F f_;
+    };
+    /// For select: see joined().
+    template <class F>
+    class join_clause final : public lowlevel::select_clause {
+    public:
+        join_clause(const work_queue& q, F f)
+            : select_clause({lowlevel::wait_kind::work_queue, std::to_address(q.core_)}), core_(q.core_.pin()),
+              f_(std::move(f)) {
+            can_close = true;
+        }
+        lowlevel::progress attempt(lowlevel::waiter& me, bool enlists, lowlevel::partner&) override {
+            return core_->done_or_enlist(enlists ? &fresh_node(me) : nullptr) ? lowlevel::progress::done
+                                                                              : lowlevel::progress::waits;
+        }
+        void withdraw() noexcept override { core_->withdraw_joiner(node()); }
+        void run() { std::invoke(f_); }
+
+    private:
+        std::shared_ptr<core> core_;
+        F f_;
     };
 
 private:
@@ -346,9 +426,8 @@ private:
             default: return send_status::timed_out;
         }
     }
-    send_status put_by(T item, lowlevel::time_point until) const {
-        detail::packet<T> p(std::move(item));
-        const auto result = core_.pin()->put(p, until);
+    send_status put_by(detail::offer<T> item, lowlevel::time_point until) const {
+        const auto result = core_.pin()->put(item, until);
         if (result == core::put_result::closed) throw closed();
         return status(result);
     }
@@ -363,6 +442,21 @@ private:
 template <message T, std::invocable<T> F>
 [[nodiscard]] auto from(const work_queue<T>& q, F f) {
     return typename work_queue<T>::template get_clause<F>(q, std::move(f));
+}
+
+/// A clause of select: puts `item` into `q` and calls f(). What becomes of `item` is as for a channel's to().
+template <message T, class V, std::invocable<> F>
+    requires(std::is_same_v<V, T&> || std::constructible_from<T, V &&>)
+[[nodiscard]] auto to(const work_queue<T>& q, V&& item, F f) {
+    using source = std::conditional_t<std::is_same_v<V, T&>, T&, T>;
+    using clause = typename work_queue<T>::template put_clause<source, F>;
+    return clause(q, static_cast<source>(std::forward<V>(item)), std::move(f));
+}
+
+/// A clause of select: calls f() once everything that was put into `q` has been reported done.
+template <message T, std::invocable<> F>
+[[nodiscard]] auto joined(const work_queue<T>& q, F f) {
+    return typename work_queue<T>::template join_clause<F>(q, std::move(f));
 }
 
 }  // namespace rondo

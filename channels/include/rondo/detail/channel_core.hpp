@@ -3,10 +3,10 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <utility>
 
 #include <rondo/detail/atomic.hpp>
+#include <rondo/detail/offer.hpp>
 #include <rondo/detail/packet.hpp>
 #include <rondo/detail/received.hpp>
 #include <rondo/detail/slot_pool.hpp>
@@ -18,24 +18,6 @@ namespace rondo::detail {
 inline constexpr unsigned to_receiver = 1, to_sender = 2;
 
 enum class sent : std::uint8_t { done, full, closed };
-
-/// The value of `p` goes back to where it came from.
-template <class T>
-void put_back(T& value, packet<T>& p) noexcept {
-    std::destroy_at(&value);
-    std::construct_at(&value, p.take());
-}
-
-/// A sender's slot holds a packet, or, in a select, just the value, where the caller has it: several clauses may offer the
-/// same one.
-inline constexpr std::uint8_t slot_is_value = 1;
-/// A sender that has waited has its value back: the channel was closed before it could be passed on.
-inline constexpr std::uint8_t value_is_back = 2;
-template <class T>
-packet<T> taken_from(const lowlevel::wait_node& sender) noexcept {
-    if (sender.tag == slot_is_value) return packet<T>(std::move(*static_cast<T*>(sender.slot)));
-    return std::move(*static_cast<packet<T>*>(sender.slot));
-}
 
 /// Counts handles (copies of the channel) and pins (operations that may touch the channel after their wait). All handles
 /// together hold one pin: the last of them closes the channel, then lets go of it.
@@ -87,9 +69,10 @@ private:
 template <class T>
 class channel_core : public counted_core {
 public:
+    // What is offered has been taken if and only if it has been sent.
     /// True: sent. False: `until` has passed. Throws closed, stopped.
-    virtual bool send(packet<T>&& value, lowlevel::time_point until) = 0;
-    virtual sent try_send(T& value) = 0;
+    virtual bool send(offer<T> value, lowlevel::time_point until) = 0;
+    virtual sent try_send(offer<T> value) = 0;
     virtual received receive(packet<T>& into, lowlevel::time_point until) = 0;
     virtual received try_receive(packet<T>& into) noexcept = 0;
 
@@ -98,8 +81,8 @@ public:
     virtual lowlevel::progress select_receive(packet<T>& into, lowlevel::wait_node& node, void*& place,
                                               lowlevel::partner& met) = 0;
     virtual void withdraw_receive(lowlevel::wait_node& node, void* place) noexcept = 0;
-    virtual lowlevel::progress select_send(T& value, lowlevel::partner& met) = 0;
-    virtual lowlevel::progress select_send(T& value, lowlevel::wait_node& node, void*& place,
+    virtual lowlevel::progress select_send(offer<T> value, lowlevel::partner& met) = 0;
+    virtual lowlevel::progress select_send(offer<T> value, lowlevel::wait_node& node, void*& place,
                                            lowlevel::partner& met) = 0;
     virtual void withdraw_send(lowlevel::wait_node& node, void* place) noexcept = 0;
 

@@ -34,15 +34,22 @@ public:
     }
     ~packet() { reset(); }
 
+    /// It must be empty.
+    void fill(T&& value) noexcept {
+        std::construct_at(&value_, std::move(value));
+        holds_ = what::value;
+    }
     [[nodiscard]] bool empty() const noexcept { return holds_ == what::nothing; }
-    /// The value, or throws the exception. Once.
+    /// The value, or throws the exception; leaves it empty. Once.
     T take() {
         if (holds_ == what::error) {
             auto e = std::move(error_);
             reset();
             std::rethrow_exception(std::move(e));
         }
-        return std::move(value_);
+        T value(std::move(value_));
+        reset();
+        return value;
     }
 
 private:

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <cstddef>
-#include <utility>
+#include <cstdint>
 
 #include <rondo/detail/cell_store.hpp>
 #include <rondo/detail/channel_core.hpp>
@@ -15,14 +15,11 @@ class rendezvous {
 public:
     enum class end : std::uint8_t { met, passed, closed, timed_out };
 
-    /// met: the partner's slot is `m.node->slot`, move the value, then part(). passed: a partner has done all that while
-    /// we waited. Suspends; throws stopped.
-    end pass(counted_core& core, side mine, void* slot, lowlevel::time_point until, meeting& m);
+    /// `slot` and `tag`: those of our node. met: the partner's are in m.node, move the value, then part(). passed: a partner
+    /// has done all that while we waited. Suspends; throws stopped.
+    end pass(counted_core& core, side mine, void* slot, std::uint8_t tag, lowlevel::time_point until, meeting& m);
     /// The same for a select that enlists: met, waits (until withdraw()), closed.
-    meeting enlist(side mine, void* slot, lowlevel::wait_node& node) {
-        node.slot = slot;
-        return cells_.arrive(mine, *node.who, node);
-    }
+    meeting enlist(side mine, lowlevel::wait_node& node) { return cells_.arrive(mine, *node.who, node); }
     meeting try_pass(side mine) noexcept { return cells_.try_arrive(mine); }
     void withdraw(side mine, lowlevel::wait_node& node, void* place) noexcept;
 
@@ -49,11 +46,11 @@ class rendezvous_channel final : public channel_core<T> {
 public:
     explicit rendezvous_channel(unsigned hand_to) noexcept : hand_to_(hand_to) {}
 
-    bool send(packet<T>&& value, lowlevel::time_point until) override {
+    bool send(offer<T> value, lowlevel::time_point until) override {
         meeting m;
-        switch (meet_.pass(*this, side::send, &value, until, m)) {
+        switch (meet_.pass(*this, side::send, value.slot(), value.tag(), until, m)) {
             case end::met:
-                packet_at(m) = std::move(value);
+                value.take(packet_at(m));
                 rendezvous::part(m, hand_to_ & to_receiver);
                 return true;
             case end::passed: return true;
@@ -61,19 +58,19 @@ public:
             default: return false;
         }
     }
-    sent try_send(T& value) override {
+    sent try_send(offer<T> value) override {
         const meeting m = meet_.try_pass(side::send);
         if (m.what == kind::closed) return sent::closed;
         if (m.what == kind::waits) return sent::full;
-        packet_at(m) = packet<T>(std::move(value));
+        value.take(packet_at(m));
         rendezvous::part(m, false);
         return sent::done;
     }
     received receive(packet<T>& into, lowlevel::time_point until) override {
         meeting m;
-        switch (meet_.pass(*this, side::receive, &into, until, m)) {
+        switch (meet_.pass(*this, side::receive, &into, slot_is_packet, until, m)) {
             case end::met:
-                into = taken_from<T>(*m.node);
+                offer<T>(*m.node).take(into);
                 rendezvous::part(m, hand_to_ & to_sender);
                 return received::value;
             case end::passed: return received::value;
@@ -85,7 +82,7 @@ public:
         const meeting m = meet_.try_pass(side::receive);
         if (m.what == kind::closed) return received::closed;
         if (m.what == kind::waits) return received::empty;
-        into = taken_from<T>(*m.node);
+        offer<T>(*m.node).take(into);
         rendezvous::part(m, false);
         return received::value;
     }
@@ -94,24 +91,22 @@ public:
         return receive_from(meet_.try_pass(side::receive), into, met);
     }
     progress select_receive(packet<T>& into, lowlevel::wait_node& node, void*& place, lowlevel::partner& met) override {
-        const meeting m = meet_.enlist(side::receive, &into, node);
+        node.slot = &into;
+        const meeting m = meet_.enlist(side::receive, node);
         place = m.at;
         return receive_from(m, into, met);
     }
     void withdraw_receive(lowlevel::wait_node& node, void* place) noexcept override {
         meet_.withdraw(side::receive, node, place);
     }
-    progress select_send(T& value, lowlevel::partner& met) override {
-        const meeting m = meet_.try_pass(side::send);
-        if (m.what == kind::met) packet_at(m) = packet<T>(std::move(value));
-        return progress_of(m, met, to_receiver);
+    progress select_send(offer<T> value, lowlevel::partner& met) override {
+        return send_to(meet_.try_pass(side::send), value, met);
     }
-    progress select_send(T& value, lowlevel::wait_node& node, void*& place, lowlevel::partner& met) override {
-        node.tag = slot_is_value;
-        const meeting m = meet_.enlist(side::send, &value, node);
+    progress select_send(offer<T> value, lowlevel::wait_node& node, void*& place, lowlevel::partner& met) override {
+        value.show_in(node);
+        const meeting m = meet_.enlist(side::send, node);
         place = m.at;
-        if (m.what == kind::met) packet_at(m) = packet<T>(std::move(value));
-        return progress_of(m, met, to_receiver);
+        return send_to(m, value, met);
     }
     void withdraw_send(lowlevel::wait_node& node, void* place) noexcept override {
         meet_.withdraw(side::send, node, place);
@@ -125,8 +120,12 @@ public:
 
 private:
     static packet<T>& packet_at(const meeting& m) noexcept { return *static_cast<packet<T>*>(m.node->slot); }
+    progress send_to(const meeting& m, offer<T> value, lowlevel::partner& met) const noexcept {
+        if (m.what == kind::met) value.take(packet_at(m));
+        return progress_of(m, met, to_receiver);
+    }
     progress receive_from(const meeting& m, packet<T>& into, lowlevel::partner& met) noexcept {
-        if (m.what == kind::met) into = taken_from<T>(*m.node);
+        if (m.what == kind::met) offer<T>(*m.node).take(into);
         return progress_of(m, met, to_sender);
     }
     progress progress_of(const meeting& m, lowlevel::partner& met, unsigned runs_now) const noexcept {

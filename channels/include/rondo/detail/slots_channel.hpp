@@ -76,13 +76,13 @@ public:
     /// slots: no_limit, or at least one.
     explicit slots_channel(std::size_t slots, Store store = {}) : values_(true, store), free_(true, store), pool_(slots) {}
 
-    bool send(packet<T>&& value, lowlevel::time_point until) override {
+    bool send(offer<T> value, lowlevel::time_point until) override {
         lowlevel::waiter& me = lowlevel::enter();
         slot* s = take_empty();
         if (!s) {
             const pinned pin(*this, true);          // for feed(), and for trim()
             lowlevel::wait_node node(me);
-            node.slot = &value;
+            value.show_in(node);
             const meeting m = free_.arrive(side::receive, me, node);
             if (m.what == kind::closed) throw closed();
             if (m.what == kind::waits) {
@@ -95,13 +95,11 @@ public:
             }
             s = static_cast<slot*>(m.item);
         }
-        s->value = std::move(value);
-        if (post(*s)) return true;
-        empty(*s, value);
-        throw closed();
+        if (sent_in(*s, value) == progress::closed) throw closed();
+        return true;
     }
 
-    sent try_send(T& value) override {
+    sent try_send(offer<T> value) override {
         lowlevel::partner met;
         switch (select_send(value, met)) {
             case progress::done: return sent::done;
@@ -149,7 +147,7 @@ public:
     }
     void withdraw_receive(lowlevel::wait_node& node, void* place) noexcept override { withdraw(values_, node, place); }
 
-    progress select_send(T& value, lowlevel::partner&) override {
+    progress select_send(offer<T> value, lowlevel::partner&) override {
         for (;;) {
             const auto before = pool_.count();
             if (slot* s = take_empty()) return sent_in(*s, value);
@@ -158,10 +156,9 @@ public:
             if (m.what == kind::closed || before == pool_.count()) return progress_of(m);
         }
     }
-    progress select_send(T& value, lowlevel::wait_node& node, void*& place, lowlevel::partner&) override {
+    progress select_send(offer<T> value, lowlevel::wait_node& node, void*& place, lowlevel::partner&) override {
         if (slot* s = take_empty()) return sent_in(*s, value);
-        node.slot = &value;
-        node.tag = slot_is_value;
+        value.show_in(node);
         const meeting m = free_.arrive(side::receive, *node.who, node);
         place = m.at;
         if (m.what == kind::found) return sent_in(*static_cast<slot*>(m.item), value);
@@ -231,7 +228,7 @@ private:
         for (;;) {
             const meeting sender = free_.post(&s);
             if (sender.what != kind::met) return;               // there it lies; or all is closed, and it is not needed
-            s.value = taken_from<T>(*sender.node);
+            offer<T>(*sender.node).take(s.value);
             const meeting m = values_.post(&s);
             if (m.what == kind::closed) give_back(*sender.node, s.value);
             if (m.what == kind::met) {
@@ -243,8 +240,7 @@ private:
         }
     }
     static void give_back(lowlevel::wait_node& sender, packet<T>& value) noexcept {
-        if (sender.tag == slot_is_value) put_back(*static_cast<T*>(sender.slot), value);
-        else *static_cast<packet<T>*>(sender.slot) = std::move(value);
+        offer<T>(sender).put_back(std::move(value));
         sender.tag = value_is_back;
     }
     void empty(slot& s, packet<T>& into) noexcept {
@@ -256,10 +252,10 @@ private:
         empty(*static_cast<slot*>(m.item), into);
         return progress::done;
     }
-    progress sent_in(slot& s, T& value) noexcept {
-        s.value = packet<T>(std::move(value));
+    progress sent_in(slot& s, offer<T> value) noexcept {
+        value.take(s.value);
         if (post(s)) return progress::done;
-        put_back(value, s.value);
+        value.put_back(std::move(s.value));
         post_empty(s);
         return progress::closed;
     }

@@ -25,7 +25,7 @@ class spin_channel final : public channel_core<T> {
 public:
     spin_channel(std::size_t slots, unsigned hand_to) : store_(slots), hand_to_(hand_to) {}
 
-    bool send(packet<T>&& value, lowlevel::time_point until) override {
+    bool send(offer<T> value, lowlevel::time_point until) override {
         lowlevel::waiter& me = lowlevel::enter();
         lock_.lock();
         if (closed_) {
@@ -35,18 +35,18 @@ public:
         if (lowlevel::wait_node* r = receivers_.claim_front(lowlevel::wake::ready)) {
             lowlevel::waiter& who = *r->who;
             lock_.unlock();
-            *static_cast<packet<T>*>(r->slot) = std::move(value);      // it waits for our resume
+            value.take(*static_cast<packet<T>*>(r->slot));          // it waits for our resume
             if (hand_to_ & to_receiver) lowlevel::resume_now(who);
             else lowlevel::resume(who, lowlevel::placement::tail);
             return true;
         }
         if (!store_.full()) {
-            keep(std::move(value));
+            keep(value);
             lock_.unlock();
             return true;
         }
         lowlevel::wait_node node(me);
-        node.slot = &value;
+        value.show_in(node);
         senders_.push_back(node);
         const pinned pin(*this, true);
         const auto outcome = lowlevel::suspend(me, {lowlevel::wait_kind::send, this, nullptr}, &lock_, until);
@@ -57,7 +57,7 @@ public:
         return false;
     }
 
-    sent try_send(T& value) override {
+    sent try_send(offer<T> value) override {
         lock_.lock();
         if (closed_) {
             lock_.unlock();
@@ -66,7 +66,7 @@ public:
         if (lowlevel::wait_node* r = receivers_.claim_front(lowlevel::wake::ready)) {
             lowlevel::waiter& who = *r->who;
             lock_.unlock();
-            *static_cast<packet<T>*>(r->slot) = packet<T>(std::move(value));
+            value.take(*static_cast<packet<T>*>(r->slot));
             lowlevel::resume(who, lowlevel::placement::tail);
             return sent::done;
         }
@@ -74,7 +74,7 @@ public:
             lock_.unlock();
             return sent::full;
         }
-        keep(packet<T>(std::move(value)));
+        keep(value);
         lock_.unlock();
         return sent::done;
     }
@@ -87,7 +87,7 @@ public:
             // A slot is free: the oldest waiting sender's value moves up.
             lowlevel::waiter* who = nullptr;
             if (lowlevel::wait_node* s = senders_.claim_front(lowlevel::wake::ready)) {
-                store_.push(taken_from<T>(*s));
+                store_.push(offer<T>(*s).take());
                 who = s->who;
             }
             lock_.unlock();
@@ -97,7 +97,7 @@ public:
         if (lowlevel::wait_node* s = senders_.claim_front(lowlevel::wake::ready)) {
             lowlevel::waiter& who = *s->who;
             lock_.unlock();
-            into = taken_from<T>(*s);
+            offer<T>(*s).take(into);
             if (hand_to_ & to_sender) lowlevel::resume_now(who);
             else lowlevel::resume(who, lowlevel::placement::tail);
             return received::value;
@@ -126,11 +126,11 @@ public:
         if (store_.size() != 0) {
             into = store_.pop();
             if ((s = senders_.claim_front(lowlevel::wake::ready))) {
-                store_.push(taken_from<T>(*s));
+                store_.push(offer<T>(*s).take());
                 who = s->who;
             }
         } else if ((s = senders_.claim_front(lowlevel::wake::ready))) {
-            into = taken_from<T>(*s);
+            offer<T>(*s).take(into);
             who = s->who;
         } else {
             result = closed_ ? received::closed : received::empty;
@@ -160,18 +160,17 @@ public:
     void withdraw_receive(lowlevel::wait_node& node, void*) noexcept override {
         lowlevel::unlink(lock_, receivers_, node);
     }
-    lowlevel::progress select_send(T& value, lowlevel::partner& met) override {
+    lowlevel::progress select_send(offer<T> value, lowlevel::partner& met) override {
         lock_.lock();
-        const auto result = offer(value, met);
+        const auto result = give(value, met);
         lock_.unlock();
         return result;
     }
-    lowlevel::progress select_send(T& value, lowlevel::wait_node& node, void*&, lowlevel::partner& met) override {
+    lowlevel::progress select_send(offer<T> value, lowlevel::wait_node& node, void*&, lowlevel::partner& met) override {
         lock_.lock();
-        const auto result = offer(value, met);
+        const auto result = give(value, met);
         if (result == lowlevel::progress::waits) {
-            node.slot = &value;
-            node.tag = slot_is_value;
+            value.show_in(node);
             senders_.push_back(node);
         }
         lock_.unlock();
@@ -219,41 +218,37 @@ private:
         if (store_.size() != 0) {
             into = store_.pop();
             if (lowlevel::wait_node* s = senders_.claim_front(lowlevel::wake::ready)) {
-                store_.push(taken_from<T>(*s));
+                store_.push(offer<T>(*s).take());
                 met = {s->who, false};
             }
             return lowlevel::progress::done;
         }
         if (lowlevel::wait_node* s = senders_.claim_front(lowlevel::wake::ready)) {
-            into = taken_from<T>(*s);
+            offer<T>(*s).take(into);
             met = {s->who, (hand_to_ & to_sender) != 0};
             return lowlevel::progress::done;
         }
         return closed_ ? lowlevel::progress::closed : lowlevel::progress::waits;
     }
     // With the lock held: hands the value over, or puts it into a slot, if that can be done at once. Throws without it.
-    lowlevel::progress offer(T& value, lowlevel::partner& met) {
+    lowlevel::progress give(offer<T> value, lowlevel::partner& met) {
         if (closed_) return lowlevel::progress::closed;
         if (lowlevel::wait_node* r = receivers_.claim_front(lowlevel::wake::ready)) {
-            *static_cast<packet<T>*>(r->slot) = packet<T>(std::move(value));
+            value.take(*static_cast<packet<T>*>(r->slot));
             met = {r->who, (hand_to_ & to_receiver) != 0};
             return lowlevel::progress::done;
         }
         if (store_.full()) return lowlevel::progress::waits;
-        packet<T> p(std::move(value));
-        try {
-            keep(std::move(p));
-        } catch (...) {                              // no memory
-            put_back(value, p);
-            throw;
-        }
+        keep(value);
         return lowlevel::progress::done;
     }
     // Called with the lock held; a channel without a limit may be out of memory: then the lock is let go.
-    void keep(packet<T>&& p) {
+    void keep(offer<T> value) {
+        packet<T> p = value.take();
         try {
             store_.push(std::move(p));
         } catch (...) {
+            value.put_back(std::move(p));
             lock_.unlock();
             throw;
         }

@@ -1,0 +1,59 @@
+// What a sender has to give, where the sender has it. It stays there until somebody takes it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <utility>
+
+#include <rondo/detail/packet.hpp>
+#include <rondo/lowlevel/wait.hpp>
+
+namespace rondo::detail {
+
+/// How a wait_node's tag says what its slot is: a packet; a sender's value; or, once a sender's wait has ended, that its
+/// value is back, since the channel was closed before it could be passed on.
+inline constexpr std::uint8_t slot_is_packet = 0, slot_is_value = 1, value_is_back = 2;
+
+/// A reference: to a value (several clauses of a select may offer the same one), or to a packet with an error in it.
+template <class T>
+class offer {
+public:
+    offer(T& value) noexcept : at_(&value), what_(slot_is_value) {}
+    offer(packet<T>& p) noexcept : at_(&p), what_(slot_is_packet) {}
+    /// What a sender that waits has to give.
+    explicit offer(const lowlevel::wait_node& sender) noexcept : at_(sender.slot), what_(sender.tag) {}
+    /// Our node's.
+    [[nodiscard]] void* slot() const noexcept { return at_; }
+    [[nodiscard]] std::uint8_t tag() const noexcept { return what_; }
+    void show_in(lowlevel::wait_node& mine) const noexcept {
+        mine.slot = at_;
+        mine.tag = what_;
+    }
+
+    /// `into` must be empty.
+    void take(packet<T>& into) const noexcept {
+        if (what_ == slot_is_value) [[likely]] into.fill(std::move(*static_cast<T*>(at_)));
+        else into = std::move(*static_cast<packet<T>*>(at_));
+    }
+    [[nodiscard]] packet<T> take() const noexcept {
+        packet<T> p;
+        take(p);
+        return p;
+    }
+    /// To where take() had it from; leaves `p` empty.
+    void put_back(packet<T>&& p) const noexcept {
+        if (what_ == slot_is_packet) {
+            *static_cast<packet<T>*>(at_) = std::move(p);
+            return;
+        }
+        T* const value = static_cast<T*>(at_);
+        std::destroy_at(value);
+        std::construct_at(value, p.take());
+    }
+
+private:
+    void* at_;
+    std::uint8_t what_;
+};
+
+}  // namespace rondo::detail
