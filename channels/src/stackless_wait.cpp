@@ -130,12 +130,13 @@ lowlevel::wake park(context& me, const lowlevel::wait_site& site) {
             if (me.at == phase::ready) continue;         // its turn comes anyway
             if (me.at == phase::blocked) access::withdraw(me);
             if (me.at == phase::watching) access::withdraw_from_run(*s, me);
-            me.expired = true;
-            if (!s) {
+            if (!s) {                                    // a guest has no turn to wait for
                 me.at = phase::running;
                 me.granted = true;
+                how = lowlevel::wake::deadline;
                 break;
             }
+            me.expired = true;
             access::make_ready(me);
         }
     }

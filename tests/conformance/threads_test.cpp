@@ -224,6 +224,18 @@ TEST_CASE("Rondo's own tasklets can use the channels, but are in no ring", "[M01
     CHECK(ring == "usage_error");
 }
 
+TEST_CASE("a limit ends the wait of a Rondo tasklet on a channel, as if it had never been there", "[guest]") {
+    const bool received = rondo::run({.workers = GENERATE(1u, 2u)}, [] {
+        sl::channel<int> c;
+        CHECK_FALSE(rondo::within(1ms, [&] { return c.receive(); }));
+        CHECK_FALSE(rondo::within(1ms, [&] { c.send(1); }));
+        CHECK(c.balance() == 0);
+        rondo::spawn([c] { c.send(7); });
+        return rondo::within(1h, [&] { return c.receive(); }) == 7;
+    });
+    CHECK(received);
+}
+
 TEST_CASE("a stackless tasklet may use Rondo's own channels and sleeps", "[guest]") {
     sl::session s({.workers = GENERATE(1u, 2u)});
     rondo::channel<int> c{1};
