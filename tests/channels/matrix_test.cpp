@@ -1,319 +1,293 @@
-// Every wait of a channel, in every form, from tasklets and from plain threads, over every kind of channel: that it goes
-// ahead when it can at once, that it goes ahead when a partner comes later, that it ends when it must, and that it leaves
-// nobody in the queue. One table, all its combinations.
+// Every wait, in every form, from tasklets and from plain threads: that it goes ahead when it can at once, that it goes
+// ahead when it can later, that it ends when it must, and that it leaves no trace. One table (matrix.hpp), all its
+// combinations.
 #include <catch2/catch.hpp>
 
 #include <array>
 #include <atomic>
 #include <chrono>
 #include <functional>
-#include <optional>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include <rondo/channel.hpp>
+#include <rondo/event.hpp>
 #include <rondo/run.hpp>
+#include <rondo/scope.hpp>
 #include <rondo/select.hpp>
 #include <rondo/time.hpp>
 
+#include "matrix.hpp"
 #include "stage.hpp"
 
 using namespace std::chrono_literals;
-using line = rondo::channel<int>;
+using namespace matrix;
 
 namespace {
 
-constexpr auto nothing = [](auto&&...) {};
+std::string told(const std::function<outcome()>& f) {
+    outcome result;
+    const auto end = end_of([&] { result = f(); });
+    return end == "returned" ? result : end;
+}
+
+void until(const std::function<bool()>& holds) {
+    while (!holds()) std::this_thread::yield();
+}
+
+// A call that another tasklet or thread makes.
+class caller {
+public:
+    // In the call: its waiter says what it waits for.
+    [[nodiscard]] bool waits() const {
+        const auto* who = who_.load();
+        const auto kind = who ? who->kind.load() : rondo::lowlevel::wait_kind::none;
+        return kind != rondo::lowlevel::wait_kind::none && kind != rondo::lowlevel::wait_kind::yield;
+    }
+    [[nodiscard]] bool has_ended() const { return has_ended_.load(); }
+    void until_it_waits() const {
+        until([this] { return waits() || has_ended(); });
+    }
+    void call(const std::function<outcome()>& f) {
+        who_.store(&rondo::lowlevel::self());
+        result_ = told(f);
+        has_ended_.store(true);
+    }
+    [[nodiscard]] outcome result() const { return result_; }
+
+private:
+    std::atomic<const rondo::lowlevel::waiter*> who_{nullptr};
+    std::atomic<bool> has_ended_{false};
+    outcome result_;
+};
 
 // ---- who waits
 
 struct place {
     const char* name;
-    // Runs f there and gives what it comes to. `watch` runs meanwhile on the test's own thread.
-    std::function<std::string(const std::function<std::string()>& f, const std::function<void()>& watch)> run;
+    // Runs f there and gives what it comes to. `meanwhile` runs on the test's own thread.
+    std::function<outcome(const std::function<outcome()>& f, const std::function<void(caller&)>& meanwhile)> run;
 };
-
-std::string told(const std::function<std::string()>& f) {
-    std::string result;
-    const auto end = end_of([&] { result = f(); });
-    return end == "returned" ? result : end;
+std::vector<place> places() {
+    const auto tasklet = [](unsigned workers) {
+        return [rt = std::make_shared<rondo::runtime>(rondo::runtime_options{.workers = workers})](auto& f, auto& meanwhile) {
+            caller c;
+            auto t = rt->spawn([&] { c.call(f); });
+            meanwhile(c);
+            t.join();
+            return c.result();
+        };
+    };
+    return {{"a tasklet, one worker", tasklet(1)},
+            {"a tasklet, two workers", tasklet(2)},
+            {"a plain thread", [](auto& f, auto& meanwhile) {
+                 caller c;
+                 std::thread t([&] { c.call(f); });
+                 meanwhile(c);
+                 t.join();
+                 return c.result();
+             }}};
 }
-
-const std::array<place, 3> places{{
-    {"a tasklet, one worker",
-     [](auto& f, auto& watch) {
-         rondo::runtime rt({.workers = 1});
-         std::string result;
-         auto t = rt.spawn([&] { result = told(f); });
-         watch();
-         t.join();
-         return result;
-     }},
-    {"a tasklet, two workers",
-     [](auto& f, auto& watch) {
-         rondo::runtime rt({.workers = 2});
-         std::string result;
-         auto t = rt.spawn([&] { result = told(f); });
-         watch();
-         t.join();
-         return result;
-     }},
-    {"a plain thread",
-     [](auto& f, auto& watch) {
-         std::string result;
-         std::thread t([&] { result = told(f); });
-         watch();
-         t.join();
-         return result;
-     }},
-}};
-
-// ---- on what
-
-struct kind {
-    const char* name;
-    std::function<line()> make;
-    std::size_t slots;                   // how many sends it takes before one waits; unbounded: npos
-};
-constexpr auto npos = rondo::detail::no_limit;
-const std::array<kind, 8> kinds{{
-    {"rendezvous", [] { return line{}; }, 0},
-    {"rendezvous, to the sender", [] { return line{rondo::handoff::sender}; }, 0},
-    {"rendezvous, to nobody", [] { return line{rondo::handoff::none}; }, 0},
-    {"one slot", [] { return line{1}; }, 1},
-    {"three slots", [] { return line{3}; }, 3},
-    {"unbounded", [] { return line{rondo::unbounded}; }, npos},
-    {"spin lock", [] { return line{rondo::spin_locked}; }, 0},
-    {"spin lock, two slots", [] { return line{rondo::spin_locked, 2}; }, 2},
-}};
+constexpr auto nothing = [](caller&) {};
 
 // ---- in which form
 
 struct form {
     const char* name;
-    std::function<std::string(line&)> send, receive;      // "done", the value, or what else it came to
-    bool waits;                                           // for a partner that comes later
-    bool gives_up;                                        // after a short while
-    const char* on_close_send;                            // what they come to on a closed channel
-    const char* on_close_receive;
+    std::function<std::function<outcome()>(const calls& by)> in;      // empty: it has none
+    enum what : unsigned char { waits, gives_up, tries } how;
 };
-
-constexpr auto long_enough = 1h;
-// How long those wait that give up: long where they need not, since a thread may lose its core before it has looked.
-std::chrono::steady_clock::duration patience = long_enough;
-
-std::string text(const std::optional<int>& v) { return v ? std::to_string(*v) : "none"; }
-std::string text(rondo::send_status s) {
-    return s ? "done" : s == rondo::send_status::full ? "full" : s == rondo::send_status::closed ? "closed" : "late";
+template <class Call, class... Args>
+std::function<outcome()> bound(const Call& call, Args... args) {
+    return call ? [=] { return call(args()...); } : std::function<outcome()>();
 }
-
+template <class Time>
+std::function<outcome()> within(const calls& by, Time time) {
+    return [call = by.plain, time] { return rondo::within(time(), call).value_or("late"); };
+}
 const std::array<form, 13> forms{{
-    {"plain", [](line& c) { return c.send(7), std::string("done"); },
-     [](line& c) { return std::to_string(c.receive()); }, true, false, "closed", "closed"},
-    {"next and send_all", [](line& c) { return c.send_all(std::array{7}) == 1 ? "done" : "?"; },
-     [](line& c) { return text(c.next()); }, true, false, "closed", "none"},
-    {"try", [](line& c) { return text(c.try_send(7)); }, [](line& c) { return text(c.try_receive()); }, false, false,
-     "closed", "none"},
-    {"for, long", [](line& c) { return text(c.send_for(7, long_enough)); },
-     [](line& c) { return text(c.receive_for(long_enough)); }, true, false, "closed", "closed"},
-    {"for, short", [](line& c) { return text(c.send_for(7, patience)); }, [](line& c) { return text(c.receive_for(patience)); },
-     false, true, "closed", "closed"},
-    {"until, long", [](line& c) { return text(c.send_until(7, std::chrono::steady_clock::now() + long_enough)); },
-     [](line& c) { return text(c.receive_until(std::chrono::steady_clock::now() + long_enough)); }, true, false, "closed",
-     "closed"},
-    {"until, past", [](line& c) { return text(c.send_until(7, std::chrono::steady_clock::now() - 1s)); },
-     [](line& c) { return text(c.receive_until(std::chrono::steady_clock::now() - 1s)); }, false, true, "closed",
-     "closed"},
-    {"within, long",
-     [](line& c) { return rondo::within(long_enough, [&] { c.send(7); }) ? "done" : "late"; },
-     [](line& c) { return text(rondo::within(long_enough, [&] { return c.receive(); })); }, true, false, "closed",
-     "closed"},
-    {"within, short", [](line& c) { return rondo::within(patience, [&] { c.send(7); }) ? "done" : "late"; },
-     [](line& c) { return text(rondo::within(patience, [&] { return c.receive(); })); }, false, true, "closed", "closed"},
-    {"select",
-     [](line& c) { return rondo::select(rondo::to(c, 7, nothing)) ? "done" : "closed"; },
-     [](line& c) {
-         std::string got = "none";
-         rondo::select(rondo::from(c, [&](int v) { got = std::to_string(v); }));
-         return got;
-     },
-     true, false, "closed", "none"},
-    {"select, several clauses",
-     [](line& c) {
-         std::string end = "closed";
-         const auto done = [&] { end = "done"; };
-         const bool any = rondo::select(rondo::to(c, 7, done), rondo::to(c, 7, done), rondo::after(1h, nothing));
-         return any == (end == "done") ? end : "?";
-     },
-     [](line& c) {
-         std::string got = "none";
-         const auto take = [&](int v) { got = std::to_string(v); };
-         const bool any = rondo::select(rondo::in_order, rondo::from(c, take), rondo::after(1h, nothing),
-                                        rondo::from(c, take));
-         return any == (got != "none") ? got : "?";
-     },
-     true, false, "closed", "none"},
-    {"select, after",
-     [](line& c) {
-         std::string end = "closed";
-         rondo::select(rondo::to(c, 7, [&] { end = "done"; }), rondo::after(patience, [&] { end = "late"; }));
-         return end;
-     },
-     [](line& c) {
-         std::string got = "none";
-         rondo::select(rondo::from(c, [&](int v) { got = std::to_string(v); }), rondo::after(patience, nothing));
-         return got;
-     },
-     false, true, "closed", "none"},
-    {"select, otherwise",
-     [](line& c) {
-         std::string end = "closed";
-         rondo::select(rondo::to(c, 7, [&] { end = "done"; }), rondo::otherwise([&] { end = "full"; }));
-         return end;
-     },
-     [](line& c) {
-         std::string got = "none";
-         rondo::select(rondo::from(c, [&](int v) { got = std::to_string(v); }), rondo::otherwise(nothing));
-         return got;
-     },
-     false, false, "closed", "none"},
+    {"plain", [](auto& by) { return by.plain; }, form::waits},
+    {"by another name", [](auto& by) { return by.another; }, form::waits},
+    {"try", [](auto& by) { return by.attempt; }, form::tries},
+    {"for, long", [](auto& by) { return bound(by.for_some_time, [] { return long_enough; }); }, form::waits},
+    {"for, short", [](auto& by) { return bound(by.for_some_time, [] { return patience; }); }, form::gives_up},
+    {"until, long", [](auto& by) { return bound(by.until, [] { return rondo::now() + long_enough; }); }, form::waits},
+    {"until, past", [](auto& by) { return bound(by.until, [] { return rondo::now() - 1s; }); }, form::gives_up},
+    {"within, long", [](auto& by) { return within(by, [] { return long_enough; }); }, form::waits},
+    {"within, short", [](auto& by) { return within(by, [] { return patience; }); }, form::gives_up},
+    {"select", [](auto& by) { return by.select; }, form::waits},
+    {"select, more clauses", [](auto& by) { return by.select_more; }, form::waits},
+    {"select, after", [](auto& by) { return by.select_after; }, form::gives_up},
+    {"select, otherwise", [](auto& by) { return by.select_otherwise; }, form::tries},
 }};
 
-void until(const std::function<bool()>& holds) {
-    while (!holds()) std::this_thread::yield();
+std::vector<row> all_rows() {
+    auto all = channels();
+    for (auto& r : locks()) all.push_back(std::move(r));
+    return all;
 }
-const auto no_watch = [] {};
 
-void fill(line& c, const kind& k) {
-    for (std::size_t i = 0; k.slots != npos && i < k.slots; ++i) REQUIRE(c.try_send(static_cast<int>(i)));
+// ---- what must hold
+
+void goes_ahead_at_once(const place& where, const row& r, const form& how) {
+    const auto s = r.make();
+    caller partner;
+    std::thread allows;
+    if (r.meets) {
+        allows = std::thread([&] { partner.call([&] { return s.allow(), "allowed"; }); });
+        partner.until_it_waits();
+    } else {
+        s.allow();
+    }
+    CHECK(where.run(how.in(s.by), nothing) == "done");
+    if (allows.joinable()) allows.join();
+    s.check(true);
 }
-// Nobody waits, and the channel holds `size` values.
-void check_no_trace(line& c, std::size_t size) {
-    CHECK(c.balance() == 0);
-    CHECK(c.size() == size);
+void goes_ahead_later(const place& where, const row& r, const form& how) {
+    const auto s = r.make();
+    CHECK(where.run(how.in(s.by), [&](caller& c) {
+              c.until_it_waits();
+              CHECK_FALSE(c.has_ended());
+              s.allow();
+          }) == "done");
+    s.check(true);
+}
+void gives_up(const place& where, const row& r, const form& how) {
+    patience = 3ms;
+    const auto s = r.make();
+    CHECK(where.run(how.in(s.by), nothing) == (how.how == form::tries ? "not now" : "late"));
+    s.check(false);
+    patience = long_enough;
+}
+void is_closed_while_it_waits(const place& where, const row& r, const form& how) {
+    const auto s = r.make();
+    if (!s.close) return;
+    CHECK(where.run(how.in(s.by), [&](caller& c) {
+              c.until_it_waits();
+              s.close();
+          }) == "closed");
+    s.check(false);
+}
+void finds_it_closed(const place& where, const row& r, const form& how) {
+    const auto s = r.make();
+    if (!s.close) return;
+    s.close();
+    const bool is_try = std::string(how.name) == "try";
+    CHECK(where.run(how.in(s.by), nothing) == (is_try ? r.attempt_on_closed : "closed"));
+    s.check(false);
+}
+void is_stopped_while_it_waits(rondo::runtime& rt, const row& r, const form& how) {
+    const auto s = r.make();
+    {
+        caller c;
+        auto t = rt.spawn([&] { c.call(how.in(s.by)); });
+        c.until_it_waits();
+        t.stop();
+        t.join();
+        CHECK(c.result() == "stopped");
+    }
+    caller again;                                         // it was as if it had never been there
+    auto t = rt.spawn([&] { again.call(s.by.plain); });
+    again.until_it_waits();
+    CHECK_FALSE(again.has_ended());
+    s.allow();
+    t.join();
+    CHECK(again.result() == "done");
+    s.check(true);
+}
+void has_been_stopped_before(rondo::runtime& rt, const row& r, const form& how) {
+    const auto s = r.make();
+    if (!r.meets) s.allow();                              // it could go ahead
+    caller c;
+    rondo::event begin;
+    rondo::tasklet<void> t;
+    t = rt.spawn([&] {
+        begin.wait();
+        t.stop();
+        c.call(how.in(s.by));
+    });
+    begin.set();
+    t.join();
+    CHECK(c.result() == "stopped");
 }
 
 }  // namespace
 
-TEST_CASE("every wait of a channel, in every form, everywhere, on every kind", "[channel][matrix]") {
-    for (const auto& where : places)
-        for (const auto& k : kinds)
-            for (const auto& how : forms) {
-                INFO(where.name << "; " << k.name << "; " << how.name);
-                const bool bounded = k.slots != npos;
-                const std::size_t full = bounded ? k.slots : 0;
+TEST_CASE("every form of every wait is there, or it is said why not", "[channel][matrix]") {
+    for (const auto& r : all_rows()) {
+        INFO(r.name);
+        const auto s = r.make();
+        std::size_t missing = 0;
+        for (const auto& how : forms) missing += !how.in(s.by);
+        CHECK((missing == 0) == std::string(r.holes).empty());
+    }
+}
 
-                {                                                       // a receive that need not wait
-                    line c = k.make();
-                    std::optional<std::thread> partner;
-                    if (k.slots == 0) {
-                        partner.emplace([&] { c.send(5); });
-                        until([&] { return c.balance() > 0; });
-                    } else {
-                        c.send(5);
-                    }
-                    CHECK(where.run([&] { return how.receive(c); }, no_watch) == "5");
-                    if (partner) partner->join();
-                    check_no_trace(c, 0);
-                }
-                {                                                       // a send that need not wait
-                    line c = k.make();
-                    std::optional<std::thread> partner;
-                    int got = 0;
-                    if (k.slots == 0) {
-                        partner.emplace([&] { got = c.receive(); });
-                        until([&] { return c.balance() < 0; });
-                    }
-                    CHECK(where.run([&] { return how.send(c); }, no_watch) == "done");
-                    if (partner) partner->join();
-                    else got = c.try_receive().value_or(0);
-                    CHECK(got == 7);
-                    check_no_trace(c, 0);
-                }
-                if (how.waits) {                                        // whose partner comes later
-                    {
-                        line c = k.make();
-                        CHECK(where.run([&] { return how.receive(c); }, [&] {
-                                  until([&] { return c.balance() < 0; });
-                                  c.send(5);
-                              }) == "5");
-                        check_no_trace(c, 0);
-                    }
-                    if (bounded) {
-                        line c = k.make();
-                        fill(c, k);
-                        CHECK(where.run([&] { return how.send(c); }, [&] {
-                                  until([&] { return c.balance() > 0; });
-                                  for (std::size_t i = 0; i < k.slots; ++i)
-                                      CHECK(c.receive() == static_cast<int>(i));
-                                  CHECK(c.receive() == 7);
-                              }) == "done");
-                        check_no_trace(c, 0);
-                    }
-                    {                                                   // that is closed while they wait
-                        line c = k.make();
-                        CHECK(where.run([&] { return how.receive(c); }, [&] {
-                                  until([&] { return c.balance() < 0; });
-                                  c.close();
-                              }) == how.on_close_receive);
-                        check_no_trace(c, 0);
-                    }
-                    if (bounded) {
-                        line c = k.make();
-                        fill(c, k);
-                        CHECK(where.run([&] { return how.send(c); }, [&] {
-                                  until([&] { return c.balance() > 0; });
-                                  c.close();
-                              }) == how.on_close_send);
-                        check_no_trace(c, full);
-                    }
-                } else {                                                // that does not wait, or not for long
-                    patience = 3ms;
-                    {
-                        line c = k.make();
-                        CHECK(where.run([&] { return how.receive(c); }, no_watch) == "none");
-                        check_no_trace(c, 0);
-                    }
-                    if (bounded) {
-                        line c = k.make();
-                        fill(c, k);
-                        CHECK(where.run([&] { return how.send(c); }, no_watch) == (how.gives_up ? "late" : "full"));
-                        check_no_trace(c, full);
-                    }
-                    patience = long_enough;
-                }
-                {                                                       // on a closed channel
-                    line c = k.make();
-                    c.close();
-                    CHECK(where.run([&] { return how.receive(c); }, no_watch) == how.on_close_receive);
-                    CHECK(where.run([&] { return how.send(c); }, no_watch) == how.on_close_send);
-                    check_no_trace(c, 0);
+TEST_CASE("every wait, in every form, everywhere", "[channel][matrix]") {
+    for (const auto& where : places())
+        for (const auto& r : all_rows())
+            for (const auto& how : forms) {
+                INFO(where.name << "; " << r.name << "; " << how.name);
+                if (!how.in(r.make().by)) continue;
+                goes_ahead_at_once(where, r, how);
+                finds_it_closed(where, r, how);
+                if (r.never_waits) continue;
+                if (how.how == form::waits) {
+                    goes_ahead_later(where, r, how);
+                    is_closed_while_it_waits(where, r, how);
+                } else {
+                    gives_up(where, r, how);
                 }
             }
 }
 
-TEST_CASE("a stop reaches every wait of a channel, in every form, on every kind", "[channel][matrix][stop]") {
-    for (const unsigned workers : {1u, 2u})
-        for (const auto& k : kinds)
+TEST_CASE("a stop reaches every wait, in every form", "[channel][matrix][stop]") {
+    for (const unsigned workers : {1u, 2u}) {
+        rondo::runtime rt({.workers = workers});
+        for (const auto& r : all_rows())
             for (const auto& how : forms) {
-                if (!how.waits) continue;
-                INFO(workers << " workers; " << k.name << "; " << how.name);
-                rondo::runtime rt({.workers = workers});
-                line c = k.make();
-                std::string end;
-                auto t = rt.spawn([&] { end = told([&] { return how.receive(c); }); });
-                until([&] { return c.balance() < 0; });
-                t.stop();
-                t.join();
-                CHECK(end == "stopped");
-                check_no_trace(c, 0);
-                if (k.slots == npos) continue;
-                fill(c, k);
-                auto u = rt.spawn([&] { end = told([&] { return how.send(c); }); });
-                until([&] { return c.balance() > 0; });
-                u.stop();
-                u.join();
-                CHECK(end == "stopped");
-                check_no_trace(c, k.slots);
+                INFO(workers << " workers; " << r.name << "; " << how.name);
+                if (r.never_waits || !how.in(r.make().by)) continue;
+                if (how.how == form::waits) is_stopped_while_it_waits(rt, r, how);
+                if (r.asks_for_a_stop && std::string(how.name) != "try") has_been_stopped_before(rt, r, how);
             }
+    }
+}
+
+// A sleep waits for nothing but time.
+TEST_CASE("a sleep in every form, everywhere", "[matrix][time]") {
+    struct sleep {
+        const char* name;
+        std::function<void(std::chrono::milliseconds)> f;
+    };
+    const std::array<sleep, 5> sleeps{{
+        {"for", [](auto d) { rondo::sleep_for(d); }},
+        {"until", [](auto d) { rondo::sleep_until(rondo::now() + d); }},
+        {"until, by another clock", [](auto d) { rondo::sleep_until(std::chrono::system_clock::now() + d); }},
+        {"select, after", [](auto d) { rondo::select(rondo::after(d, [] {})); }},
+        {"select, at", [](auto d) { rondo::select(rondo::at(rondo::now() + d, [] {})); }},
+    }};
+    const auto done = [](const sleep& s, std::chrono::milliseconds d) { return [=, f = s.f] { return f(d), "done"; }; };
+    for (const auto& where : places())
+        for (const auto& s : sleeps) {
+            INFO(where.name << "; " << s.name);
+            const auto before = std::chrono::steady_clock::now();
+            CHECK(where.run(done(s, 2ms), nothing) == "done");
+            CHECK(std::chrono::steady_clock::now() - before >= 1ms);
+            CHECK(where.run([&] { return rondo::within(2ms, done(s, 1h)) ? "done" : "late"; }, nothing) == "late");
+            CHECK(where.run(done(s, -1h), nothing) == "done");
+        }
+    for (const unsigned workers : {1u, 2u}) {
+        rondo::runtime rt({.workers = workers});
+        for (const auto& s : sleeps) {
+            INFO(workers << " workers; " << s.name);
+            caller c;
+            auto t = rt.spawn([&] { c.call(done(s, 1h)); });
+            c.until_it_waits();
+            t.stop();
+            t.join();
+            CHECK(c.result() == "stopped");
+        }
+    }
 }

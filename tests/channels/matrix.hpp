@@ -1,0 +1,117 @@
+// The table of all waits: what a row is. matrix_test.cpp goes through it; matrix_channels.cpp and matrix_locks.cpp fill it.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <rondo/select.hpp>
+#include <rondo/time.hpp>
+
+namespace matrix {
+
+// What a call comes to: "done", "late" (its time was up), "not now" (it does not wait), "closed"; "stopped".
+using outcome = std::string;
+
+inline constexpr std::chrono::hours long_enough{1};
+// How long those wait that give up: long where they need not, since a thread may lose its core before it has looked.
+inline std::chrono::steady_clock::duration patience = long_enough;
+
+// A wait in all its forms. A form that is missing is a hole in the table: `holes` says why.
+struct calls {
+    std::function<outcome()> plain;
+    std::function<outcome()> another;                     // the same by another name: next(), send_all()
+    std::function<outcome()> attempt;                     // try_...
+    std::function<outcome(std::chrono::steady_clock::duration)> for_some_time;
+    std::function<outcome(rondo::lowlevel::time_point)> until;
+    // The four that follow: alone; among others; with a limit; not waiting.
+    std::function<outcome()> select, select_more, select_after, select_otherwise;
+};
+
+// What is waited for, made anew for each run.
+struct subject {
+    calls by;
+    std::function<void()> allow;                          // so that the call can go ahead
+    std::function<void()> close;                          // empty: there is no such thing
+    std::function<void(bool is_done)> check;              // afterwards: nothing is lost, nobody is left in a queue
+};
+
+struct row {
+    std::string name;
+    std::function<subject()> make;
+    const char* holes = "";                               // why forms are missing, if some are
+    bool never_waits = false;
+    bool meets = false;                                   // allow() itself waits for the call
+    const char* attempt_on_closed = "closed";
+    bool asks_for_a_stop = true;                          // also where it need not wait
+};
+
+inline outcome text(bool done, const char* otherwise) { return done ? "done" : otherwise; }
+inline outcome text(rondo::send_status s) {
+    using enum rondo::send_status::code;
+    return s == done ? "done" : s == full ? "not now" : s == closed ? "closed" : "late";
+}
+
+// clause(f) makes a clause that calls f() once it has gone ahead. Beside it: itself once more, or, if two of the kind cannot
+// be in one select, a channel on which nothing happens.
+enum class beside : bool { itself, an_idle_channel };
+template <class Clause>
+void add_selects(calls& by, Clause clause, beside what = beside::itself) {
+    by.select = [=] {
+        outcome end = "closed";
+        const bool any = rondo::select(clause([&] { end = "done"; }));
+        return any == (end == "done") ? end : "?";
+    };
+    by.select_more = [=] {
+        outcome end = "closed";
+        const auto done = [&] { end = "done"; };
+        const auto nothing = [](auto...) {};
+        bool any;
+        if (what == beside::itself) {
+            any = rondo::select(clause(done), rondo::after(long_enough, nothing), clause(done));
+        } else {
+            const rondo::channel<int> idle;
+            any = rondo::select(rondo::in_order, rondo::from(idle, nothing), clause(done));
+        }
+        return any == (end == "done") ? end : "?";
+    };
+    by.select_after = [=] {
+        outcome end = "closed";
+        rondo::select(clause([&] { end = "done"; }), rondo::after(patience, [&] { end = "late"; }));
+        return end;
+    };
+    by.select_otherwise = [=] {
+        outcome end = "closed";
+        rondo::select(clause([&] { end = "done"; }), rondo::otherwise([&] { end = "not now"; }));
+        return end;
+    };
+}
+
+// For whatever has receive(), next() and so on; `wanted` is what must arrive.
+template <class Source>
+calls receives(std::shared_ptr<Source> from, int wanted) {
+    calls by;
+    const auto is = [=](const std::optional<int>& v, const char* none) {
+        return !v ? none : *v == wanted ? "done" : "?";
+    };
+    by.plain = [=] { return is(from->receive(), "?"); };
+    by.another = [=] { return is(from->next(), "closed"); };
+    by.attempt = [=] { return is(from->try_receive(), "not now"); };
+    by.for_some_time = [=](auto d) { return is(from->receive_for(d), "late"); };
+    by.until = [=](auto tp) { return is(from->receive_until(tp), "late"); };
+    add_selects(by, [=](auto f) {
+        return rondo::from(*from, [=](int v) {
+            if (v == wanted) f();
+        });
+    });
+    return by;
+}
+
+std::vector<row> channels();
+std::vector<row> locks();
+
+}  // namespace matrix

@@ -1,0 +1,219 @@
+// The table of all waits: locks, conditions, counts, and the ends of tasklets.
+#include <catch2/catch.hpp>
+
+#include <atomic>
+#include <mutex>
+#include <shared_mutex>
+#include <thread>
+
+#include <rondo/barrier.hpp>
+#include <rondo/condition_variable.hpp>
+#include <rondo/event.hpp>
+#include <rondo/latch.hpp>
+#include <rondo/once.hpp>
+#include <rondo/run.hpp>
+#include <rondo/semaphore.hpp>
+#include <rondo/shared_mutex.hpp>
+#include <rondo/wait_group.hpp>
+
+#include "matrix.hpp"
+
+namespace matrix {
+namespace {
+
+// For whatever has wait(), try_wait() and so on.
+template <class T>
+calls waits(std::shared_ptr<T> on) {
+    calls by;
+    by.plain = by.another = [=] { return on->wait(), "done"; };
+    by.attempt = [=] { return text(on->try_wait(), "not now"); };
+    by.for_some_time = [=](auto d) { return text(on->wait_for(d), "late"); };
+    by.until = [=](auto tp) { return text(on->wait_until(tp), "late"); };
+    return by;
+}
+constexpr auto nothing = [](bool) {};
+
+subject wait_for_event() {
+    const auto e = std::make_shared<rondo::event>();
+    return {waits(e), [=] { e->set(); }, {}, [=](bool is_done) { CHECK(e->is_set() == is_done); }};
+}
+subject wait_for_group() {
+    const auto g = std::make_shared<rondo::wait_group>(1);
+    return {waits(g), [=] { g->done(); }, {}, nothing};
+}
+subject wait_for_latch() {
+    const auto l = std::make_shared<rondo::latch>(1);
+    return {waits(l), [=] { l->count_down(); }, {}, nothing};
+}
+subject arrive_at_latch() {
+    const auto l = std::make_shared<rondo::latch>(2);
+    calls by;
+    by.plain = by.another = [=] { return l->arrive_and_wait(), "done"; };
+    by.for_some_time = [=](auto d) { return text(l->arrive_and_wait_for(d), "late"); };
+    by.until = [=](auto tp) { return text(l->arrive_and_wait_until(tp), "late"); };
+    return {std::move(by), [=] { l->count_down(); }, {}, [=](bool is_done) { CHECK(l->try_wait() == is_done); }};
+}
+subject arrive_at_barrier() {
+    const auto b = std::make_shared<rondo::barrier>(2);
+    calls by;
+    by.plain = by.another = [=] { return b->arrive_and_wait(), "done"; };
+    by.for_some_time = [=](auto d) { return text(b->arrive_and_wait_for(d), "late"); };
+    by.until = [=](auto tp) { return text(b->arrive_and_wait_until(tp), "late"); };
+    return {std::move(by), [=] { b->arrive(); }, {}, nothing};
+}
+subject acquire() {
+    const auto s = std::make_shared<rondo::semaphore>(0);
+    calls by;
+    by.plain = by.another = [=] { return s->acquire(), "done"; };
+    by.attempt = [=] { return text(s->try_acquire(), "not now"); };
+    by.for_some_time = [=](auto d) { return text(s->acquire_for(d), "late"); };
+    by.until = [=](auto tp) { return text(s->acquire_until(tp), "late"); };
+    return {std::move(by), [=] { s->release(); }, {}, [=](bool) { CHECK_FALSE(s->try_acquire()); }};
+}
+
+// Held by the test's thread until it is allowed.
+template <class Mutex, class Guard>
+struct held {
+    Mutex m;
+    bool is_held = true;
+    held() { m.lock(); }
+    ~held() { let_go(); }
+    void let_go() {
+        if (std::exchange(is_held, false)) m.unlock();
+    }
+};
+template <class Mutex, class Guard>
+calls locks_of(std::shared_ptr<held<Mutex, Guard>> h) {
+    calls by;
+    by.plain = by.another = [=] { return Guard(h->m), "done"; };
+    by.attempt = [=] { return text(Guard(h->m, std::try_to_lock).owns_lock(), "not now"); };
+    by.for_some_time = [=](auto d) { return text(Guard(h->m, d).owns_lock(), "late"); };
+    by.until = [=](auto tp) { return text(Guard(h->m, tp).owns_lock(), "late"); };
+    return by;
+}
+template <class Mutex, class Guard>
+subject lock() {
+    const auto h = std::make_shared<held<Mutex, Guard>>();
+    calls by = locks_of(h);
+    if constexpr (std::is_same_v<Mutex, rondo::mutex>)
+        add_selects(by, [=](auto f) { return rondo::locked(h->m, [=](auto&) { f(); }); }, beside::an_idle_channel);
+    return {std::move(by), [=] { h->let_go(); }, {}, [=](bool) {
+                h->let_go();
+                CHECK(Guard(h->m, std::try_to_lock).owns_lock());
+            }};
+}
+
+subject wait_for_condition() {
+    struct all {
+        rondo::mutex m;
+        rondo::condition_variable changed;
+        bool is_so = false;
+    };
+    const auto a = std::make_shared<all>();
+    const auto holds = [=] { return a->is_so; };
+    calls by;
+    by.plain = by.another = [=] {
+        std::unique_lock lock(a->m);
+        a->changed.wait(lock, holds);
+        return "done";
+    };
+    by.for_some_time = [=](auto d) {
+        std::unique_lock lock(a->m);
+        return text(a->changed.wait_for(lock, d, holds), "late");
+    };
+    by.until = [=](auto tp) {
+        std::unique_lock lock(a->m);
+        return text(a->changed.wait_until(lock, tp, holds), "late");
+    };
+    return {std::move(by),
+            [=] {
+                {
+                    const std::lock_guard hold(a->m);
+                    a->is_so = true;
+                }
+                a->changed.notify_one();
+            },
+            {},
+            [=](bool) { CHECK(std::unique_lock(a->m, std::try_to_lock).owns_lock()); }};
+}
+
+// Somebody else is at it until he is allowed to end.
+subject call_once() {
+    struct all {
+        rondo::once once;
+        rondo::event may_end, runs;
+        std::thread first{[this] {
+            once.call([this] {
+                runs.set();
+                may_end.wait();
+            });
+        }};
+        all() { runs.wait(); }
+        ~all() { end(); }
+        void end() {
+            may_end.set();
+            if (first.joinable()) first.join();
+        }
+    };
+    const auto a = std::make_shared<all>();
+    const auto wrong = [] { FAIL("somebody else has done it"); };
+    calls by;
+    by.plain = by.another = [=] { return a->once.call(wrong), "done"; };
+    by.attempt = [=] { return text(a->once.try_call(wrong), "not now"); };
+    by.for_some_time = [=](auto d) { return text(a->once.call_for(d, wrong), "late"); };
+    by.until = [=](auto tp) { return text(a->once.call_until(tp, wrong), "late"); };
+    return {std::move(by), [=] { a->end(); }, {}, nothing};
+}
+
+// A tasklet of another runtime.
+subject join() {
+    struct all {
+        rondo::event may_end;
+        rondo::runtime rt{{.workers = 1}};
+        rondo::tasklet<int> t = rt.spawn([this] { return may_end.wait(), 5; });
+        ~all() { may_end.set(); }
+    };
+    const auto a = std::make_shared<all>();
+    calls by;
+    by.plain = by.another = [=] { return text(a->t.join() == 5, "?"); };
+    by.attempt = [=] { return text(a->t.try_join() == 5, "not now"); };
+    by.for_some_time = [=](auto d) { return text(a->t.join_for(d) == 5, "late"); };
+    by.until = [=](auto tp) { return text(a->t.join_until(tp) == 5, "late"); };
+    add_selects(by, [=](auto f) {
+        return rondo::joined(a->t, [=](int v) {
+            if (v == 5) f();
+        });
+    }, beside::an_idle_channel);
+    return {std::move(by),
+            [=] {
+                a->may_end.set();
+                (void)a->rt.run_until_idle();
+            },
+            {},
+            [=](bool is_done) { CHECK(a->t.joinable() != is_done); }};
+}
+
+}  // namespace
+
+std::vector<row> locks() {
+    const char* no_clause = "select takes channels, tasklets and mutexes; others as in lowlevel/select_clause.hpp";
+    const char* no_arrival = "an arrival cannot be tried, and is no clause of select";
+    std::vector<row> all;
+    all.push_back({"wait, event", wait_for_event, no_clause});
+    all.push_back({"wait, wait_group", wait_for_group, no_clause});
+    all.push_back({"wait, latch", wait_for_latch, no_clause});
+    all.push_back({"arrive_and_wait, latch", arrive_at_latch, no_arrival});
+    all.push_back({"arrive_and_wait, barrier", arrive_at_barrier, no_arrival});
+    all.push_back({"acquire, semaphore", acquire, no_clause});
+    all.push_back({"lock, mutex", lock<rondo::mutex, std::unique_lock<rondo::mutex>>});
+    all.push_back({"lock, shared_mutex", lock<rondo::shared_mutex, std::unique_lock<rondo::shared_mutex>>, no_clause});
+    all.push_back({"lock_shared, shared_mutex", lock<rondo::shared_mutex, std::shared_lock<rondo::shared_mutex>>, no_clause});
+    all.push_back({"wait, condition_variable", wait_for_condition,
+                   "to try, look at the condition; a wait lets go of a mutex, too: no clause of select"});
+    all.push_back({"call, once", call_once, no_clause});
+    all.push_back({"join, tasklet", join});
+    all.back().asks_for_a_stop = false;                   // what has ended gives its result to whoever asks
+    return all;
+}
+
+}  // namespace matrix
