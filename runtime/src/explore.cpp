@@ -6,6 +6,7 @@
 #include <charconv>
 #include <cstdio>
 #include <memory>
+#include <mutex>
 #include <string_view>
 
 #include <fmt/format.h>
@@ -184,6 +185,7 @@ struct outcome {
     std::uint64_t hash = 0, steps = 0;
     std::vector<std::uint32_t> choices;
     std::vector<tasklet_info> stuck;
+    std::vector<tasklet_info> unstoppable;        // of them, or of others that were left
 };
 
 class explorer {
@@ -312,16 +314,26 @@ private:
             auto* layer = home.above.load(detail::acquire);
             return layer && layer->live() != 0;
         };
+        auto& counters = detail::worker::current()->counters;
         for (int round = 0; home.live() > 1 || actors_live(); ++round) {
             expect(round < 100, "a tasklet that testing::explore stops, since its schedule has failed, must end");
+            const auto ended_before = counters.ended();
             if (actors_live()) home.above.load(detail::acquire)->end();
             for (auto& ref : home.living())
                 if (ref.id != this_tasklet::id() && !detail::task_done(ref)) {
                     detail::stop_task(ref);
                     sim_.run_rest(ref, round > 0);
                 }
+            // All have been told, time has gone by, and nobody has ended: then nobody will.
+            if (round > 0 && counters.ended() == ended_before && !actors_live()) abandon(home);
         }
         cleaning_ = false;
+    }
+    // What is unwinding is not stopped a second time: so a destructor may wait for ever.
+    void abandon(detail::scheduler& home) {
+        outcome_.unstoppable = left(home);
+        for (auto& ref : home.living())
+            if (ref.id != this_tasklet::id() && !sim_.abandon(ref)) return;
     }
 
     // ---- the report
@@ -338,6 +350,7 @@ private:
         } else {
             last.error = first.error;
             last.stuck = std::move(first.stuck);
+            last.unstoppable = std::move(first.unstoppable);
         }
         report_.what = what;
         report_.seed = reported_seed;
@@ -347,6 +360,7 @@ private:
         report_.text = headline(what, last) + how_to_repeat(same, path.size());
         if (same || what == failure::not_deterministic) report_.text += trace_text();
         for (auto& info : report_.stuck) report_.text += "\n  left: " + describe(info);
+        for (auto& info : last.unstoppable) report_.text += "\n  not even a stop has ended: " + describe(info);
     }
 
     // Drops deviations for as long as it still fails the same way: halves, quarters, ..., single ones (delta debugging).
@@ -495,6 +509,28 @@ void check(const explore_options& o) {
     if (o.strategy > schedules::exhaustive) throw usage_error("explore_options::strategy is none of testing::schedules");
 }
 
+// What an exploration happens in.
+struct stage {
+    stage(const explore_options& o, bool (*program)(void*), void* data, std::source_location where)
+        : all(o, sim, program, data, where),
+          rt({.workers = 1,
+              .stack_bytes = o.stack_bytes,
+              .spawn_backlog = 0,
+              .on_unhandled = [this](const std::exception_ptr& error, const tasklet_info&) { all.unhandled(error); },
+              .world = &sim}) {}
+    simulation sim;
+    explorer all;
+    runtime rt;
+};
+
+// The frames of abandoned tasklets, and all that they refer to, stay.
+void keep_for_ever(std::unique_ptr<stage> one) {
+    static auto& kept = *new std::vector<std::unique_ptr<stage>>;
+    static std::mutex lock;
+    const std::lock_guard hold(lock);
+    kept.push_back(std::move(one));
+}
+
 }  // namespace
 
 explore_report explore_program(const explore_options& options, bool (*program)(void*), void* data,
@@ -502,14 +538,9 @@ explore_report explore_program(const explore_options& options, bool (*program)(v
     if (detail::worker* w = detail::worker::current(); w && w->running)
         throw usage_error("testing::explore is for the test's own thread, not for a tasklet");
     check(options);
-    simulation sim;
-    explorer all(options, sim, program, data, where);
-    runtime rt({.workers = 1,
-                .stack_bytes = options.stack_bytes,
-                .spawn_backlog = 0,
-                .on_unhandled = [&](const std::exception_ptr& error, const tasklet_info&) { all.unhandled(error); },
-                .world = &sim});
-    auto report = rt.spawn({.name = "explore", .stack_bytes = 1 << 20}, [&] { return all.explore(); }).join();
+    auto own = std::make_unique<stage>(options, program, data, where);
+    auto report = own->rt.spawn({.name = "explore", .stack_bytes = 1 << 20}, [&] { return own->all.explore(); }).join();
+    if (own->sim.abandoned() != 0) keep_for_ever(std::move(own));
     if (!report.ok() && options.throws) {
         fmt::print(stderr, "{}\n", report.text);
         throw exploration_failed(std::move(report));

@@ -62,6 +62,21 @@ void simulation::run_rest(task_ref this_one, bool time_moves) noexcept {
     suspend_driver();
 }
 
+bool simulation::abandon(task_ref one) noexcept {
+    worker& w = *worker::current();
+    if (w.wheel.size() != 0) return false;
+    task& t = *one.t;
+    std::erase_if(ready_, [&](auto& r) { return r.t == &t; });
+    // Nobody finds its wait open, should its object outlive the schedule.
+    t.claim(lowlevel::waiter::generation_of(t.word.load(relaxed)), lowlevel::wake::none);
+    // The descriptor is used no more: objects in those frames may still refer to it.
+    t.state.store(task::phase::finished, release);
+    t.id.store(0, release);
+    ++w.counters.finished;
+    ++abandoned_;
+    return true;
+}
+
 void simulation::suspend_driver() noexcept {
     const lowlevel::shield no_stop;
     lowlevel::waiter& me = lowlevel::self();

@@ -76,6 +76,11 @@ public:
     /// After a failure: lets those that are left run on, first in first out, until `this_one` has ended, nobody can go on
     /// (the clock stands still unless time_moves), or it has taken too long.
     void run_rest(task_ref this_one, bool time_moves) noexcept;
+    /// Nothing can make this one end, and no timer is armed: it counts as ended, but its frames stay as they are for ever.
+    /// False: a timer is armed.
+    bool abandon(task_ref one) noexcept;
+    /// How many have been abandoned, in all schedules.
+    [[nodiscard]] std::size_t abandoned() const noexcept { return abandoned_; }
     /// From a tasklet: the schedule has failed; the driver goes on at the next step.
     void fail() noexcept { failed_ = true; }
 
@@ -134,6 +139,7 @@ private:
     task_ref rest_until_{};
     bool rest_time_moves_ = false;
     std::uint64_t rest_steps_ = 0;
+    std::size_t abandoned_ = 0;
     std::unordered_map<std::uint64_t, std::uint32_t> numbers_;
     std::unordered_map<const void*, std::uint32_t> objects_;
 };

@@ -524,6 +524,49 @@ TEST_CASE("after a failure everybody is stopped and unwinds", "[explore][failure
     CHECK(alive == 0);
 }
 
+TEST_CASE("a tasklet that is left and waits for ever in its destructor is reported as any other", "[explore][failures]") {
+    struct last_will {
+        rondo::channel<int> to;
+        ~last_will() { to.send(1); }
+    };
+    const auto leaks = [] {
+        rondo::channel<int> nobody_listens, silence;
+        rondo::spawn({.name = "testator"}, [=] {
+            const last_will will{nobody_listens};
+            silence.receive();
+        });
+        rondo::yield();
+    };
+    const auto found = explore({.seeds = 20, .throws = false}, leaks);
+    CHECK(found.what == failure::leak);
+    CHECK(has(found.text, "repeat it: explore({.replay = "));
+    CHECK(has(found.text, "switches:"));
+    CHECK(has(found.text, "left: tasklet"));
+    CHECK(has(found.text, "not even a stop has ended: tasklet"));
+    CHECK(has(found.text, "waits for a receiver on channel"));
+    CHECK(explore({.replay = found.replay, .throws = false}, leaks).what == failure::leak);
+    CHECK(explore({.seeds = 20}, [] {}).ok());            // and life goes on
+
+    // Several, which hold up a scope.
+    const auto many = explore({.seeds = 5, .throws = false}, [] {
+        rondo::channel<int> nobody_listens, silence;
+        rondo::spawn([=] {
+            rondo::scope([&](rondo::group& g) {
+                for (int i = 0; i < 3; ++i)
+                    g.spawn([=] {
+                        const last_will will{nobody_listens};
+                        silence.receive();
+                    });
+            });
+        });
+        rondo::yield();
+        return false;
+    });
+    CHECK(many.what != failure::none);
+    CHECK(rondo::run([] { return 7; }) == 7);
+    CHECK(end_of([] { rondo::run([] { rondo::event().wait(); }); }) == "deadlock");
+}
+
 TEST_CASE("a program that depends on something outside is told apart", "[explore][failures]") {
     int calls = 0;
     const auto r = explore(quiet({.seeds = 100, .twice = true}), [&] {

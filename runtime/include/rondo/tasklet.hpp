@@ -46,7 +46,7 @@ public:
     /// that then reaches the joiner is passed on to that child.
     ///
     /// Suspends: until the tasklet has ended. On a plain thread: blocks the thread.
-    /// Stop:     throws `stopped`; the tasklet goes on and can be joined again.
+    /// Stop:     throws `stopped`; the tasklet goes on and can be joined again. One that has ended gives its result.
     /// Throws:   usage_error when there is nothing to join (joined before, moved from).
     /// Cost:     O(1), no allocation. Measured in perf/spawn_join and perf/fib.
     R join() {
