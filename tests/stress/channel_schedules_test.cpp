@@ -327,12 +327,15 @@ private:
             }
         } catch (const rondo::closed&) {
             was_closed(a);
+        } catch (const rondo::stopped&) {
+            kept(p, number);
+            throw;
         }
+        if (!h_.values[number].sent) kept(p, number);
     }
     void try_send(const line& c, lane& l, parcel& p, std::size_t number, std::size_t a) {
         const auto end = c.try_send(p);
         if (end) return sent(number, a);
-        kept(p, number);
         ++totals_.tries_failed;
         if (end == rondo::send_status::closed) return was_closed(a);
         check(end == rondo::send_status::full && !l.is_closed(), "a try that has failed says why");

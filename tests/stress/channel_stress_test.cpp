@@ -3,13 +3,10 @@
 // RONDO_SEEDS=10000 for more of them, in all.
 #include <catch2/catch.hpp>
 
-#include <algorithm>
-#include <atomic>
 #include <chrono>
 #include <cstddef>
-#include <memory>
-#include <random>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <rondo/channel.hpp>
@@ -17,45 +14,14 @@
 #include <rondo/select.hpp>
 #include <rondo/time.hpp>
 
-#include "support/seeds.hpp"
+#include "ledger.hpp"
 
 using namespace std::chrono_literals;
+using namespace stress;
 using rondo::channel;
 
 namespace {
 
-struct dice {
-    std::minstd_rand next;
-    explicit dice(unsigned seed) : next(seed * 2654435761u + 1) {}
-    unsigned below(unsigned n) { return static_cast<unsigned>(next() % n); }
-    std::chrono::microseconds up_to_us(unsigned most) { return std::chrono::microseconds(next() % most); }
-};
-
-rondo::runtime_options options_for(unsigned workers, bool migrate) {
-    rondo::runtime_options o;
-    o.workers = workers;
-    o.force_migration = migrate;
-    return o;
-}
-
-// Values are indices of marks: one may be sent once and received once.
-struct ledger {
-    struct mark {
-        std::atomic<unsigned char> sent{0}, received{0};
-    };
-    explicit ledger(std::size_t n) : marks(n) {}
-    std::vector<mark> marks;
-    std::atomic<long> twice{0};
-    void sent(std::size_t v) { twice += marks[v].sent.fetch_add(1) != 0; }
-    void received(std::size_t v) { twice += marks[v].received.fetch_add(1) != 0; }
-    [[nodiscard]] long lost_or_made() const {
-        long n = 0;
-        for (const auto& m : marks) n += m.sent != m.received;
-        return n;
-    }
-};
-
-using value = std::unique_ptr<std::size_t>;       // move-only, and a leak or a double free shows
 using line = channel<value>;
 
 line make_line(int kind) {
@@ -72,25 +38,24 @@ line make_line(int kind) {
 
 // One send in a random form. Throws closed, stopped.
 void send_somehow(dice& d, line& a, line& b, std::size_t v, ledger& all) {
-    auto p = std::make_unique<std::size_t>(v);
+    parcel it(v, all);
+    const auto sent = [&] { it.sent(); };
     switch (d.below(5)) {
         case 0:
-            a.send(std::move(p));
-            all.sent(v);
+            a.send(std::move(it.p));
+            sent();
             break;
         case 1:
-            if (a.send_for(std::move(p), d.up_to_us(80))) all.sent(v);
+            if (a.send_for(std::move(it.p), d.up_to_us(80))) sent();
             break;
         case 2:
-            if (a.try_send(p)) all.sent(v);
+            if (a.try_send(it.p)) sent();
             break;
-        case 3: {
-            const auto done = [&] { all.sent(v); };
-            rondo::select(rondo::to(a, p, done), rondo::to(b, p, done), rondo::after(d.up_to_us(80), [] {}));
+        case 3:
+            rondo::select(rondo::to(a, it.p, sent), rondo::to(b, it.p, sent), rondo::after(d.up_to_us(80), [] {}));
             break;
-        }
         default:
-            if (rondo::within(d.up_to_us(80), [&] { a.send(std::move(p)); })) all.sent(v);
+            if (rondo::within(d.up_to_us(80), [&] { a.send(std::move(it.p)); })) sent();
     }
 }
 // One receive in a random form. False: closed.
@@ -114,8 +79,6 @@ bool receive_somehow(dice& d, line& a, line& b, ledger& all) {
         }
     }
 }
-
-unsigned seeds_of_each(unsigned combinations) { return std::max(1u, support::seeds_or(3 * combinations) / combinations); }
 
 }  // namespace
 
@@ -166,32 +129,20 @@ TEST_CASE("channels lose no value and make none, whatever stops, gives up or clo
             rondo::sleep_for(d.up_to_us(500));
             a.close();
         }
-        const auto join = [](std::vector<rondo::tasklet<void>>& some) {
-            for (auto& t : some) {
-                try {
-                    t.join();
-                } catch (const rondo::stopped&) {
-                }
-            }
-        };
         // Senders that nobody serves any more: the closing ends them.
         rondo::sleep_for(2ms);
-        for (auto n = 0; n < 200; ++n) {
-            bool busy = false;
-            for (auto& t : sending) busy = busy || !t.done();
-            if (!busy) break;
-            rondo::sleep_for(500us);
-        }
+        for (auto n = 0; n < 200 && !all_done(sending); ++n) rondo::sleep_for(500us);
         a.close();
         b.close();
-        join(sending);
-        join(receiving);
+        join_all(sending);
+        join_all(receiving);
         while (auto p = a.try_receive()) all.received(**p);      // slots keep theirs
         while (auto p = b.try_receive()) all.received(**p);
         left = a.balance() + b.balance();
     });
     CHECK(all.twice == 0);
     CHECK(all.lost_or_made() == 0);
+    CHECK(all.not_kept == 0);
     CHECK(left == 0);
 }
 
@@ -236,6 +187,7 @@ TEST_CASE("plain threads and tasklets lose no value between them", "[stress][cha
     while (auto p = a.try_receive()) all.received(**p);
     CHECK(all.twice == 0);
     CHECK(all.lost_or_made() == 0);
+    CHECK(all.not_kept == 0);
     CHECK(a.balance() == 0);
     CHECK(b.balance() == 0);
 }

@@ -43,7 +43,13 @@ namespace detail {
 // One spin lock guards everything. Values are numbered from 0; the ring keeps the last `slots` of them, as pointers, so that
 // nothing of the user's is copied or destroyed under the lock. A subscription is a position: the number it receives next.
 //
+//   a value    its number n                  left by
+//   to come    n >= end_                     send(): end_ goes on
+//   kept       end_ - slots <= n < end_      send(): its place is another's; whoever still holds it keeps it alive
+//   lost       n < end_ - slots              nobody; who has not received it is told (lagged)
+//
 // I1  Somebody waits only while its position is end_: there is nothing for it. So a send wakes everybody who waits.
+// I2  Only its owner moves a position, under the lock, and only forward.
 template <class T>
 class broadcast_core {
 public:

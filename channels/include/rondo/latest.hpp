@@ -26,6 +26,7 @@ namespace detail {
 // lock; version_ counts the sets.
 //
 // I1  Somebody waits only while it has seen version_. So a set wakes everybody who waits.
+// I2  version_ and value_ change together, and version_ only grows: no reader sees a value twice, or an older one later.
 template <class T>
 class latest_core {
 public:

@@ -29,6 +29,9 @@ namespace detail {
 //   full       a receive; (not close)     spent
 //   spent      nobody
 //   closed     nobody
+//
+// I1  Somebody waits only while it is empty.
+// I2  The value is in exactly one place: its sender's own variable, kept_, a receiver's frame.
 template <class T>
 class oneshot_core {
 public:

@@ -28,8 +28,15 @@ namespace detail {
 
 // One spin lock guards everything.
 //
-// I1  Somebody waits to get only while the queue is empty, to put only while it is full.
-// I2  An item is in exactly one place: a putter's frame, the queue, a getter's frame. Close, stop and timeout touch none.
+//   an item    is in                        left by
+//   offered    its putter's own variable    accept(), or the take() of another item that makes room; close, stop, time: stays
+//   queued     items_                       take()
+//   got        its getter's frame           task_done(): any one
+//   done       nowhere
+//
+// I1  Somebody waits to get only while the queue is empty, to put only while it is full, to join only while an item is
+//     queued or got.
+// I2  An item is in exactly one of these places. Close, stop and timeout touch none.
 // I3  unfinished_ counts the items that have been accepted and not reported done; it rises in the critical section in which
 //     an item leaves its putter's frame, so join() cannot slip through between a put and the get that it meets.
 template <class T>
