@@ -2,8 +2,8 @@
 
 namespace rondo::detail {
 
-rendezvous::end rendezvous::pass(counted_core& core, side mine, void* slot, std::uint8_t tag, lowlevel::time_point until,
-                                 meeting& m) {
+rendezvous::end rendezvous::pass(counted_core& core, side mine, void* slot, std::uint8_t tag,
+                                 lowlevel::time_point until, meeting& m) {
     lowlevel::waiter& me = lowlevel::enter();
     // Who may give up often holds a pin: then it tidies up behind itself (cell_queue.hpp, I5 and I6). A stop comes once.
     const pinned pin(core, until != lowlevel::no_deadline || me.deadline_ns != INT64_MAX);

@@ -61,7 +61,8 @@ std::vector<form<Channel>> forms() {
         {"try, given away", [](auto& c, auto& v) { return text(c.try_send(std::move(v))); }, "full"},
         {"for", [](auto& c, auto& v) { return text(c.send_for(std::move(v), 1h)); }, "late"},
         {"until", [](auto& c, auto& v) { return text(c.send_until(std::move(v), rondo::now() + 1h)); }, "late"},
-        {"within", [](auto& c, auto& v) { return rondo::within(1h, [&] { c.send(std::move(v)); }) ? "sent" : "late"; }, "late"},
+        {"within", [](auto& c, auto& v) { return rondo::within(1h, [&] { c.send(std::move(v)); }) ? "sent" : "late"; },
+         "late"},
         {"select",
          [](auto& c, auto& v) {
              std::string end = "closed";

@@ -207,7 +207,8 @@ std::vector<row> locks() {
     all.push_back({"acquire, semaphore", acquire, no_clause});
     all.push_back({"lock, mutex", lock<rondo::mutex, std::unique_lock<rondo::mutex>>});
     all.push_back({"lock, shared_mutex", lock<rondo::shared_mutex, std::unique_lock<rondo::shared_mutex>>, no_clause});
-    all.push_back({"lock_shared, shared_mutex", lock<rondo::shared_mutex, std::shared_lock<rondo::shared_mutex>>, no_clause});
+    all.push_back({"lock_shared, shared_mutex", lock<rondo::shared_mutex, std::shared_lock<rondo::shared_mutex>>,
+                   no_clause});
     all.push_back({"wait, condition_variable", wait_for_condition,
                    "to try, look at the condition; a wait lets go of a mutex, too: no clause of select"});
     all.push_back({"call, once", call_once, no_clause});

@@ -71,7 +71,8 @@ struct place {
 };
 std::vector<place> places() {
     const auto tasklet = [](unsigned workers) {
-        return [rt = std::make_shared<rondo::runtime>(rondo::runtime_options{.workers = workers})](auto& f, auto& meanwhile) {
+        const auto rt = std::make_shared<rondo::runtime>(rondo::runtime_options{.workers = workers});
+        return [rt](auto& f, auto& meanwhile) {
             caller c;
             auto t = rt->spawn([&] { c.call(f); });
             meanwhile(c);

@@ -1,5 +1,5 @@
-// oneshot, broadcast, latest and work_queue under random calls, limits, stops and closes, on real workers: what is sent arrives,
-// once and in order, or stays with its sender; what is counted is right; nobody is left waiting.
+// oneshot, broadcast, latest and work_queue under random calls, limits, stops and closes, on real workers: what is sent
+// arrives, once and in order, or stays with its sender; what is counted is right; nobody is left waiting.
 // Several seeds, also with every tasklet resumed on another worker than the one it left. RONDO_SEEDS=10000 for more, in all.
 #include <catch2/catch.hpp>
 
@@ -76,7 +76,8 @@ TEST_CASE("of a oneshot's values one arrives, once; the others stay with their s
             dice d(seed * 1000 + static_cast<unsigned>(round));
             std::vector<rondo::tasklet<void>> sending, receiving;
             for (unsigned i = 0; i < 3; ++i)
-                receiving.push_back(rondo::spawn([&, i, it, mine = dice(seed * 7919 + static_cast<unsigned>(round) * 5 + i)]() mutable {
+                receiving.push_back(rondo::spawn([&, i, round, it] {
+                    dice mine(seed * 7919 + static_cast<unsigned>(round) * 5 + i);
                     while (receive_somehow(mine, it, [&](value p) { all.received(*p); })) {}
                 }));
             for (std::size_t i = 0; i < senders; ++i)
@@ -106,7 +107,8 @@ TEST_CASE("of a oneshot's values one arrives, once; the others stay with their s
     CHECK(all.not_kept == 0);
 }
 
-TEST_CASE("each subscriber of a broadcast receives all in order, or is told how much it has lost", "[stress][broadcast]") {
+TEST_CASE("each subscriber of a broadcast receives all in order, or is told how much it has lost",
+          "[stress][broadcast]") {
     const auto workers = GENERATE(1u, 2u, 4u);
     const bool migrate = GENERATE(false, true);
     const auto slots = GENERATE(std::size_t{1}, std::size_t{8}, std::size_t{1000});

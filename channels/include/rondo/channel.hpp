@@ -100,8 +100,8 @@ public:
         if (core_) core_->drop_handle();
     }
 
-    /// Returns when a receiver, or a slot, has the value. A variable that is given away, send(std::move(v)), is moved from if
-    /// and only if it is sent: whatever this throws, it is as it was. So in all that follows.
+    /// Returns when a receiver, or a slot, has the value. A variable that is given away, send(std::move(v)), is moved
+    /// from if and only if it is sent: whatever this throws, it is as it was. So in all that follows.
     ///
     /// Suspends: until then; may resume on another worker. On a plain thread: blocks the thread.
     /// Stop:     throws `stopped`; the value has not been sent.
@@ -145,8 +145,8 @@ public:
         return send_until(T(value), tp);
     }
 
-    /// Sends an exception: the receive that takes it throws it. Throws as send(), and usage_error if there is none. The other
-    /// forms are as those of send(); for select there is error_to().
+    /// Sends an exception: the receive that takes it throws it. Throws as send(), and usage_error if there is none. The
+    /// other forms are as those of send(); for select there is error_to().
     void send_error(std::exception_ptr error) const {
         detail::packet<T> p(detail::as_error{std::move(error)});
         core().send(p, lowlevel::no_deadline);
@@ -166,8 +166,8 @@ public:
         return send_by(p, detail::limit_at(tp));
     }
 
-    /// Sends every element in order, those of a container that is given away moved; gives their number. Throws as send(); what
-    /// has not been sent is still in its container.
+    /// Sends every element in order, those of a container that is given away moved; gives their number. Throws as
+    /// send(); what has not been sent is still in its container.
     template <std::ranges::input_range Range>
         requires std::constructible_from<T, detail::element_of<Range>>
     std::size_t send_all(Range&& range) const {

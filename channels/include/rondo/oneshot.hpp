@@ -155,8 +155,8 @@ public:
         detail::packet<T> p(detail::as_error{std::move(error)});
         put(p);
     }
-    /// As send() and send_error(), but they say so instead of throwing: closed, or full if something has been sent before;
-    /// then `value` is as it was. Suspends: never.
+    /// As send() and send_error(), but they say so instead of throwing: closed, or full if something has been sent
+    /// before; then `value` is as it was. Suspends: never.
     send_status try_send(T& value) const { return status(core_->send(value)); }
     send_status try_send(T&& value) const { return try_send(value); }
     send_status try_send(const T& value) const

@@ -51,8 +51,8 @@ private:
     bool pinned_ = false;
 };
 
-/// Source is T& (the caller's variable: moved from when the value is sent, untouched if not), T (a value of our own), or a
-/// packet with an error in it.
+/// Source is T& (the caller's variable: moved from when the value is sent, untouched if not), T (a value of our own), or
+/// a packet with an error in it.
 template <class T, class Source, class F>
 class send_clause final : public select_clause {
 public:
@@ -179,9 +179,9 @@ template <message T, std::invocable<T> F>
 }
 
 /// A clause of select: sends `value` on `c` and calls f(). A variable (non-const lvalue of type T) stays the caller's: it
-/// is moved from if and only if this clause is the one that goes ahead, as with try_send; several clauses may offer the same
-/// one. Anything else is moved, copied or converted into the clause, which may outlive the call that made it, and dies with
-/// it if it has not been sent.
+/// is moved from if and only if this clause is the one that goes ahead, as with try_send; several clauses may offer the
+/// same one. Anything else is moved, copied or converted into the clause, which may outlive the call that made it, and
+/// dies with it if it has not been sent.
 template <message T, class V, std::invocable<> F>
     requires(std::is_same_v<V, T&> || std::constructible_from<T, V &&>)
 [[nodiscard]] auto to(const channel<T>& c, V&& value, F f) {
@@ -189,8 +189,8 @@ template <message T, class V, std::invocable<> F>
     return lowlevel::send_clause<T, source, F>(c, static_cast<source>(std::forward<V>(value)), std::move(f));
 }
 
-/// A clause of select: sends an exception on `c` in a value's place, as send_error() does, and calls f(). Throws usage_error
-/// if there is none.
+/// A clause of select: sends an exception on `c` in a value's place, as send_error() does, and calls f(). Throws
+/// usage_error if there is none.
 template <message T, std::invocable<> F>
 [[nodiscard]] auto error_to(const channel<T>& c, std::exception_ptr error, F f) {
     using source = detail::packet<T>;

@@ -29,14 +29,14 @@ namespace detail {
 // One spin lock guards everything.
 //
 //   an item    is in                        left by
-//   offered    its putter's own variable    accept(), or the take() of another item that makes room; close, stop, time: stays
+//   offered    its putter's own variable    accept(), or the take() of another item, which makes room
 //   queued     items_                       take()
 //   got        its getter's frame           task_done(): any one
 //   done       nowhere
 //
 // I1  Somebody waits to get only while the queue is empty, to put only while it is full, to join only while an item is
 //     queued or got.
-// I2  An item is in exactly one of these places. Close, stop and timeout touch none.
+// I2  An item is in exactly one of these places. Close, stop and timeout touch none: what is offered stays so.
 // I3  unfinished_ counts the items that have been accepted and not reported done; it rises in the critical section in which
 //     an item leaves its putter's frame, so join() cannot slip through between a put and the get that it meets.
 template <class T>
@@ -234,9 +234,9 @@ public:
     work_queue() : core_(std::in_place, detail::no_limit) {}
     explicit work_queue(std::size_t slots) : core_(std::in_place, checked(slots)) {}
 
-    /// Puts an item in, or hands it to whoever waits in get(); it counts as unfinished from now on. A variable that is given
-    /// away, put(std::move(v)), is moved from if and only if it is put: whatever this throws, it is as it was. So in all that
-    /// follows.
+    /// Puts an item in, or hands it to whoever waits in get(); it counts as unfinished from now on. A variable that is
+    /// given away, put(std::move(v)), is moved from if and only if it is put: whatever this throws, it is as it was. So in
+    /// all that follows.
     ///
     /// Suspends: while the queue is full; may resume on another worker. On a plain thread: blocks the thread.
     /// Stop:     throws `stopped`; the item has not been put.

@@ -210,8 +210,8 @@ explore_report explore_program(const explore_options& options, bool (*program)(v
 /// Blocks the calling thread; not from a tasklet (usage_error). Assertions of a test framework belong outside, on the
 /// report or on what f returns; inside use testing::check, or whatever throws. A rondo::expect that fails ends the process,
 /// as always, and prints the replay string first.
-/// After a failure those that are left are stopped. One that waits in a destructor then, for ever, cannot be: the report names it,
-/// and its frames, with the one thread of the exploration, stay until the process ends.
+/// After a failure those that are left are stopped. One that waits in a destructor then, for ever, cannot be: the report
+/// names it, and its frames, with the thread of the exploration, stay until the process ends.
 /// Throws: exploration_failed (unless options.throws is false; printed, too), usage_error (options that make no sense; a replay
 /// string that is none, or that does not fit the program).
 /// Cost:   see tests/README.md; some microseconds for a small program.

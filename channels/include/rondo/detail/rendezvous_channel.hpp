@@ -15,8 +15,8 @@ class rendezvous {
 public:
     enum class end : std::uint8_t { met, passed, closed, timed_out };
 
-    /// `slot` and `tag`: those of our node. met: the partner's are in m.node, move the value, then part(). passed: a partner
-    /// has done all that while we waited. Suspends; throws stopped.
+    /// `slot` and `tag`: those of our node. met: the partner's are in m.node, move the value, then part(). passed: a
+    /// partner has done all that while we waited. Suspends; throws stopped.
     end pass(counted_core& core, side mine, void* slot, std::uint8_t tag, lowlevel::time_point until, meeting& m);
     /// The same for a select that enlists: met, waits (until withdraw()), closed.
     meeting enlist(side mine, lowlevel::wait_node& node) { return cells_.arrive(mine, *node.who, node); }

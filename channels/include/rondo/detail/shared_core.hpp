@@ -1,9 +1,9 @@
 // What oneshot, broadcast, latest and work_queue share: cheap handles, and waking many.
 //
-// None of the four is lock-free: all they have lies behind one spin lock each, and they have no atomics of their own. What they
-// stand on is walked through in tests/model/wait_word_test.cpp: the lock, the list of waiters behind it, the claim that ends
-// a wait under the lock, and the frame of the claimed waiter, which its claimer fills without the lock, before resume().
-// Themselves they are checked by tests/stress/further_channels_test.cpp, and by a row each in tests/channels/matrix.hpp.
+// None of the four is lock-free: all they have lies behind one spin lock each, and they have no atomics of their own. What
+// they stand on is walked through in tests/model/wait_word_test.cpp: the lock, the list of waiters behind it, the claim
+// that ends a wait under the lock, and the frame of the claimed waiter, which its claimer fills without the lock, before
+// resume(). Themselves they are checked by tests/stress/further_channels_test.cpp, and by rows of tests/channels/matrix.hpp.
 #pragma once
 
 #include <memory>
