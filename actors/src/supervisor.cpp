@@ -4,7 +4,10 @@
 
 #include <algorithm>
 #include <deque>
-#include <mutex>
+#include <iterator>
+#include <list>
+#include <string_view>
+#include <unordered_map>
 
 #include <fmt/format.h>
 
@@ -53,19 +56,16 @@ public:
     void on(are_you_there) const {}
 
     void on(const child_went_down& news) {
-        const auto at = std::find_if(children_.begin(), children_.end(),
-                                     [&](const member& m) { return m.who.id() == news.id; });
-        if (at == children_.end() || at->life != news.life) return;
-        if (news.is_final) {                              // stopped, and not to be restarted
-            children_.erase(at);
-            return;
-        }
+        const auto found = by_id_.find(news.id);
+        if (found == by_id_.end() || found->second->life != news.life) return;
+        const place at = found->second;
+        if (news.is_final) return (void)forget(at);       // stopped, and not to be restarted
         if (at->spec.options.when == restart_when::never) {
             end_child(*at);
-            children_.erase(at);
+            forget(at);
             return;
         }
-        bring_back(static_cast<std::size_t>(at - children_.begin()), news.why);
+        bring_back(at, news.why);
     }
 
     void on(const start_child& s, reply<void> r) {        // what the constructor throws is the asker's affair
@@ -79,18 +79,20 @@ public:
         r.send();
     }
     bool on(const stop_child_named& s) {
-        const auto at = by_name(s.name);
-        if (at == children_.end()) return false;
+        const auto found = by_name_.find(s.name);
+        if (found == by_name_.end()) return false;
+        const place at = found->second;
         end_child(*at);
-        children_.erase(at);
+        forget(at);
         return true;
     }
     any_actor on(const find_child& f) {
-        const auto at = by_name(f.name);
-        if (at == children_.end()) throw refused(fmt::format("no child is called \"{}\"", f.name));
-        if (at->spec.type != f.type)
-            throw refused(fmt::format("child \"{}\" is no {}; it is {}", f.name, f.type->name(), at->spec.type->name()));
-        return at->who;
+        const auto found = by_name_.find(f.name);
+        if (found == by_name_.end()) throw refused(fmt::format("no child is called \"{}\"", f.name));
+        const member& m = *found->second;
+        if (m.spec.type != f.type)
+            throw refused(fmt::format("child \"{}\" is no {}; it is {}", f.name, f.type->name(), m.spec.type->name()));
+        return m.who;
     }
     std::vector<child_info> on(list_children) const {
         std::vector<child_info> all;
@@ -106,12 +108,16 @@ private:
         std::uint32_t life = 0;
     };
 
-    std::vector<member>::iterator by_name(std::string_view name) {
-        return std::find_if(children_.begin(), children_.end(), [&](const member& m) { return m.spec.name == name; });
+    using place = std::list<member>::iterator;
+
+    place forget(place at) noexcept {                     // gives the one after it
+        if (!at->spec.name.empty()) by_name_.erase(at->spec.name);
+        if (at->who) by_id_.erase(at->who.id());
+        return children_.erase(at);
     }
 
     void add(const child_spec& spec) {
-        if (!spec.name.empty() && by_name(spec.name) != children_.end())
+        if (by_name_.contains(spec.name))
             throw refused(fmt::format("a child is called \"{}\" already", spec.name));
         auto& me = detail::actor_here("supervisor");
         auto link = std::make_shared<supervised>();
@@ -125,9 +131,16 @@ private:
                               .mailbox_slots = spec.options.mailbox_slots,
                               .full = spec.options.full,
                               .where = spec.options.where};
-        children_.reserve(children_.size() + 1);
-        any_actor who = spec.start(me.system, link, o);
-        children_.push_back({spec, std::move(who), std::move(link)});
+        const place at = children_.insert(children_.end(), {spec, {}, link});
+        try {
+            if (!spec.name.empty()) by_name_.emplace(at->spec.name, at);
+            at->who = spec.start(me.system, link, o);
+            by_id_.emplace(at->who.id(), at);
+        } catch (...) {
+            if (at->who) end_child(*at);
+            forget(at);
+            throw;
+        }
     }
 
     static void tell(actor_cell& boss, actor_cell& child, const exit_reason& why, std::uint32_t life,
@@ -170,14 +183,14 @@ private:
         sleep_for(detail::ticks(std::min(pause, options_.longest_backoff)));
     }
 
-    void bring_back(std::size_t failed, const exit_reason& why) {
-        note_restart(why, children_[failed]);
-        std::size_t first = failed, last = failed + 1;
-        if (options_.strategy != restart::one_for_one) last = children_.size();
-        if (options_.strategy == restart::one_for_all) first = 0;
-        for (std::size_t i = last; i-- > first;)
-            if (i != failed) take_down(children_[i]);
-        for (std::size_t i = first; i < last; ++i) make_again(children_[i]);
+    void bring_back(place failed, const exit_reason& why) {
+        note_restart(why, *failed);
+        place first = failed, last = std::next(failed);
+        if (options_.strategy != restart::one_for_one) last = children_.end();
+        if (options_.strategy == restart::one_for_all) first = children_.begin();
+        for (place at = last; at != first;)
+            if (--at != failed) take_down(*at);
+        for (place at = first; at != last; ++at) make_again(*at);
     }
 
     void make_again(member& m) {
@@ -196,7 +209,9 @@ private:
     supervise_options options_;                           // its `name` is not used
     std::string name_;
     std::vector<child_spec> specs_;
-    std::vector<member> children_;
+    std::list<member> children_;                          // in the order of their start
+    std::unordered_map<std::string_view, place> by_name_; // those that have one: the children hold the text
+    std::unordered_map<std::uint64_t, place> by_id_;
     std::deque<lowlevel::time_point> restarts_;
 };
 

@@ -8,6 +8,8 @@
 
 #include <rondo/rondo.hpp>
 
+#include "support/sanitized.hpp"
+
 using namespace std::chrono_literals;
 
 namespace {
@@ -228,6 +230,27 @@ TEST_CASE("children come and go while it runs, names are unique", "[supervisor]"
         CHECK(s.stop_child("w3"));
         CHECK_FALSE(s.stop_child("w3"));
         CHECK(s.children().size() == 9);
+    });
+}
+
+TEST_CASE("of many children each costs the same: fifty thousand come, crash, are found, stop and go", "[supervisor]") {
+    struct guest {
+        void on(fail) { throw std::runtime_error("left early"); }
+        int on(touch) { return 1; }
+    };
+    constexpr int many = support::sanitized ? 2'000 : 50'000;
+    rondo::run({.workers = GENERATE(1u, 2u)}, [&] {
+        auto s = rondo::supervise({.max_restarts = many});
+        for (int i = 0; i < many; ++i) s.start(rondo::child<guest>(std::to_string(i)));
+        for (int i = 0; i < many; ++i) {
+            auto g = s.ref<guest>(std::to_string(i));
+            if (i % 4 == 0) g.tell(fail{});
+            if (g.ask(touch{}) != 1) throw std::logic_error("nobody is there");
+            if (i % 4 == 1) g.stop();
+            if (i % 4 == 2) s.stop_child(std::to_string(i));
+        }
+        until([&] { return rondo::live_actors() == many / 2 + 1; });
+        CHECK(s.children().size() == many / 2);
     });
 }
 
