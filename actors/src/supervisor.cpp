@@ -188,8 +188,17 @@ private:
         place first = failed, last = std::next(failed);
         if (options_.strategy != restart::one_for_one) last = children_.end();
         if (options_.strategy == restart::one_for_all) first = children_.begin();
-        for (place at = last; at != first;)
-            if (--at != failed) take_down(*at);
+        for (place at = last; at != first;) {
+            if (--at == failed) continue;
+            if (at->spec.options.when == restart_when::never) {    // it goes with the others, and does not come back
+                end_child(*at);
+                const bool was_first = at == first;
+                at = forget(at);
+                if (was_first) first = at;
+            } else {
+                take_down(*at);
+            }
+        }
         for (place at = first; at != last; ++at) make_again(*at);
     }
 

@@ -184,6 +184,32 @@ TEST_CASE("restart_when: never and ended", "[supervisor]") {
     });
 }
 
+TEST_CASE("who is never restarted goes with the others, and does not come back", "[supervisor]") {
+    journal log;
+    const auto strategy = GENERATE(rondo::restart::one_for_all, rondo::restart::rest_for_one);
+    rondo::run({.workers = GENERATE(1u, 2u)}, [&] {
+        const auto once = [&](const char* name) {
+            return rondo::child<worker>(rondo::child_options{.name = name, .when = rondo::restart_when::never}, &log, name);
+        };
+        auto s = rondo::supervise({.strategy = strategy}, once("first"), rondo::child<worker>("a", &log, "a"), once("second"),
+                                  rondo::child<worker>("b", &log, "b"), once("last"));
+        auto first = s.ref<worker>("first"), second = s.ref<worker>("second"), last = s.ref<worker>("last");
+        log.take();
+        s.ref<worker>("a").tell(fail{});
+        until([&] { return s.children().back().restarts == 1; });
+        CHECK(last.join().kind == rondo::exit_kind::shutdown);
+        CHECK(second.join().kind == rondo::exit_kind::shutdown);
+        if (strategy == rondo::restart::one_for_all) {
+            CHECK(first.join().kind == rondo::exit_kind::shutdown);
+            CHECK(log.take() == lines{"-a", "-last", "-b", "-second", "-first", "+a", "+b"});
+        } else {
+            CHECK(first.ask(touch{}) == 1);
+            CHECK(log.take() == lines{"-a", "-last", "-b", "-second", "+a", "+b"});
+        }
+        CHECK(s.children().size() == (strategy == rondo::restart::one_for_all ? 2 : 3));
+    });
+}
+
 TEST_CASE("a child that is killed in the middle of a message is restarted", "[supervisor]") {
     journal log;
     rondo::run({.workers = GENERATE(1u, 2u)}, [&] {

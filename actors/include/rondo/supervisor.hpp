@@ -35,7 +35,8 @@ struct supervise_options {
     std::string_view name = {};
 };
 
-/// After what ends a child is restarted. A failure: crashed, killed, linked with one that failed, gave up.
+/// After what ends a child is restarted. A failure: crashed, killed, linked with one that failed, gave up. One that is
+/// `never` restarted ends for good, too, when its supervisor takes it down because of another child's failure.
 enum class restart_when : std::uint8_t { failed, ended, never };
 
 struct child_options {
