@@ -97,10 +97,19 @@ void actor_cell::give_order(order o) noexcept {
     if (messages.nudge(&late)) schedule();
 }
 
-// The handler that is under way must be found. While the mailbox is neither idle nor held there is a runner, or whoever
-// made it so is about to write down which job it is.
+void actor_cell::tell_to_end(order o) noexcept {
+    give_order(o);
+    if (of.ends_at_once) interrupt();
+}
+
 void actor_cell::kill_now() noexcept {
     give_order(kill);
+    interrupt();
+}
+
+// After an order. The handler that is under way must be found. While the mailbox is neither idle nor held there is a
+// runner, or whoever made it so is about to write down which job it is.
+void actor_cell::interrupt() noexcept {
     fence_seq_cst();       // keeps the order apart from the look at who runs, as the exchange in hand_over() does
     if (of.is_reentrant) stop_flights();
     for (unsigned round = 0;; ++round) {
@@ -151,7 +160,7 @@ void actor_cell::run(void* cell, bool stopped) {
 
 void actor_cell::activate(bool was_stopped, std::exception_ptr& unhandled) {
     if (was_stopped) [[unlikely]] {                       // the job was, before it began: there is nothing to wait for
-        if (!(orders.load(relaxed) & (kill | linked | halt))) {
+        if (!(orders.load(relaxed) & (stop | kill | linked | halt))) {
             if (is_stray_stop()) return hand_over();
             orders.fetch_or(shutdown, relaxed);
         }

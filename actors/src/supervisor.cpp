@@ -41,6 +41,10 @@ struct list_children {};
 
 class supervisor_actor {
 public:
+    // A back-off, or a child that takes its time, is no reason to go on for one that shall end. Its destructor does the
+    // rest, as after a failure.
+    static constexpr bool ends_at_once = true;
+
     supervisor_actor(const supervise_options& o, std::string name, std::vector<child_spec> specs)
         : options_(o), name_(std::move(name)), specs_(std::move(specs)) {}
     ~supervisor_actor() {
@@ -152,7 +156,7 @@ private:
 
     // Its supervisor ends: it ends for good.
     void end_child(member& m) {
-        m.who.cell().give_order(actor_cell::shutdown);
+        m.who.cell().tell_to_end(actor_cell::shutdown);
         if (!m.who.join_for(detail::ticks(m.spec.options.shutdown))) {
             m.who.kill();
             (void)m.who.join();
@@ -161,7 +165,7 @@ private:
 
     void take_down(member& m) {
         m.link->obeyed.reset();
-        m.who.cell().give_order(actor_cell::halt);
+        m.who.cell().tell_to_end(actor_cell::halt);
         if (m.who.has_ended()) return;
         if (m.link->obeyed.wait_for(detail::ticks(m.spec.options.shutdown))) return;
         m.who.cell().kill_now();

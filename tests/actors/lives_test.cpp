@@ -74,6 +74,53 @@ TEST_CASE("who is killed between two lives lives again, who is stopped does not"
     if (!is_stopped) CHECK(world.run([&] { return p.ask(std::string("four")); }) == 4);
 }
 
+TEST_CASE("a supervisor that is told to end while it backs off does not wait for that", "[actor][supervisor]") {
+    rondo::testing::world world{{.workers = GENERATE(1u, 2u)}};
+    rondo::channel<int> gate;
+    rondo::actor_ref<patient> p;
+    const auto slow = rondo::supervise_options{.backoff = 1h, .longest_backoff = 1h, .name = "slow"};
+    SECTION("by stop()") {
+        auto boss = world.run([&] { return rondo::supervise(slow, rondo::child<patient>("p", gate)); });
+        p = world.run([&] { return boss.ref<patient>("p"); });
+        p.tell(boom{});
+        world.settle();
+        boss.stop();
+        world.settle();
+        REQUIRE(boss.has_ended());
+        CHECK(world.run([&] { return boss.join().kind; }) == rondo::exit_kind::stopped);
+        CHECK(world.run([&] { return p.join().kind; }) == rondo::exit_kind::shutdown);
+    }
+    struct registered : patient {
+        void on(rondo::started) { rondo::registry().add("p", rondo::this_actor::ref<registered>()); }
+        using patient::on;
+    };
+    const auto find = [&] { return *rondo::registry(world.in()).find<registered>("p"); };
+    SECTION("by its own supervisor, which ends") {
+        auto top = world.run([&] { return rondo::supervise({}, rondo::subtree(slow, rondo::child<registered>("p", patient{gate}))); });
+        find().tell(boom{});
+        world.settle();
+        top.stop();
+        world.settle();
+        CHECK(top.has_ended());
+        CHECK(rondo::live_actors(world.in()) == 0);
+    }
+    SECTION("by its own supervisor, which takes it down with others and makes it anew") {
+        auto top = world.run([&] {
+            return rondo::supervise({.strategy = rondo::restart::one_for_all},
+                                    rondo::subtree(slow, rondo::child<registered>("p", patient{gate})),
+                                    rondo::child<patient>("q", gate));
+        });
+        const auto before = find();
+        before.tell(boom{});
+        world.settle();
+        world.run([&] { top.ref<patient>("q").tell(boom{}); });
+        world.settle();
+        CHECK(before.has_ended());
+        CHECK(world.run([&] { return find().ask(std::string("four")); }) == 4);
+        CHECK(world.run([&] { return top.children().at(0).restarts; }) == 1);
+    }
+}
+
 TEST_CASE("many kills close together lose no child", "[actor][supervisor]") {
     rondo::run({.workers = 2}, [] {
         rondo::channel<int> gate;

@@ -58,7 +58,7 @@ public:
     /// Asks it to end after the message it is handling; what is in its mailbox becomes dead letters, askers get
     /// actor_ended. Nothing happens if it has ended. Suspends: never.
     void stop() const noexcept {
-        if (cell_) cell_->give_order(actor_cell::stop);
+        if (cell_) cell_->tell_to_end(actor_cell::stop);
     }
     /// As stop(), and the message it is handling ends at its next call that may suspend, or in the one it is in, with
     /// rondo::stopped.

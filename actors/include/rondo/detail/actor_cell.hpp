@@ -112,6 +112,7 @@ struct actor_class {
     std::size_t mailbox_slots;
     when_full full;
     bool is_reentrant;
+    bool ends_at_once;                                    // told to end, it ends the waits of its handler: supervisors
     atomic<known_message*>* known;
 };
 
@@ -136,6 +137,7 @@ public:
         if (weak.load(acquire) == 1 || weak.fetch_sub(1, acq_rel) == 1) free_memory();
     }
     void give_order(order o) noexcept;
+    void tell_to_end(order o) noexcept;                   // stop, shutdown, halt
     void kill_now() noexcept;                             // with the handler that is under way
     void post_system(message_node* m) noexcept;           // takes it; disposes of it if the actor has ended
     [[nodiscard]] actor_extra& need_extra();              // throws std::bad_alloc
@@ -177,6 +179,7 @@ public:
     void line_up(lowlevel::watched_wait& w) noexcept;
 
 private:
+    void interrupt() noexcept;
     void activate(bool was_stopped, std::exception_ptr& unhandled);
     bool look_round(std::exception_ptr& unhandled);
     bool handle(message_node& m, std::exception_ptr& unhandled);

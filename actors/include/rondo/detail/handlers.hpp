@@ -236,6 +236,12 @@ constexpr bool is_reentrant_class() noexcept {
 }
 
 template <class A>
+constexpr bool ends_at_once_class() noexcept {
+    if constexpr (requires { A::ends_at_once; }) return static_cast<bool>(A::ends_at_once);
+    else return false;
+}
+
+template <class A>
 inline atomic<known_message*> known_to{nullptr};
 
 template <class A>
@@ -248,6 +254,7 @@ inline constexpr actor_class class_of{&tag_of<A>,
                                       slots_of_class<A>(),
                                       full_policy_of_class<A>(),
                                       is_reentrant_class<A>(),
+                                      ends_at_once_class<A>(),
                                       &known_to<A>};
 
 /// Constructs a message in a block of memory that begin_tell gave.
