@@ -432,6 +432,7 @@ bool actor_cell::go_down(const exit_reason& why) noexcept {
         const lowlevel::shield whatever_comes;
         end_object(why);
         if (!under->keep_messages) empty_mailbox(dead_letter_reason::restarted, why);
+        e.last_end = why;
         now.store(phase::down, release);
         orders.fetch_and(static_cast<std::uint8_t>(~(stop | kill | linked)), relaxed);     // that was for this life
         if (why.is_failure() && !is_ordered) tell_links(why);
@@ -470,6 +471,7 @@ bool actor_cell::start_over() noexcept {
     const auto under = e.under;
     orders.fetch_and(static_cast<std::uint8_t>(~restart), relaxed);
     under->failure = nullptr;
+    if (!under->keep_messages) empty_mailbox(dead_letter_reason::restarted, e.last_end);    // what came between the lives
     try {
         under->make(*this);
     } catch (...) {
@@ -477,6 +479,7 @@ bool actor_cell::start_over() noexcept {
     }
     const bool is_up = !under->failure;
     if (is_up) {
+        e.last_end = {};
         now.store(phase::alive, release);
         e.restarts.fetch_add(1, relaxed);
         if (of.on_started) {

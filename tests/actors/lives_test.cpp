@@ -58,6 +58,30 @@ TEST_CASE("on(started) comes before what has waited over a restart", "[actor][su
     CHECK(diary == "S1XS23");
 }
 
+TEST_CASE("who is restarted without its messages does not get those that came meanwhile either", "[actor][supervisor]") {
+    std::string diary;
+    std::vector<std::string> lost;
+    rondo::testing::world world{{.workers = GENERATE(1u, 2u)}};
+    rondo::observe_dead_letters(world.in(), [&](const rondo::dead_letter& d) { lost.push_back(rondo::to_string(d.why)); });
+    auto boss = world.run([&] {
+        return rondo::supervise({.backoff = 1s},
+                                rondo::child<diarist>(rondo::child_options{.name = "d", .keep_messages = false}, &diary));
+    });
+    auto d = world.run([&] { return boss.ref<diarist>("d"); });
+    d.tell(work{1});
+    d.tell(boom{});
+    world.settle();                                       // it is down
+    d.tell(work{2});
+    auto asker = world.spawn([d] { d.ask(work{3}); });
+    world.advance(10s);
+    d.tell(work{4});
+    world.settle();
+    CHECK(diary == "S1XS4");
+    CHECK(end_of([&] { asker.join(); }).find("cannot answer: it has ended (crashed: boom)") != std::string::npos);
+    CHECK(lost == std::vector<std::string>(2, "the actor was restarted without its messages"));
+    CHECK(rondo::dead_letters(world.in()).restarted == 2);
+}
+
 TEST_CASE("who is killed between two lives lives again, who is stopped does not", "[actor][supervisor]") {
     rondo::testing::world world;
     rondo::channel<int> gate;

@@ -42,7 +42,9 @@ enum class restart_when : std::uint8_t { failed, ended, never };
 struct child_options {
     std::string_view name = {};                            ///< unique among its siblings
     restart_when when = restart_when::failed;              ///< ended: after stop(), too
-    bool keep_messages = true;                             ///< what waits in its mailbox over a restart; else dead letters
+    /// What waits in its mailbox when it fails, or comes before it is there again. Else they become dead letters, at the
+    /// latest when it is made anew: dead_letter_reason::restarted; askers get actor_ended.
+    bool keep_messages = true;
     /// How long it may take to end its message when it is taken down; then it is killed.
     detail::time_span shutdown = std::chrono::seconds(5);
     std::optional<std::size_t> mailbox_slots = {};
