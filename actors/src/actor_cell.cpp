@@ -559,6 +559,7 @@ void actor_cell::end(exit_reason why, bool is_reported, std::exception_ptr& unha
     end_kind = why.kind;
     messages.close();
     std::vector<actor_cell*> watchers;
+    std::vector<std::string> names;
     lowlevel::wait_node* woken = nullptr;
     actor_extra* e = extra.load(acquire);
     if (!e && (why.error || !extra.compare_exchange_strong(e, ended_extra(why.kind), acq_rel, acquire)))
@@ -568,6 +569,7 @@ void actor_cell::end(exit_reason why, bool is_reported, std::exception_ptr& unha
         e->has_ended = true;
         e->why = why;
         watchers.swap(e->watchers);
+        names.swap(e->names);
         const auto wake_all = [&](lowlevel::wait_list& list, wake outcome) {
             while (auto* n = list.claim_front(outcome)) {
                 n->next = woken;
@@ -578,6 +580,7 @@ void actor_cell::end(exit_reason why, bool is_reported, std::exception_ptr& unha
         wake_all(e->joiners, wake::ready);
     }
     now.store(phase::ended, release);
+    if (!names.empty()) system.forget(*this, std::move(names));
     empty_mailbox(dead_letter_reason::ended, why);
     messages.forget_kept(free_spent{});
     for (message_node* n = messages.take_system(); n;) destroy_message(*std::exchange(n, n->next));

@@ -32,6 +32,7 @@ struct actor_extra {
     std::chrono::steady_clock::time_point started;        // ids do not tell it: each shard counts for itself
     bool has_ended = false;
     exit_reason why;
+    std::vector<std::string> names;                       // in the registry
 
     lowlevel::wait_list senders;                          // that wait for room; wait_node::slot: the message
     lowlevel::wait_list joiners;
@@ -103,6 +104,7 @@ public:
     void observe(std::function<void(const dead_letter&)> f);
 
     name_table& names() noexcept { return names_; }
+    void forget(actor_cell& c, std::vector<std::string> names) noexcept;  // it has ended
 
     lowlevel::home& home;
 

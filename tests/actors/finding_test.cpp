@@ -51,6 +51,25 @@ TEST_CASE("a name and a class name one living actor", "[registry]") {
     CHECK_THROWS_AS(rondo::registry(), rondo::usage_error);
 }
 
+TEST_CASE("the registry keeps no names of those that have ended", "[registry]") {
+    rondo::run({.workers = GENERATE(1u, 2u)}, [] {
+        auto names = rondo::registry();
+        auto stays = rondo::start<listener>();
+        CHECK(names.add("stays", stays));
+        for (int i = 0; i < 1000; ++i) {
+            auto a = rondo::start<listener>();
+            CHECK(names.add("a", a));
+            CHECK(names.add("a " + std::to_string(i), a));
+            if (i % 2) CHECK(names.remove<listener>("a"));
+            a.stop();
+            a.join();
+            if (i % 3 == 0) CHECK(names.add("too late", a));          // it has ended: nothing is kept
+        }
+        CHECK(names.size() == 1);
+        CHECK(*names.find<listener>("stays") == stays);
+    });
+}
+
 TEST_CASE("a subtree that gives up is restarted by the supervisor above", "[supervisor]") {
     struct named {
         void on(rondo::started) {

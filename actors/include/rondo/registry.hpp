@@ -1,6 +1,7 @@
 // Finding actors by name.
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -12,12 +13,13 @@ namespace rondo {
 namespace detail {
 bool register_name(actor_system& in, const type_tag& type, std::string_view name, const any_actor& who);
 [[nodiscard]] any_actor find_name(actor_system& in, const type_tag& type, std::string_view name);
+[[nodiscard]] std::size_t count_names(actor_system& in);
 bool forget_name(actor_system& in, const type_tag& type, std::string_view name);
 }  // namespace detail
 
 /// The names of one runtime's actors: a name and a class together name one actor. What is registered has a handle here,
-/// so it does not end for want of others; an entry goes when its actor has ended, or with the runtime. Safe from any
-/// tasklet and any thread; no call suspends.
+/// so it does not end for want of others; an entry goes when its actor ends (one of another runtime: when it is looked for
+/// after that), or with the runtime. Safe from any tasklet and any thread; no call suspends.
 class name_registry {
 public:
     explicit name_registry(detail::actor_system& in) noexcept : in_(&in) {}
@@ -40,6 +42,8 @@ public:
     bool remove(std::string_view name) const {
         return detail::forget_name(*in_, detail::tag_of<A>, name);
     }
+    /// How many names there are, of all classes. A snapshot.
+    [[nodiscard]] std::size_t size() const { return detail::count_names(*in_); }
 
 private:
     detail::actor_system* in_;
