@@ -62,7 +62,6 @@ void actor_cell::free_memory() noexcept {
     const unsigned at = shard;
     const auto lines = of.lines;
     if (auto* e = extra.load(relaxed); e && e != ended_extra(end_kind)) {
-        for (actor_cell* w : e->watchers) w->drop_weak();
         for (actor_cell* l : e->links) l->drop_weak();
         delete e;
     }
@@ -410,7 +409,8 @@ bool actor_cell::look_round(std::exception_ptr& unhandled) {
         }
         if (!list) break;
         message_node* m = std::exchange(list, list->next);
-        go_on = handle(*m, unhandled);
+        if (m->ops == of.on_down && !is_awaited(*m)) destroy_message(*m);
+        else go_on = handle(*m, unhandled);
         if (go_on && messages.is_urgent()) {              // what comes meanwhile goes behind, but orders go first
             messages.see_signal();
             append(list, messages.take_system());
@@ -500,6 +500,7 @@ void actor_cell::end_object(const exit_reason& why) noexcept {
     auto* e = extra.load(acquire);
     if (!e) return;
     flags &= static_cast<std::uint8_t>(~(has_behaviour | has_idle));
+    stop_watching();
     e->now = nullptr;
     e->idle_after = {};
     if (flags & has_timers) {
@@ -558,7 +559,7 @@ void actor_cell::end(exit_reason why, bool is_reported, std::exception_ptr& unha
     if (was_alive) now.store(phase::down, relaxed);
     end_kind = why.kind;
     messages.close();
-    std::vector<actor_cell*> watchers;
+    std::unordered_multiset<actor_cell*> watchers;
     std::vector<std::string> names;
     lowlevel::wait_node* woken = nullptr;
     actor_extra* e = extra.load(acquire);
@@ -596,8 +597,7 @@ void actor_cell::end(exit_reason why, bool is_reported, std::exception_ptr& unha
     is_reported = is_reported || !watchers.empty();
     for (actor_cell* w : watchers) {
         try {
-            down d{id, e->name, why};
-            if (!w->has_ended()) w->post_system(make_message<down>(*w->of.on_down, std::move(d)));
+            if (!w->has_ended()) w->post_system(make_down(*w, *this, why));
         } catch (...) {}
         w->drop_weak();
     }

@@ -10,6 +10,7 @@
 #include <mutex>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include <rondo/actor.hpp>
@@ -36,11 +37,12 @@ struct actor_extra {
 
     lowlevel::wait_list senders;                          // that wait for room; wait_node::slot: the message
     lowlevel::wait_list joiners;
-    std::vector<actor_cell*> watchers;                    // each with a weak reference
+    std::unordered_multiset<actor_cell*> watchers;        // each with a weak reference
     std::vector<actor_cell*> links;                       // each with a weak reference
     exit_reason linked_why;                               // what the order `linked` is about
 
     // The runner's own.
+    std::unordered_multiset<actor_cell*> watching;        // whose ends this life awaits; each with a weak reference
     std::shared_ptr<behaviour> now;                       // its handlers hold it, too, while they run
     message_node* stash_first = nullptr;
     message_node* stash_last = nullptr;
@@ -60,6 +62,9 @@ struct actor_extra {
     exit_reason last_end;                                 // of the life before, while it is down; the runner's own
     atomic<std::uint32_t> restarts{0};
 };
+
+/// The end of `of`, for one that watches it: see watching.cpp.
+[[nodiscard]] message_node* make_down(const actor_cell& to, actor_cell& of, const exit_reason& why);
 
 class actor_system final : public lowlevel::attachment {
 public:

@@ -1,4 +1,9 @@
 // Why actors end, and who is told of it: watch and link.
+//
+// A watch is two entries: the watcher among the `watchers` of the other, where its end finds it, and that one in `watching` of
+// the watcher, whose life it belongs to. The end takes the first and sends a `down`, which takes the second when its turn
+// comes; a `down` that finds none was unwatched, or is for an earlier life, and goes. So both lists hold only the living and
+// what is on its way, and a new life hears of no end that it did not ask for.
 #include <algorithm>
 #include <mutex>
 #include <utility>
@@ -32,6 +37,51 @@ const char* to_string(dead_letter_reason reason) noexcept {
     return "?";
 }
 
+namespace detail {
+namespace {
+
+struct down_message final : message_with<down> {
+    actor_cell* of;                                       // perhaps freed, unless it is among `watching`
+};
+static_assert(lines_of<down_message> == lines_of<message_with<down>>);
+
+void forget_watcher(actor_cell& of, actor_cell& who) noexcept {
+    auto& e = *of.extra.load(acquire);                    // watched, so it has one
+    std::unique_lock hold(e.guard);
+    const auto at = e.watchers.find(&who);
+    if (at == e.watchers.end()) return;
+    e.watchers.erase(at);
+    hold.unlock();
+    who.drop_weak();                                      // never the last: it is alive
+}
+
+}  // namespace
+
+message_node* make_down(const actor_cell& to, actor_cell& of, const exit_reason& why) {
+    down d{of.id, of.extra.load(acquire)->name, why};
+    return ::new (take_block(lines_of<down_message>)) down_message{{{nullptr, to.of.on_down, nullptr}, std::move(d)}, &of};
+}
+
+bool actor_cell::is_awaited(const message_node& m) noexcept {
+    auto& all = extra.load(relaxed)->watching;
+    actor_cell* const who = static_cast<const down_message&>(m).of;
+    const auto at = all.find(who);
+    // Another actor may have come to lie where one that is no longer watched was.
+    if (at == all.end() || who->id != static_cast<const down_message&>(m).payload.id) return false;
+    all.erase(at);
+    who->drop_weak();
+    return true;
+}
+
+void actor_cell::stop_watching() noexcept {
+    for (actor_cell* who : std::exchange(extra.load(relaxed)->watching, {})) {
+        forget_watcher(*who, *this);
+        who->drop_weak();
+    }
+}
+
+}  // namespace detail
+
 std::string exit_reason::text() const {
     std::string out = to_string(kind);
     if (!error) return out;
@@ -59,28 +109,35 @@ void watch(const detail::any_actor& a) {
     check_other(a, me, "rondo::watch");
     if (!me.of.on_down) throw usage_error("rondo::watch: " + me.label() + " has no on(rondo::down)");
     auto& e = c.need_extra();
-    exit_reason why;
-    {
-        std::lock_guard hold(e.guard);
+    auto& watching = me.need_extra().watching;
+    const auto mine = watching.insert(&c);
+    try {
+        std::unique_lock hold(e.guard);
         if (!e.has_ended) {
-            e.watchers.push_back(&me);
+            e.watchers.insert(&me);
             me.add_weak();
-            return;
+        } else {
+            const auto why = e.why;
+            hold.unlock();
+            me.post_system(detail::make_down(me, c, why));
         }
-        why = e.why;
+    } catch (...) {
+        watching.erase(mine);
+        throw;
     }
-    me.post_system(detail::make_message<down>(*me.of.on_down, down{c.id, e.name, why}));
+    c.add_weak();
 }
 
 void unwatch(const detail::any_actor& a) {
     auto& me = actor_here("rondo::unwatch");
-    auto* e = a.cell().extra.load(detail::acquire);
-    if (!e) return;
-    std::lock_guard hold(e->guard);
-    auto at = std::find(e->watchers.begin(), e->watchers.end(), &me);
-    if (at == e->watchers.end()) return;
-    e->watchers.erase(at);
-    me.drop_weak();                                       // never the last: it is alive
+    actor_cell& c = a.cell();
+    auto* mine = me.extra.load(detail::relaxed);
+    if (!mine) return;
+    const auto at = mine->watching.find(&c);
+    if (at == mine->watching.end()) return;
+    mine->watching.erase(at);
+    detail::forget_watcher(c, me);
+    c.drop_weak();                                        // never the last: the caller has a handle
 }
 
 void link(const detail::any_actor& a, const detail::any_actor& b) {

@@ -1,6 +1,7 @@
 // The seams of an actor's life: restarts and what waits over them, orders that come in between, other people's ends.
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <stdexcept>
@@ -12,6 +13,8 @@
 #include <rondo/testing.hpp>
 
 #include "support/helpers.hpp"
+#include "support/memory.hpp"
+#include "support/sanitized.hpp"
 
 using namespace std::chrono_literals;
 using support::end_of;
@@ -80,6 +83,103 @@ TEST_CASE("who is restarted without its messages does not get those that came me
     CHECK(end_of([&] { asker.join(); }).find("cannot answer: it has ended (crashed: boom)") != std::string::npos);
     CHECK(lost == std::vector<std::string>(2, "the actor was restarted without its messages"));
     CHECK(rondo::dead_letters(world.in()).restarted == 2);
+}
+
+namespace {
+
+struct look {
+    rondo::actor_ref<patient> at;
+};
+struct look_away {
+    rondo::actor_ref<patient> at;
+};
+struct sentry {
+    std::vector<std::string>* seen;
+    void on(const look& l) { rondo::watch(l.at); }
+    void on(const look_away& l) { rondo::unwatch(l.at); }
+    void on(const rondo::down& d) { seen->push_back(d.name); }
+    void on(boom) { throw std::runtime_error("boom"); }
+};
+
+}  // namespace
+
+TEST_CASE("a watch ends with the life that asked for it", "[actor][supervisor]") {
+    std::vector<std::string> seen;
+    rondo::channel<int> gate;
+    rondo::testing::world world{{.workers = GENERATE(1u, 2u)}};
+    auto boss = world.run([&] { return rondo::supervise({.backoff = 1s}, rondo::child<sentry>("s", &seen)); });
+    auto s = world.run([&] { return boss.ref<sentry>("s"); });
+    auto a = rondo::start_on<patient>(world.in(), rondo::actor_options{.name = "a"}, gate);
+    auto b = rondo::start_on<patient>(world.in(), rondo::actor_options{.name = "b"}, gate);
+    s.tell(look{a});
+    s.tell(look{b});
+    s.tell(boom{});
+    world.settle();
+    const auto when = GENERATE(0, 1, 2);
+    CAPTURE(when);
+    if (when == 0) a.stop();                              // between two lives
+    world.advance(10s);
+    if (when != 0) a.stop();
+    if (when == 2) s.tell(look{a});                       // the new life asks for itself
+    s.tell(look{b});
+    world.settle();
+    CHECK(seen == (when == 2 ? std::vector<std::string>{"a"} : std::vector<std::string>{}));
+    b.stop();
+    world.settle();
+    CHECK(std::count(seen.begin(), seen.end(), "b") == 1);
+}
+
+TEST_CASE("after unwatch no down arrives, not even one that was on its way", "[actor]") {
+    std::vector<std::string> seen;
+    rondo::channel<int> gate;
+    rondo::testing::world world;
+    auto s = rondo::start_on<sentry>(world.in(), &seen);
+    auto a = rondo::start_on<patient>(world.in(), rondo::actor_options{.name = "a"}, gate);
+    s.tell(look{a});
+    s.tell(look{a});
+    s.tell(look_away{a});
+    world.settle();
+    a.stop();
+    world.settle();
+    CHECK(seen == std::vector<std::string>{"a"});
+    s.tell(look{a});
+    s.tell(look_away{a});
+    s.tell(look_away{a});
+    world.settle();
+    CHECK(seen.size() == 2);                              // it has ended: that down came before the unwatch
+}
+
+TEST_CASE("neither watchers nor watched that have ended stay in memory", "[actor]") {
+    struct passer_by {
+        rondo::actor_ref<patient> at;
+        void on(rondo::started) { rondo::watch(at); }
+        void on(const rondo::down&) {}
+    };
+    struct doorman {
+        int downs = 0;
+        void on(const look& l) { rondo::watch(l.at); }
+        void on(const rondo::down&) { ++downs; }
+        int on(std::string) const { return downs; }
+    };
+    rondo::run({.workers = GENERATE(1u, 2u)}, [] {
+        const rondo::channel<int> gate;
+        auto old = rondo::start<patient>(gate);
+        auto door = rondo::start<doorman>();
+        constexpr int many = 20'000;
+        std::size_t before = 0;
+        for (int i = 0; i < many; ++i) {
+            if (i == many / 10) before = support::resident_bytes();
+            auto p = rondo::start<passer_by>(old);
+            auto q = rondo::start<patient>(gate);
+            door.ask(look{q});
+            p.stop();
+            q.stop();
+            p.join();
+            q.join();
+        }
+        while (door.ask(std::string()) != many) rondo::yield();           // the last comes a moment after join()
+        if (!support::sanitized) CHECK(support::resident_bytes() < before + many * 100);
+    });
 }
 
 TEST_CASE("who is killed between two lives lives again, who is stopped does not", "[actor][supervisor]") {

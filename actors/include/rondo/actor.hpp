@@ -446,9 +446,13 @@ void observe_dead_letters(runtime& rt, std::function<void(const dead_letter&)> f
 
 // ---- death of others
 
-/// From a handler: on(rondo::down) arrives when `a` ends, at once if it has. Watching twice brings it twice.
-/// Throws: usage_error outside a handler, or if the calling actor has no on(rondo::down).
+/// From a handler: on(rondo::down) arrives when `a` ends, at once if it has; before what waits in the mailbox. Watching
+/// twice brings it twice. A watch ends with the life of the calling actor: after a restart it must watch again.
+/// Suspends: never. Cost: O(1).
+/// Throws: usage_error outside a handler, if the calling actor has no on(rondo::down), or if `a` is the calling actor.
 void watch(const detail::any_actor& a);
+/// Takes one watch back: its on(rondo::down) does not arrive from now on. Nothing happens if there is none.
+/// Suspends: never. Throws: usage_error outside a handler.
 void unwatch(const detail::any_actor& a);
 /// If one of the two fails (crashed, killed, linked, gave_up), the other is killed, with exit_kind::linked.
 void link(const detail::any_actor& a, const detail::any_actor& b);

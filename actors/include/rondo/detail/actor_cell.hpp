@@ -195,6 +195,8 @@ private:
     void end(exit_reason why, bool is_reported, std::exception_ptr& unhandled) noexcept;
     void end_object(const exit_reason& why) noexcept;
     void tell_links(const exit_reason& why) noexcept;
+    [[nodiscard]] bool is_awaited(const message_node& down) noexcept;
+    void stop_watching() noexcept;
     void admit_waiting() noexcept;
     void discard(message_node& m) noexcept;               // handled
     void empty_mailbox(dead_letter_reason why, const exit_reason& end) noexcept;
