@@ -20,7 +20,7 @@ actor_extra* ended_extra(exit_kind kind) noexcept {
         auto* made = new std::array<actor_extra, 8>;      // never destroyed
         for (std::size_t i = 0; i < made->size(); ++i) {
             (*made)[i].has_ended = true;
-            (*made)[i].why.kind = static_cast<exit_kind>(i);
+            (*made)[i].why.kind = (*made)[i].last_end.kind = static_cast<exit_kind>(i);
         }
         return made;
     }();
@@ -293,7 +293,7 @@ bool actor_cell::may_live_again(std::uint8_t o) const noexcept {
     return e && e->under && !(o & shutdown) && (!(o & stop) || e->under->even_if_stopped);
 }
 
-exit_reason actor_cell::ordered_end(std::uint8_t o) noexcept {
+exit_reason actor_cell::ordered_end(std::uint8_t o) const noexcept {
     if (o & linked) {
         auto& e = *extra.load(acquire);
         std::lock_guard hold(e.guard);
@@ -302,6 +302,13 @@ exit_reason actor_cell::ordered_end(std::uint8_t o) noexcept {
     if (o & kill) return {exit_kind::killed};
     if (o & shutdown) return {exit_kind::shutdown};
     return {exit_kind::stopped};
+}
+
+// For a handler whose tasklet has been stopped.
+exit_reason actor_cell::why_stopped() const noexcept {
+    const auto o = orders.load(acquire);
+    if (!o) return {is_stray_stop() ? exit_kind::killed : exit_kind::shutdown};
+    return o & failed ? extra.load(relaxed)->first_failure : ordered_end(o);
 }
 
 bool actor_cell::fail(message_node& m, std::exception_ptr error, std::exception_ptr& unhandled) {
@@ -321,16 +328,15 @@ bool actor_cell::fail(message_node& m, std::exception_ptr error, std::exception_
     const bool was_asked = !was_stashed && m.reply;
     exit_reason why{what == defeat ? exit_kind::gave_up : exit_kind::crashed, error};
     if (what == stop_of_tasklet) {
-        const auto o = orders.load(acquire);
         // Without an order to us, nor a stop of this tasklet (by a runtime that ends): somebody else's, as a join throws it.
-        if (!o && !lowlevel::self().stop_requested()) what = crash;
-        else if (!o && is_stray_stop()) why = {exit_kind::killed};
-        else why = o & failed ? extra.load(relaxed)->first_failure : o ? ordered_end(o) : exit_reason{exit_kind::shutdown};
+        if (!orders.load(acquire) && !lowlevel::self().stop_requested()) what = crash;
+        else why = why_stopped();
     }
     if (was_asked) {
         if (what == stop_of_tasklet) error = std::make_exception_ptr(actor_ended(label(), why));
         std::exchange(m.reply, nullptr)->fail(error);
     }
+    if (what != refusal) let_go(why);
     if (!was_stashed) discard(m);
     if (what == refusal) return true;
     return end_life(std::move(why), was_asked, unhandled);
@@ -432,7 +438,6 @@ bool actor_cell::go_down(const exit_reason& why) noexcept {
         const lowlevel::shield whatever_comes;
         end_object(why);
         if (!under->keep_messages) empty_mailbox(dead_letter_reason::restarted, why);
-        e.last_end = why;
         now.store(phase::down, release);
         orders.fetch_and(static_cast<std::uint8_t>(~(stop | kill | linked)), relaxed);     // that was for this life
         if (why.is_failure() && !is_ordered) tell_links(why);
@@ -472,6 +477,7 @@ bool actor_cell::start_over() noexcept {
     orders.fetch_and(static_cast<std::uint8_t>(~restart), relaxed);
     under->failure = nullptr;
     if (!under->keep_messages) empty_mailbox(dead_letter_reason::restarted, e.last_end);    // what came between the lives
+    flags &= static_cast<std::uint8_t>(~lets_go);
     try {
         under->make(*this);
     } catch (...) {
@@ -494,8 +500,25 @@ bool actor_cell::start_over() noexcept {
 
 // ---------------------------------------------------------------------------------------------- the end
 
+// From now on what it owes is owed by one that has ended: reply_cell::drop() says so.
+void actor_cell::let_go(const exit_reason& why) noexcept {
+    flags |= lets_go;
+    end_kind = why.kind;
+    if (why.error || extra.load(acquire)) need_extra().last_end = why;    // no memory: terminates, as in end()
+}
+
+std::optional<exit_reason> actor_cell::end_of_owing() const noexcept {
+    if (flags & lets_go) {
+        auto* e = extra.load(acquire);
+        return e ? e->last_end : exit_reason{end_kind};
+    }
+    if (std::uncaught_exceptions() > 0 && lowlevel::self().stop_requested()) return why_stopped();
+    return std::nullopt;
+}
+
 // The object and what belongs to this life of it.
 void actor_cell::end_object(const exit_reason& why) noexcept {
+    let_go(why);
     if (now.load(relaxed) == phase::alive) of.destroy_state(*this);
     auto* e = extra.load(acquire);
     if (!e) return;
@@ -515,7 +538,6 @@ void actor_cell::end_object(const exit_reason& why) noexcept {
         e->stash_first = e->stash_last = nullptr;
         e->stashed = 0;
     }
-    (void)why;
 }
 
 void actor_cell::tell_links(const exit_reason& why) noexcept {
@@ -557,7 +579,6 @@ void actor_cell::end(exit_reason why, bool is_reported, std::exception_ptr& unha
     const bool was_alive = now.load(relaxed) == phase::alive;
     end_object(why);
     if (was_alive) now.store(phase::down, relaxed);
-    end_kind = why.kind;
     messages.close();
     std::unordered_multiset<actor_cell*> watchers;
     std::vector<std::string> names;

@@ -59,7 +59,7 @@ struct actor_extra {
     bool is_failure_reported = false;
 
     std::shared_ptr<supervised> under;                    // its supervisor's record of it; goes under `guard`
-    exit_reason last_end;                                 // of the life before, while it is down; the runner's own
+    exit_reason last_end;                                 // of the life before, until the next; the runner's own
     atomic<std::uint32_t> restarts{0};
 };
 

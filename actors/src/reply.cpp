@@ -23,6 +23,17 @@ void reply_cell::fail(std::exception_ptr e) noexcept {
     finish();
 }
 
+namespace {
+
+// The caller owed it. An actor that ends lets go of all it owes, in its handler, its object, its timers and its mailbox.
+std::exception_ptr why_dropped() noexcept {
+    if (const actor_cell* const c = actor_here_or_null())
+        if (auto why = c->end_of_owing()) return std::make_exception_ptr(actor_ended(c->label(), std::move(*why)));
+    return std::make_exception_ptr(no_answer());
+}
+
+}  // namespace
+
 // An exception that leaves a handler destroys its rondo::reply on the way, before anybody has seen what it is. So it is
 // only marked then, and leave_handler() gives it back to whoever catches the exception.
 void reply_cell::drop() noexcept {
@@ -33,7 +44,7 @@ void reply_cell::drop() noexcept {
             return;
         }
     }
-    fail(std::make_exception_ptr(no_answer()));
+    fail(why_dropped());
 }
 
 void reply_cell::enter_handler() noexcept {

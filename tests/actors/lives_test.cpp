@@ -245,6 +245,97 @@ TEST_CASE("a supervisor that is told to end while it backs off does not wait for
     }
 }
 
+TEST_CASE("whoever is owed an answer by an actor that ends is told so, and why", "[actor][reply]") {
+    struct question {
+        int where;
+    };
+    struct debt {
+        rondo::reply<int> owed;
+    };
+    struct pledge {
+        rondo::reply<int> owed;
+    };
+    struct debtor {
+        std::vector<rondo::reply<int>> kept;
+        void on(question q, rondo::reply<int> r) {
+            if (q.where == 0) kept.push_back(std::move(r));
+            if (q.where == 1) rondo::this_actor::after(1h, debt{std::move(r)});
+            if (q.where == 2) rondo::this_actor::ref<debtor>().tell(debt{std::move(r)});
+            if (q.where == 3) rondo::this_actor::ref<debtor>().tell(pledge{std::move(r)});
+            if (q.where == 4)
+                rondo::this_actor::become([r = std::make_shared<rondo::reply<int>>(std::move(r))](std::string) {});
+        }
+        void on(debt) { rondo::channel<int>().receive(); }
+        void on(const pledge&) { rondo::channel<int>().receive(); }
+        void on(boom) { throw std::runtime_error("boom"); }
+        void on(std::string) {}
+    };
+    const auto where = GENERATE(0, 1, 2, 3, 4);
+    const auto how = GENERATE(0, 1, 2, 3);
+    CAPTURE(where, how);
+    if ((where == 2 || where == 3) && how % 2 == 0) return;           // it stands in a handler: only a kill ends that
+    rondo::testing::world world{{.workers = GENERATE(1u, 2u)}};
+    rondo::supervisor boss;
+    rondo::actor_ref<debtor> d;
+    if (how < 2) {
+        d = rondo::start_on<debtor>(world.in(), rondo::actor_options{.name = "d"});
+    } else {
+        boss = world.run([] { return rondo::supervise({}, rondo::child<debtor>("d")); });
+        d = world.run([&] { return boss.ref<debtor>("d"); });
+    }
+    auto first = world.spawn([&] { d.ask(question{where}); });
+    world.settle();
+    auto second = world.spawn([&] { d.ask(question{where}); });
+    world.settle();
+    switch (how) {
+        case 0: d.stop(); break;
+        case 1: d.kill(); break;
+        case 2: d.tell(boom{}); break;
+        default:
+            d.kill();
+            world.settle();                               // the next life has got what waited
+            d.kill();
+    }
+    world.settle();
+    const auto why = how == 0 ? "stopped" : how == 2 ? "crashed: boom" : "killed";
+    for (auto* asker : {&first, &second}) {
+        if (where == 4 && asker == &first) {              // the second become() replaced it, and the actor went on
+            CHECK_THROWS_AS(asker->join(), rondo::no_answer);
+            continue;
+        }
+        const auto said = end_of([&] { asker->join(); });
+        CHECK(said.find("\"d\"") != std::string::npos);
+        CHECK(said.find(std::string("cannot answer: it has ended (") + why + ")") != std::string::npos);
+    }
+}
+
+TEST_CASE("an answer that was handed to somebody who is killed before his turn is owed by that one", "[actor][reply]") {
+    struct question {};
+    struct debt {
+        rondo::reply<int> owed;
+    };
+    struct broker {
+        rondo::channel<int> gate;
+        void on(debt d) { d.owed.send(gate.receive()); }
+    };
+    struct clerk {
+        rondo::actor_ref<broker> to;
+        void on(question, rondo::reply<int> r) { to.tell(debt{std::move(r)}); }
+    };
+    rondo::testing::world world{{.workers = GENERATE(1u, 2u)}};
+    rondo::channel<int> gate;
+    auto b = rondo::start_on<broker>(world.in(), gate);   // without a name: nothing but its kind of end is kept
+    auto c = rondo::start_on<clerk>(world.in(), b);
+    auto in_hand = world.spawn([&] { return c.ask(question{}); });
+    world.settle();
+    auto waiting = world.spawn([&] { return c.ask(question{}); });
+    world.settle();
+    b.kill();
+    world.settle();
+    CHECK(end_of([&] { in_hand.join(); }).find("broker) cannot answer: it has ended (killed)") != std::string::npos);
+    CHECK(end_of([&] { waiting.join(); }).find("broker) cannot answer: it has ended (killed)") != std::string::npos);
+}
+
 TEST_CASE("many kills close together lose no child", "[actor][supervisor]") {
     rondo::run({.workers = 2}, [] {
         rondo::channel<int> gate;

@@ -211,7 +211,8 @@ public:
     ///
     /// Suspends: until the answer is there. rondo::within gives it a deadline.
     /// Stop:     throws `stopped`; the message may be handled nevertheless.
-    /// Throws:   what came out of the handler; actor_ended if the actor has ended, or ends before it answers; no_answer;
+    /// Throws:   what came out of the handler; actor_ended if the actor, or who owes the answer now, has ended or ends
+    ///           before it answers; no_answer;
     ///           usage_error from the actor's own handler, which would wait for itself.
     template <class V>
         requires has_handler_for<A, std::remove_cvref_t<V>>

@@ -22,6 +22,7 @@
 #include <cstdint>
 #include <exception>
 #include <memory>
+#include <optional>
 #include <source_location>
 #include <string>
 #include <string_view>
@@ -54,7 +55,8 @@ struct exit_reason {
     [[nodiscard]] std::string text() const;       ///< "crashed: out of salt"
 };
 
-/// An ask that nobody will answer: the actor has ended, or ended before its turn came.
+/// An ask that nobody will answer: the actor has ended, or ended before its turn came; or the one that owed the answer, as its
+/// object or its mailbox held the rondo::reply, has, or was restarted without it.
 class actor_ended : public error {
 public:
     actor_ended(const std::string& who, exit_reason why)
@@ -65,7 +67,7 @@ private:
     exit_reason why_;
 };
 
-/// An ask whose handler dropped its reply<R> without an answer.
+/// An ask whose reply<R> was dropped without an answer, by an actor that goes on or by somebody else.
 class no_answer : public error {
 public:
     no_answer() : error("the handler dropped its rondo::reply without answering") {}
@@ -173,6 +175,9 @@ public:
     actor_cell* next = nullptr;
 
     static constexpr std::uint8_t has_timers = 1, has_behaviour = 4, has_idle = 16, is_reentrant = 32;
+    static constexpr std::uint8_t lets_go = 64;           // from the end of an object to the next one
+    /// Of the life that is over, or that the caller's handler is leaving because it was stopped; nullopt: it goes on.
+    [[nodiscard]] std::optional<exit_reason> end_of_owing() const noexcept;
 
     // ---- reentrant ones: the waits of their handlers, from the handlers' tasklets
     void put_aside(lowlevel::watched_wait& w) noexcept;
@@ -204,7 +209,9 @@ private:
     void free_memory() noexcept;
     [[nodiscard]] bool is_stray_stop() const noexcept;
     [[nodiscard]] bool may_live_again(std::uint8_t o) const noexcept;
-    [[nodiscard]] exit_reason ordered_end(std::uint8_t o) noexcept;
+    [[nodiscard]] exit_reason ordered_end(std::uint8_t o) const noexcept;
+    [[nodiscard]] exit_reason why_stopped() const noexcept;
+    void let_go(const exit_reason& why) noexcept;
 };
 static_assert(sizeof(actor_cell) == 128);
 
