@@ -9,6 +9,7 @@
 #include "actor_system.hpp"
 
 #include <array>
+#include <cstdint>
 #include <mutex>
 
 namespace rondo::detail {
@@ -19,7 +20,10 @@ void actor_system::wait_has_ended(lowlevel::watched_wait& w) noexcept { static_c
 // It still runs, but nothing of the handler does: it is on its way out of lowlevel::suspend().
 void actor_cell::put_aside(lowlevel::watched_wait& w) noexcept {
     auto& e = *extra.load(acquire);
-    w.data = std::exchange(current, nullptr);
+    // Messages lie at multiples of 64: there is room for how it is handled.
+    constexpr std::uint8_t how = by_behaviour | is_consumed;
+    w.data = reinterpret_cast<void*>(reinterpret_cast<std::uintptr_t>(std::exchange(current, nullptr)) | (flags & how));
+    flags &= static_cast<std::uint8_t>(~how);
     {
         std::lock_guard hold(e.flights_guard);
         w.next = e.flights;
@@ -46,7 +50,9 @@ void actor_cell::line_up(lowlevel::watched_wait& w) noexcept {
     std::lock_guard hold(e.flights_guard);                // we are the runner
     (w.prev ? w.prev->next : e.flights) = w.next;
     if (w.next) w.next->prev = w.prev;
-    current = static_cast<message_node*>(w.data);
+    const auto data = reinterpret_cast<std::uintptr_t>(w.data);
+    current = reinterpret_cast<message_node*>(data & ~std::uintptr_t{63});
+    flags |= static_cast<std::uint8_t>(data & 63);
 }
 
 bool actor_cell::has_flights() noexcept {

@@ -34,12 +34,12 @@ std::exception_ptr why_dropped() noexcept {
 
 }  // namespace
 
-// An exception that leaves a handler destroys its rondo::reply on the way, before anybody has seen what it is. So it is
-// only marked then, and leave_handler() gives it back to whoever catches the exception.
+// An exception that leaves a handler destroys its rondo::reply on the way, before anybody has seen what it is; and one that
+// has put its message aside leaves the asker to that. So it is only marked then, and leave_handler() decides.
 void reply_cell::drop() noexcept {
-    if (std::uncaught_exceptions() > 0) {
+    {
         const std::lock_guard hold(lock);
-        if (in_handler) {
+        if (in_handler && (stashed_as || std::uncaught_exceptions() > 0)) {
             is_dropped = true;
             return;
         }
@@ -52,13 +52,16 @@ void reply_cell::enter_handler() noexcept {
     holders.fetch_add(1, relaxed);
 }
 
-bool reply_cell::leave_handler() noexcept {
+void reply_cell::leave_handler(message_node& m, bool has_thrown) noexcept {
     lock.lock();
     in_handler = false;
-    const bool dropped = is_dropped;
+    const bool is_owed = std::exchange(is_dropped, false);
+    message_node* const heir = stashed_as ? std::exchange(stashed_as, nullptr) : has_thrown ? &m : nullptr;
     lock.unlock();
+    m.reply = nullptr;
+    if (heir) heir->reply = is_owed ? this : nullptr;     // of an error actor_cell::fail() makes the answer
+    else if (is_owed) fail(why_dropped());
     let_go();
-    return dropped;
 }
 
 void reply_cell::let_go() noexcept {

@@ -1,6 +1,7 @@
 // What a handler may ask of its own actor: behaviours, the stash, timers; and what it is told where it has none.
 #include <algorithm>
 #include <memory>
+#include <mutex>
 #include <utility>
 
 #include <fmt/format.h>
@@ -34,7 +35,7 @@ void check_slots(std::size_t slots) {
 bool behave(actor_cell& c, message_node& m, const message_ops& ops, void* payload) {
     auto& e = *c.extra.load(relaxed);
     const auto now = e.now;                               // it may be replaced by its own handler
-    return now && now->try_handle(m, ops, payload);
+    return now && now->try_handle(c, m, ops, payload);
 }
 
 void set_behaviour(std::unique_ptr<behaviour> b) {
@@ -53,8 +54,19 @@ const message_ops& current_ops() {
 
 namespace {
 
-void append_to_stash(actor_cell& c, message_node* m) {
-    auto& e = c.need_extra();
+actor_extra& prepare_stash(actor_cell& c) {
+    reply_cell* const r = c.current->reply;
+    if (r && r->in_handler && c.of.is_reentrant)
+        throw usage_error("this_actor::stash in a reentrant actor's handler that owes an answer: it can wait instead");
+    return c.need_extra();
+}
+
+void append_to_stash(actor_extra& e, message_node* m) noexcept {
+    // The handler may hold the rondo::reply: it is decided at its end whose the asker is.
+    if (reply_cell* const r = m->reply; r && r->in_handler) {
+        std::lock_guard hold(r->lock);
+        r->stashed_as = m;
+    }
     m->next = nullptr;
     (e.stash_last ? e.stash_last->next : e.stash_first) = m;
     e.stash_last = m;
@@ -66,17 +78,23 @@ void append_to_stash(actor_cell& c, message_node* m) {
 void stash_current() {
     auto& c = actor_here("this_actor::stash");
     const auto& ops = current_ops();
-    if (ops.consumes)
+    if (c.flags & actor_cell::by_behaviour ? c.flags & actor_cell::is_consumed : ops.consumes)
         throw usage_error("this_actor::stash: the handler has taken its " + ops.type->name() +
                           " by value; take it by const reference, or say stash(std::move(message))");
-    append_to_stash(c, c.current);
-    c.current = nullptr;
+    auto& e = prepare_stash(c);
+    append_to_stash(e, std::exchange(c.current, nullptr));
 }
 
 void stash_message(message_node* m) {
     auto& c = actor_here("this_actor::stash");
-    m->reply = std::exchange(c.current->reply, nullptr);
-    append_to_stash(c, m);
+    try {
+        auto& e = prepare_stash(c);
+        m->reply = std::exchange(c.current->reply, nullptr);
+        append_to_stash(e, m);
+    } catch (...) {
+        destroy_message(*m);
+        throw;
+    }
 }
 
 timer start_timer(ticks d, message_node* m, message_node* (*copy)(message_node&)) {

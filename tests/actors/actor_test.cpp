@@ -375,6 +375,135 @@ TEST_CASE("what was stashed, with its asker, comes next after unstash", "[actor]
     });
 }
 
+TEST_CASE("an asker whose message was stashed waits for what its handler gives then", "[actor][stash]") {
+    struct ready {};
+    struct by_reference { int n; };
+    struct by_value { std::string text; };
+    struct late_by_reference { int n; };
+    struct late_by_value { std::string text; };
+    struct shop {
+        bool is_open = false;
+        int closed_for = 0;
+        int on(const by_reference& m) {
+            if (is_open) return m.n;
+            rondo::this_actor::stash();
+            return -1;
+        }
+        std::string on(by_value m) {
+            if (is_open) return m.text;
+            rondo::this_actor::stash(std::move(m));
+            return "closed";
+        }
+        void on(const late_by_reference& m, rondo::reply<int> r) {
+            if (is_open) return r.send(m.n);
+            rondo::this_actor::stash();
+            ++closed_for;
+        }
+        void on(late_by_value m, rondo::reply<std::string> r) {
+            if (is_open) return r.send(std::move(m.text));
+            rondo::this_actor::stash(std::move(m));
+            ++closed_for;
+        }
+        int on(ready) {
+            is_open = true;
+            rondo::this_actor::unstash();
+            return closed_for;
+        }
+    };
+    rondo::testing::world world{{.workers = GENERATE(1u, 2u)}};
+    auto s = rondo::start_on<shop>(world.in());
+    auto a = world.spawn([s] { return s.ask(by_reference{1}); });
+    auto b = world.spawn([s] { return s.ask(by_value{"two"}); });
+    auto c = world.spawn([s] { return s.ask(late_by_reference{3}); });
+    auto d = world.spawn([s] { return s.ask(late_by_value{"four"}); });
+    auto gone = world.spawn([s] { return s.ask_for(late_by_reference{5}, 1s); });
+    s.tell(late_by_reference{6});                         // nobody waits for it
+    world.settle();
+    CHECK_FALSE(a.done());
+    CHECK_FALSE(b.done());
+    CHECK_FALSE(c.done());
+    CHECK_FALSE(d.done());
+    world.advance(2s);
+    CHECK_FALSE(gone.join());
+    CHECK(world.run([s] { return s.ask(ready{}); }) == 4);
+    CHECK(a.join() == 1);
+    CHECK(b.join() == "two");
+    CHECK(c.join() == 3);
+    CHECK(d.join() == "four");
+}
+
+TEST_CASE("an asker whose message was stashed hears of the actor's end, and of an answer before that", "[actor][stash]") {
+    struct question { int n; };
+    struct answered { int n; };
+    struct clerk {
+        std::vector<int>* seen;
+        void on(const question& q, rondo::reply<int> r) {
+            rondo::this_actor::stash();
+            if (q.n == 1) throw std::runtime_error("out of paper");
+            if (q.n == 2) rondo::channel<int>().receive();
+            (void)r;
+        }
+        void on(const answered& q, rondo::reply<int> r) {
+            seen->push_back(q.n);
+            if (seen->size() > 1) return;                 // its asker has got it: nothing is owed
+            rondo::this_actor::stash();
+            r.send(q.n);
+            rondo::this_actor::unstash();
+        }
+    };
+    std::vector<int> seen;
+    rondo::testing::world world{{.workers = GENERATE(1u, 2u)}};
+    for (int how : {0, 1, 2}) {
+        auto c = rondo::start_on<clerk>(world.in(), &seen);
+        auto asker = world.spawn([c, how] { return c.ask(question{how}); });
+        auto watcher = world.spawn([c] { return c.join(); });           // so that the crash is not lost
+        if (how == 1) {
+            CHECK_THROWS_WITH(world.settle(), "out of paper");
+        } else {
+            world.settle();
+            CHECK_FALSE(asker.done());
+            c.kill();
+            world.settle();
+        }
+        CHECK_THROWS_AS(asker.join(), rondo::actor_ended);
+        watcher.join();
+    }
+    auto c = rondo::start_on<clerk>(world.in(), &seen);
+    CHECK(world.run([c] { return c.ask(answered{7}); }) == 7);
+    world.settle();
+    CHECK(seen == std::vector{7, 7});
+}
+
+TEST_CASE("under become it is the callable that has the message, or has moved from it", "[actor][stash]") {
+    struct text { std::string s; };
+    struct book { std::string s; };
+    struct begin {};
+    struct reader {
+        int on(const text&) { return 0; }                 // whole in the class, consumed by the callable
+        int on(book) { return 0; }                        // the other way round
+        void on(begin) {
+            rondo::this_actor::become(
+                [](text t) {
+                    if (message_of([] { rondo::this_actor::stash(); }).find("by value") == std::string::npos) return -1;
+                    return static_cast<int>(t.s.size());
+                },
+                [](const book&) {
+                    rondo::this_actor::become();
+                    rondo::this_actor::stash();
+                    rondo::this_actor::become([](const book& b) { return static_cast<int>(b.s.size()); });
+                    rondo::this_actor::unstash();
+                    return -1;
+                });
+        }
+    };
+    rondo::run({.workers = GENERATE(1u, 2u)}, [] {
+        auto r = rondo::start<reader>();
+        r.tell(begin{});
+        CHECK(r.ask(text{"four"}) == 4);
+        CHECK(r.ask(book{"a longer one"}) == 12);
+    });
+}
+
 TEST_CASE("stash refuses a message that the handler has moved from", "[actor]") {
     struct job {
         std::string name;

@@ -289,3 +289,52 @@ TEST_CASE("reentrant actors in every schedule: one at a time, all unwound before
     });
     CHECK(report.ok());
 }
+
+namespace {
+
+struct open_door {
+    std::size_t door;
+};
+struct page {
+    std::string s;
+};
+struct desk {
+    static constexpr bool reentrant = true;
+    std::vector<std::string>* log;
+    std::vector<rondo::channel<int>> doors = std::vector<rondo::channel<int>>(2);
+    explicit desk(std::vector<std::string>* to) : log(to) {}
+    void on(rondo::started) {
+        rondo::this_actor::become([this](page) {
+            doors[0].receive();
+            log->push_back("page: " + end_of([] { rondo::this_actor::stash(); }));
+        });
+    }
+    void on(const page&) {}
+    void on(const std::string&) {
+        doors[1].receive();
+        log->push_back("string: " + end_of([] { rondo::this_actor::stash(); }));
+    }
+    void on(const open_door& o) { (void)doors[o.door].try_send(0); }
+    void on(int n, rondo::reply<int> r) {
+        log->push_back("owed: " + end_of([] { rondo::this_actor::stash(); }));
+        r.send(n);
+    }
+};
+
+}  // namespace
+
+TEST_CASE("a reentrant actor knows of each of its handlers whether it has its message whole", "[actor][reentrant][stash]") {
+    std::vector<std::string> log;
+    rondo::testing::world world{{.workers = GENERATE(1u, 2u)}};
+    auto d = rondo::start_on<desk>(world.in(), &log);
+    d.tell(page{"by value"});
+    world.settle();
+    d.tell(std::string("by reference"));
+    world.settle();
+    d.tell(open_door{0});
+    world.settle();
+    d.tell(open_door{1});
+    world.settle();
+    CHECK(world.run([&] { return d.ask(5); }) == 5);
+    CHECK(log == std::vector<std::string>{"page: usage_error", "string: returned", "owed: usage_error"});
+}

@@ -487,6 +487,7 @@ template <class C, class R, class M>
 struct callable_traits<R (C::*)(M)> {
     using message = std::remove_cvref_t<M>;
     using answer = std::remove_cvref_t<R>;
+    static constexpr bool consumes = !std::is_lvalue_reference_v<M> && !std::is_trivially_copyable_v<message>;
 };
 template <class C, class R, class M>
 struct callable_traits<R (C::*)(M) const> : callable_traits<R (C::*)(M)> {};
@@ -498,22 +499,36 @@ struct callable_traits<R (C::*)(M) const noexcept> : callable_traits<R (C::*)(M)
 template <class F>
 concept one_message_callable = requires { typename callable_traits<F>::message; };
 
+/// While one of become's callables handles the message: stash() asks it, not the class, whether the message is still whole.
+class behaviour_at_work {
+public:
+    behaviour_at_work(actor_cell& c, bool consumes) noexcept : c_(c) {
+        c.flags |= static_cast<std::uint8_t>(actor_cell::by_behaviour | (consumes ? actor_cell::is_consumed : 0));
+    }
+    behaviour_at_work(const behaviour_at_work&) = delete;
+    ~behaviour_at_work() { c_.flags &= static_cast<std::uint8_t>(~(actor_cell::by_behaviour | actor_cell::is_consumed)); }
+
+private:
+    actor_cell& c_;
+};
+
 template <class... F>
 class behaviour_of final : public behaviour {
 public:
     explicit behaviour_of(F... f) : f_(std::move(f)...) {}
-    bool try_handle(message_node& m, const message_ops& ops, void* payload) override {
-        return std::apply([&](auto&... f) { return (try_one(f, m, ops, payload) || ...); }, f_);
+    bool try_handle(actor_cell& c, message_node& m, const message_ops& ops, void* payload) override {
+        return std::apply([&](auto&... f) { return (try_one(f, c, m, ops, payload) || ...); }, f_);
     }
 
 private:
     template <class G>
-    static bool try_one(G& f, message_node& m, const message_ops& ops, void* payload) {
+    static bool try_one(G& f, actor_cell& c, message_node& m, const message_ops& ops, void* payload) {
         using M = typename callable_traits<G>::message;
         using R = typename callable_traits<G>::answer;
         if (ops.type != &tag_of<M>) return false;
         if (m.reply && ops.answer != &tag_of<R>) wrong_answer(ops, tag_of<R>);
-        answer<R>(m, [&]() -> decltype(auto) { return f(std::move(*static_cast<M*>(payload))); });
+        const behaviour_at_work here(c, callable_traits<G>::consumes);
+        answer<R>(c, m, [&]() -> decltype(auto) { return f(std::move(*static_cast<M*>(payload))); });
         return true;
     }
     std::tuple<F...> f_;
@@ -561,9 +576,12 @@ void become(F&&... handlers) {
             std::make_unique<detail::behaviour_of<std::remove_cvref_t<F>...>>(std::forward<F>(handlers)...));
 }
 
-/// Puts the message that is being handled aside, with its asker, until unstash(). The handler must have taken it by
-/// const reference, or it must be trivially copyable; else hand it over: stash(std::move(m)). Unbounded; not counted as
-/// waiting in the mailbox. Throws usage_error otherwise, and when called twice for one message.
+/// Puts the message that is being handled aside, with its asker, until unstash(): what the handler returns then goes
+/// nowhere, and a rondo::reply that it drops goes with the message. The handler must have taken the message by const
+/// reference, or it must be trivially copyable; else hand it over: stash(std::move(m)). Unbounded; not counted as
+/// waiting in the mailbox.
+/// Suspends: never. Throws: usage_error when the message has been moved from, when called twice for one message, and in a
+/// reentrant actor's handler that holds a rondo::reply to somebody (it can wait instead).
 inline void stash() { detail::stash_current(); }
 template <class M>
 void stash(M&& message) {

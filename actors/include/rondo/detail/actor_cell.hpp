@@ -175,6 +175,7 @@ public:
     actor_cell* next = nullptr;
 
     static constexpr std::uint8_t has_timers = 1, has_behaviour = 4, has_idle = 16, is_reentrant = 32;
+    static constexpr std::uint8_t by_behaviour = 2, is_consumed = 8;    // how the current message is being handled
     static constexpr std::uint8_t lets_go = 64;           // from the end of an object to the next one
     /// Of the life that is over, or that the caller's handler is leaving because it was stopped; nullopt: it goes on.
     [[nodiscard]] std::optional<exit_reason> end_of_owing() const noexcept;

@@ -148,19 +148,23 @@ namespace detail {
 struct behaviour {
     virtual ~behaviour() = default;
     /// True: it has handled (and answered) it.
-    virtual bool try_handle(message_node& m, const message_ops& ops, void* payload) = 0;
+    virtual bool try_handle(actor_cell& c, message_node& m, const message_ops& ops, void* payload) = 0;
 };
 bool behave(actor_cell& c, message_node& m, const message_ops& ops, void* payload);
 
+// What the handler returns goes to the asker, unless it has put the message aside: then the asker waits with it.
 template <class R>
-void answer(message_node& m, auto&& call) {
+void answer(actor_cell& c, message_node& m, auto&& call) {
+    if (!m.reply) return (void)call();
+    const auto is_owed = [&] { return c.current == &m && m.reply; };
     if constexpr (std::is_void_v<R>) {
         call();
-        if (m.reply) std::exchange(m.reply, nullptr)->finish();
+        if (is_owed()) std::exchange(m.reply, nullptr)->finish();
     } else {
-        if (!m.reply) return (void)call();
-        auto* r = static_cast<reply_with<R>*>(m.reply);
-        ::new (static_cast<void*>(std::addressof(r->value))) stored_t<R>(call());
+        stored_t<R> value(call());
+        if (!is_owed()) return;
+        auto* const r = static_cast<reply_with<R>*>(m.reply);
+        ::new (static_cast<void*>(std::addressof(r->value))) stored_t<R>(std::move(value));
         r->has_value = true;
         m.reply = nullptr;
         r->finish();
@@ -168,16 +172,16 @@ void answer(message_node& m, auto&& call) {
 }
 
 void answer_late(message_node& m, auto&& call) {
-    reply_cell* const r = std::exchange(m.reply, nullptr);
+    reply_cell* const r = m.reply;
     if (!r) return call(r);
     r->enter_handler();
     try {
         call(r);
     } catch (...) {
-        if (r->leave_handler()) m.reply = r;              // the error is the answer: actor_cell::fail()
+        r->leave_handler(m, true);
         throw;
     }
-    if (r->leave_handler()) r->fail(std::make_exception_ptr(no_answer()));
+    r->leave_handler(m, false);
 }
 
 template <class A, class M>
@@ -189,9 +193,9 @@ void deliver(actor_cell& c, message_node& m) {
     using R = answer_t<A, M>;
     if constexpr (answers_at_once<A, M>) {
         if constexpr (on_takes_reference<A, M>)
-            answer<R>(m, [&]() -> decltype(auto) { return a.on(std::as_const(payload)); });
+            answer<R>(c, m, [&]() -> decltype(auto) { return a.on(std::as_const(payload)); });
         else
-            answer<R>(m, [&]() -> decltype(auto) { return a.on(std::move(payload)); });
+            answer<R>(c, m, [&]() -> decltype(auto) { return a.on(std::move(payload)); });
     } else if constexpr (answers_late_by_value<A, M>) {
         answer_late(m, [&](reply_cell* r) { a.on(std::move(payload), reply<R>(r)); });
     } else {

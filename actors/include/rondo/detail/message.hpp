@@ -75,10 +75,11 @@ struct reply_cell {
     bool is_done = false;
     bool has_value = false;
     bool in_handler = false;                             ///< a handler has it as its rondo::reply
-    bool is_dropped = false;                             ///< that one was dropped by the handler's exception
+    bool is_dropped = false;                             ///< that one went without an answer; leave_handler() says whose it is
     std::uint8_t lines = 1;
     atomic<std::uint32_t> holders{2};
     lowlevel::wait_node* asker = nullptr;
+    message_node* stashed_as = nullptr;                  ///< its handler has put the message aside
     const type_tag* type;
     void (*destroy)(reply_cell&) noexcept;               ///< the value
     std::exception_ptr error;
@@ -87,8 +88,8 @@ struct reply_cell {
     void fail(std::exception_ptr e) noexcept;            ///< answers with an error, lets go
     void drop() noexcept;                                ///< a rondo::reply goes without an answer
     void enter_handler() noexcept;
-    /// True: the handler's exception has dropped it; the caller owes the answer again.
-    [[nodiscard]] bool leave_handler() noexcept;
+    /// A reply that was dropped goes to the message that was put aside, or back to `m`, whose handler has thrown.
+    void leave_handler(message_node& m, bool has_thrown) noexcept;
     void let_go() noexcept;
     /// Suspends until it is done; throws what the answer is if it is an error; stopped, deadline.
     void wait(const void* from, lowlevel::time_point until, bool* timed_out);
