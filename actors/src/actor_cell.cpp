@@ -173,17 +173,8 @@ void actor_cell::activate(bool was_stopped, std::exception_ptr& unhandled) {
                 if (!look_round(unhandled)) return;
             while (messages.is_urgent());
         }
-        if (message_node* m = messages.take(free_spent{})) {
+        if (message_node* m = take()) {
             if (messages.has_waiting()) [[unlikely]] admit_waiting();
-            if (full_policy == when_full::drop_oldest && messages.is_overfull()) {
-                system.count(*this, *m, dead_letter_reason::dropped_oldest);
-                if (m->reply)
-                    std::exchange(m->reply, nullptr)
-                        ->fail(std::make_exception_ptr(error("the mailbox of " + label() + " was full; an older message "
-                                                             "than others, this one was dropped")));
-                discard(*m);
-                continue;
-            }
             if (!handle(*m, unhandled)) return;
             if (++n >= batch) return hand_over();
             looked_again = false;
@@ -204,9 +195,41 @@ void actor_cell::activate(bool was_stopped, std::exception_ptr& unhandled) {
         }
         task* const me = runner.load(relaxed);
         runner.store(nullptr, relaxed);                   // ordered by rest()
-        if (messages.rest(free_spent{})) return;
+        if (rest()) return;
         runner.store(me, release);
     }
+}
+
+std::unique_lock<lowlevel::spin_lock> actor_cell::lock_mailbox() noexcept {
+    return std::unique_lock(extra.load(acquire)->mailbox_guard);      // pairs with the release in need_extra(): enroll()
+}
+
+message_node* actor_cell::take() noexcept {
+    const auto alone = hold_mailbox();
+    return messages.take(free_spent{});
+}
+
+// The next runner takes the lock before it can come to free it with the actor.
+bool actor_cell::rest() noexcept {
+    const auto alone = hold_mailbox();
+    return messages.rest(free_spent{});
+}
+
+// From whoever tells, of one that drops its oldest messages.
+void actor_cell::make_room() noexcept {
+    message_node* m;
+    {
+        const auto alone = hold_mailbox();
+        if (messages.is_closed()) return;
+        m = messages.take_if_full(free_spent{});
+    }
+    if (!m) return;
+    system.count(*this, *m, dead_letter_reason::dropped_oldest);
+    if (m->reply)
+        std::exchange(m->reply, nullptr)
+            ->fail(std::make_exception_ptr(error("the mailbox of " + label() + " was full; an older message than others, this "
+                                                                               "one was dropped")));
+    discard(*m);
 }
 
 void actor_cell::admit_waiting() noexcept {
@@ -236,6 +259,7 @@ void actor_cell::admit_waiting() noexcept {
 void actor_cell::discard(message_node& m) noexcept {
     const std::uintptr_t lines = m.ops->lines;
     m.ops->destroy(m);
+    const auto alone = hold_mailbox();
     if (!messages.is_kept(&m)) return give_block(&m, lines);
     m.reply = reinterpret_cast<reply_cell*>(lines);       // for free_spent
     m.ops = nullptr;
@@ -464,7 +488,10 @@ bool actor_cell::stay_down() noexcept {
     task* const me = runner.load(relaxed);
     const auto id_of_me = runner_id.load(relaxed);
     runner.store(nullptr, relaxed);
-    if (messages.hold()) return false;
+    {
+        const auto alone = hold_mailbox();                // as in rest()
+        if (messages.hold()) return false;
+    }
     runner_id.store(id_of_me, relaxed);
     runner.store(me, release);
     hand_over();
@@ -534,6 +561,7 @@ void actor_cell::end_object(const exit_reason& why) noexcept {
         flags &= static_cast<std::uint8_t>(~has_timers);
     }
     if (e->stash_first) {                                 // what was put aside is still to be handled
+        const auto alone = hold_mailbox();
         messages.put_back(e->stash_first, e->stash_last, e->stashed);
         e->stash_first = e->stash_last = nullptr;
         e->stashed = 0;
@@ -567,7 +595,7 @@ void actor_cell::tell_links(const exit_reason& why) noexcept {
 }
 
 void actor_cell::empty_mailbox(dead_letter_reason why, const exit_reason& end) noexcept {
-    while (message_node* m = messages.take(free_spent{})) {
+    while (message_node* m = take()) {
         if (m->reply) std::exchange(m->reply, nullptr)->fail(std::make_exception_ptr(actor_ended(label(), end)));
         system.count(*this, *m, why);
         discard(*m);
@@ -604,7 +632,10 @@ void actor_cell::end(exit_reason why, bool is_reported, std::exception_ptr& unha
     now.store(phase::ended, release);
     if (!names.empty()) system.forget(*this, std::move(names));
     empty_mailbox(dead_letter_reason::ended, why);
-    messages.forget_kept(free_spent{});
+    {
+        const auto alone = hold_mailbox();
+        messages.forget_kept(free_spent{});
+    }
     for (message_node* n = messages.take_system(); n;) destroy_message(*std::exchange(n, n->next));
     while (woken) {
         auto* after = woken->next;

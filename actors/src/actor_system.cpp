@@ -44,7 +44,7 @@ actor_system& system_here(const char* call) {
 // ---------------------------------------------------------------------------------------------- the living
 
 void enroll(actor_cell& c, std::string_view name, std::source_location where, std::shared_ptr<supervised> under) {
-    if (!name.empty() || where.line() != 0 || under || c.of.is_reentrant) {
+    if (!name.empty() || where.line() != 0 || under || c.of.is_reentrant || c.full_policy == when_full::drop_oldest) {
         auto& e = c.need_extra();
         e.name = name;
         e.where = where;

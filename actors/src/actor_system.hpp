@@ -35,6 +35,7 @@ struct actor_extra {
     exit_reason why;
     std::vector<std::string> names;                       // in the registry
 
+    lowlevel::spin_lock mailbox_guard;                    // of one that drops its oldest messages
     lowlevel::wait_list senders;                          // that wait for room; wait_node::slot: the message
     lowlevel::wait_list joiners;
     std::unordered_multiset<actor_cell*> watchers;        // each with a weak reference

@@ -66,7 +66,8 @@ void drop_unsent(message_node* m) noexcept {
 }  // namespace
 
 bool finish_tell(actor_cell& to, message_node* m, lowlevel::time_point until) {
-    const bool own = actor_here_or_null() == &to;         // it would wait for itself
+    const bool drops_oldest = to.full_policy == when_full::drop_oldest;
+    const bool own = !drops_oldest && actor_here_or_null() == &to;        // it would wait for itself
     for (;;) {
         switch (to.messages.push(m, own)) {
             case actor_cell::box::pushed::queued: return true;
@@ -78,13 +79,9 @@ bool finish_tell(actor_cell& to, message_node* m, lowlevel::time_point until) {
             bury(to, m, dead_letter_reason::dropped_newest);
             return true;
         }
-        if (to.full_policy == when_full::drop_oldest) {   // the runner drops what is too much, when it comes to it
-            if (to.messages.depth() < 60'000) {
-                push_past_bound(to, m);
-                return true;
-            }
-            bury(to, m, dead_letter_reason::dropped_newest);      // it hangs; memory has its bounds, too
-            return true;
+        if (drops_oldest) {
+            to.make_room();
+            continue;
         }
         if (until == at_once) {
             drop_unsent(m);
@@ -109,10 +106,14 @@ actor_cell::box::pushed try_push(actor_cell& to, message_node* m) noexcept {
 }
 
 void push_past_bound(actor_cell& to, message_node* m) noexcept {
-    switch (to.messages.push(m, true)) {
-        case actor_cell::box::pushed::scheduled: return to.schedule();
-        case actor_cell::box::pushed::closed: return bury(to, m, dead_letter_reason::ended);
-        default: return;
+    const bool drops_oldest = to.full_policy == when_full::drop_oldest;       // then there is always room within it
+    for (;;) {
+        switch (to.messages.push(m, !drops_oldest)) {
+            case actor_cell::box::pushed::queued: return;
+            case actor_cell::box::pushed::scheduled: return to.schedule();
+            case actor_cell::box::pushed::closed: return bury(to, m, dead_letter_reason::ended);
+            case actor_cell::box::pushed::full: to.make_room();
+        }
     }
 }
 

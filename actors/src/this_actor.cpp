@@ -150,6 +150,7 @@ void unstash() {
     auto& c = actor_here("this_actor::unstash");
     auto* e = c.extra.load(detail::relaxed);
     if (!e || !e->stash_first) return;
+    const auto alone = c.hold_mailbox();
     c.messages.put_back(e->stash_first, e->stash_last, e->stashed);
     e->stash_first = e->stash_last = nullptr;
     e->stashed = 0;

@@ -1,6 +1,7 @@
 // What an actor promises: messages, answers, errors, waiting, the mailbox's bound, its end.
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <memory>
 #include <string>
@@ -583,6 +584,79 @@ TEST_CASE("dropping is a choice, and counted", "[actor]") {
     });
     CHECK_THROWS_AS(rondo::run([] { rondo::start<account>(rondo::actor_options{.mailbox_slots = 100'000}); }),
                     rondo::usage_error);
+}
+
+TEST_CASE("a mailbox that drops its oldest never holds more than its slots, however long its actor is away", "[actor]") {
+    const auto slots = GENERATE(1u, 2u, 100u);
+    constexpr int many = 200'000;
+    rondo::run({.workers = GENERATE(1u, 2u)}, [&] {
+        rondo::channel<int> key{many};
+        auto g = rondo::start<gate>(
+            rondo::actor_options{.name = "g", .mailbox_slots = slots, .full = rondo::when_full::drop_oldest}, key);
+        g.tell(pass{-1});
+        while (key.balance() == 0) rondo::yield();
+        std::size_t most = 0;
+        for (int i = 0; i < many; ++i) {
+            g.tell(pass{i});
+            most = std::max(most, g.mailbox_size());
+        }
+        CHECK(most == slots);
+        CHECK(rondo::dead_letters().dropped_oldest == many - slots);
+        for (unsigned i = 0; i <= slots; ++i) key.send(0);
+        std::vector<int> last{-1};
+        for (unsigned i = 0; i < slots; ++i) last.push_back(many - static_cast<int>(slots - i));
+        while (g.mailbox_size() > 0) rondo::yield();
+        CHECK(g.ask(seen{}) == last);
+    });
+}
+
+TEST_CASE("who asks a mailbox that drops its oldest message is told when it was that one", "[actor]") {
+    rondo::testing::world world{{.workers = GENERATE(1u, 2u)}};
+    rondo::channel<int> key;
+    auto g = rondo::start_on<gate>(
+        world.in(), rondo::actor_options{.name = "g", .mailbox_slots = 1, .full = rondo::when_full::drop_oldest}, key);
+    g.tell(pass{0});
+    world.settle();
+    auto first = world.spawn([g] { return g.ask(seen{}); });
+    world.settle();
+    auto second = world.spawn([g] { return g.ask(seen{}); });
+    world.settle();
+    CHECK(first.done());
+    CHECK(message_of([&] { first.join(); }).find("\"g\" (") != std::string::npos);
+    CHECK_FALSE(second.done());
+    world.run([key] { key.send(0); });
+    CHECK(second.join() == std::vector{0});
+}
+
+TEST_CASE("the depth of a mailbox is right beyond any count that could come round", "[actor]") {
+    struct filler {
+        rondo::channel<int> key;
+        long sum = 0;
+        void on(pass p) {
+            for (int i = 1; i <= p.number; ++i) rondo::this_actor::ref<filler>().tell(deposit{i});
+            key.receive();
+        }
+        void on(deposit d) { sum += d.cents; }
+        long on(balance) const { return sum; }
+    };
+    const auto slots = GENERATE(0u, 1u, 32'767u);
+    rondo::run({.workers = GENERATE(1u, 2u)}, [&] {
+        const rondo::channel<int> key;
+        auto f = rondo::start<filler>(rondo::actor_options{.mailbox_slots = slots}, key);
+        for (const int many : {65'536, 70'000, 200'000}) {
+            f.tell(pass{many});
+            while (key.balance() == 0) rondo::yield();
+            CHECK(f.mailbox_size() == static_cast<std::size_t>(many));
+            CHECK(f.try_tell(pass{0}) == (slots ? rondo::send_status::full : rondo::send_status::done));
+            key.send(0);
+            if (slots == 0) {
+                while (key.balance() == 0) rondo::yield();
+                key.send(0);
+            }
+            while (f.mailbox_size() > 0) rondo::yield();
+        }
+        CHECK(f.ask(balance{}) == 65'536L * 65'537 / 2 + 70'000L * 70'001 / 2 + 200'000L * 200'001 / 2);
+    });
 }
 
 TEST_CASE("an actor's own messages to itself never wait, and may be unbounded", "[actor]") {

@@ -8,6 +8,7 @@
 #include <catch2/catch.hpp>
 
 #include <array>
+#include <mutex>
 
 #include <rondo/detail/mailbox.hpp>
 #include <rondo/lowlevel/spin_lock.hpp>
@@ -39,6 +40,8 @@ struct table {
     std::array<message*, 3> waiting{};
     unsigned waits = 0;
     std::array<atomic<int>, 3> admitted{0, 0, 0};    // by sender
+    bool drops_oldest = false;               // then `lock` is that of I7
+    int dropped = 0;
 
     explicit table(std::size_t slots, bool is_held = false) : mail(slots, is_held) {
         for (int s = 0; s < 3; ++s)
@@ -55,11 +58,38 @@ struct table {
         model::check(m.payload == 1, "the runner sees what was written before the push");
         model::check(++m.handled == 1, "no message is handled twice");
         int& before = newest[static_cast<unsigned>(m.sender)];
-        model::check(m.number == before + 1, "one sender's messages are handled in order");
+        model::check(before == -2 || m.number == before + 1, "one sender's messages are handled in order");
         before = m.number;
         ++handled;
+        discard(m);
+    }
+    void discard(message& m) {               // actor_cell::discard()
+        const auto alone = hold();
         m.spent = true;
         if (!mail.is_kept(&m)) free(&m);
+    }
+    std::unique_lock<spin_lock> hold() {     // actor_cell::hold_mailbox()
+        return drops_oldest ? std::unique_lock(lock) : std::unique_lock<spin_lock>();
+    }
+    message* take() {
+        const auto alone = hold();
+        return mail.take(free);
+    }
+    bool rest() {
+        const auto alone = hold();
+        return mail.rest(free);
+    }
+    void make_room() {                       // actor_cell::make_room()
+        message* m = nullptr;
+        {
+            const auto alone = hold();
+            m = mail.take_if_full(free);
+            if (m) ++dropped;
+        }
+        if (!m) return;
+        model::check(m->payload == 1, "who drops it sees what was written before the push");
+        model::check(++m->handled == 1, "no message is dropped that was handled, nor twice");
+        discard(*m);
     }
     void admit() {                           // actor_cell::admit_waiting()
         std::array<message*, 3> in{};
@@ -83,7 +113,7 @@ struct table {
                 if (mail.take_system()) signal_seen = true;
                 runner = runner + 1;
             }
-            if (message* m = mail.take(free)) {
+            if (message* m = take()) {
                 if (mail.has_waiting()) admit();
                 handle(*m);
                 continue;
@@ -93,7 +123,7 @@ struct table {
                 continue;
             }
             if (mail.is_signalled()) continue;
-            if (mail.rest(free)) return;
+            if (rest()) return;
         }
     }
     void tell(int sender, unsigned number) {
@@ -105,6 +135,10 @@ struct table {
                 case box::pushed::queued: return;
                 case box::pushed::closed: return;
                 case box::pushed::full: break;
+            }
+            if (drops_oldest) {
+                make_room();
+                continue;
             }
             lock.lock();                     // actor_cell.cpp: wait_for_room()
             if (!mail.begin_waiting(waits == 0)) {
@@ -118,7 +152,7 @@ struct table {
         }
     }
     void check_all(int told) {
-        model::check(handled == told, "each message is handled");
+        model::check(handled + dropped == told, "each message is handled, or dropped");
         model::check(mail.is_idle(), "the actor is idle in the end");
         for (auto& of_sender : messages)
             for (auto& m : of_sender) model::check(m.handled == m.freed, "what was handled is freed");
@@ -158,6 +192,22 @@ TEST_CASE("a sender that waits for room is admitted", "[mailbox]") {
     const auto seen = model::explore({.preemptions = 2 + model::deep, .stale_reads = 2}, [] {
         table t(1);
         model::threads({[&] { t.tell(0, 0); }, [&] { t.tell(1, 0); }, [&] { t.tell(2, 0); }});
+        t.check_all(3);
+    });
+    INFO(seen);
+    CHECK(seen);
+}
+
+TEST_CASE("senders who drop the oldest message leave each handled or dropped, once", "[mailbox]") {
+    const auto seen = model::explore({.preemptions = 2 + model::deep, .stale_reads = 2}, [] {
+        table t(1);
+        t.drops_oldest = true;
+        for (int& n : t.newest) n = -2;      // some are left out
+        model::threads({[&] {
+                            t.tell(0, 0);
+                            t.tell(0, 1);
+                        },
+                        [&] { t.tell(1, 0); }});
         t.check_all(3);
     });
     INFO(seen);

@@ -1,6 +1,7 @@
 // Actors on real workers, on several seeds: the storm of actor_storm.hpp, and many senders to one. RONDO_SEEDS for more.
 #include <catch2/catch.hpp>
 
+#include <memory>
 #include <string>
 #include <thread>
 #include <utility>
@@ -54,5 +55,44 @@ TEST_CASE("many senders to one actor with a small mailbox: each message once, in
         const auto [taken, wrong] = s.ask(sum{});
         CHECK(taken == 16 * 500);
         CHECK(wrong == 0);
+    }
+}
+
+TEST_CASE("many senders to one actor that drops its oldest: each message handled or dropped, in each sender's order", "[actor]") {
+    struct item {
+        unsigned sender, number;
+        std::unique_ptr<int> weight = std::make_unique<int>(1);          // a leak, or a second end, would show
+    };
+    struct counts {};
+    struct sink {
+        std::vector<unsigned> next = std::vector<unsigned>(8);
+        long wrong = 0, taken = 0;
+        void on(const item& i) {
+            wrong += i.number < next[i.sender];
+            next[i.sender] = i.number + 1;
+            taken += *i.weight;
+            if (taken % 64 == 0) rondo::yield();
+        }
+        std::pair<long, long> on(counts) const { return {taken, wrong}; }
+    };
+    for (unsigned seed = 1; seed <= 12; ++seed) {
+        const auto slots = std::size_t{1} << (seed % 8);
+        rondo::runtime rt{{.workers = 1 + seed % 4, .force_migration = seed % 3 == 0}};
+        auto s = rondo::start_on<sink>(rt, rondo::actor_options{.mailbox_slots = slots, .full = rondo::when_full::drop_oldest});
+        const auto send_all = [s](unsigned me) {
+            for (unsigned i = 0; i < 1000; ++i) s.tell(item{me, i});
+        };
+        std::vector<std::thread> threads;
+        for (unsigned t = 0; t < 2; ++t) threads.emplace_back(send_all, t);
+        rt.run([&] {
+            rondo::scope([&](rondo::group& g) {
+                for (unsigned t = 2; t < 8; ++t) g.spawn(send_all, t);
+            });
+        });
+        for (auto& t : threads) t.join();
+        const auto [taken, wrong] = s.ask(counts{});
+        CHECK(taken + static_cast<long>(rondo::dead_letters(rt).dropped_oldest) == 8 * 1000);
+        CHECK(wrong == 0);
+        CHECK(s.mailbox_size() == 0);
     }
 }

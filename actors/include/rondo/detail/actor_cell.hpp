@@ -22,6 +22,7 @@
 #include <cstdint>
 #include <exception>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <source_location>
 #include <string>
@@ -32,6 +33,7 @@
 #include <rondo/detail/message.hpp>
 #include <rondo/error.hpp>
 #include <rondo/lowlevel/job.hpp>
+#include <rondo/lowlevel/spin_lock.hpp>
 
 namespace rondo {
 
@@ -83,7 +85,7 @@ public:
 enum class when_full : std::uint8_t {
     wait,           ///< tell suspends a tasklet, blocks a plain thread
     drop_newest,    ///< the message that would not fit becomes a dead letter
-    drop_oldest     ///< the oldest waiting message does
+    drop_oldest     ///< the oldest waiting message does, at once: never more wait than there are slots
 };
 
 enum class dead_letter_reason : std::uint8_t { ended, dropped_newest, dropped_oldest, restarted };
@@ -126,7 +128,7 @@ public:
     static constexpr unsigned batch = 64;                 // messages an activation handles before others get a turn
 
     actor_cell(actor_system& in, const actor_class& what, std::size_t slots, when_full full) noexcept
-        : messages(slots), full_policy(full), flags(what.is_reentrant ? is_reentrant : 0), system(in), of(what) {}
+        : messages(slots), full_policy(slots ? full : when_full::wait), flags(what.is_reentrant ? is_reentrant : 0), system(in), of(what) {}
     actor_cell(const actor_cell&) = delete;
     actor_cell& operator=(const actor_cell&) = delete;
 
@@ -155,8 +157,14 @@ public:
     void schedule(lowlevel::placement where) noexcept;    // by whom the mailbox told to
     void schedule() noexcept;
 
-    box messages;
-    when_full full_policy;
+    // ---- one that drops its oldest messages: senders make room, so the mailbox's I7 holds
+    void make_room() noexcept;
+    [[nodiscard]] std::unique_lock<lowlevel::spin_lock> hold_mailbox() noexcept {
+        return full_policy == when_full::drop_oldest ? lock_mailbox() : std::unique_lock<lowlevel::spin_lock>();
+    }
+
+    [[no_unique_address]] box messages;                   // its last bytes are free for the next members
+    const when_full full_policy;
     atomic<phase> now{phase::alive};
     atomic<std::uint8_t> orders{0};
     std::uint8_t shard = 0;
@@ -185,6 +193,7 @@ public:
     void line_up(lowlevel::watched_wait& w) noexcept;
 
 private:
+    [[nodiscard]] std::unique_lock<lowlevel::spin_lock> lock_mailbox() noexcept;
     void interrupt() noexcept;
     void activate(bool was_stopped, std::exception_ptr& unhandled);
     bool look_round(std::exception_ptr& unhandled);
@@ -203,6 +212,8 @@ private:
     void tell_links(const exit_reason& why) noexcept;
     [[nodiscard]] bool is_awaited(const message_node& down) noexcept;
     void stop_watching() noexcept;
+    message_node* take() noexcept;
+    bool rest() noexcept;
     void admit_waiting() noexcept;
     void discard(message_node& m) noexcept;               // handled
     void empty_mailbox(dead_letter_reason why, const exit_reason& end) noexcept;

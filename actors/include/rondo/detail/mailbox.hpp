@@ -11,9 +11,13 @@
 //   waiting   a sender that found it full     the runner, fetch_and      senders wait for room
 //   closed    the runner, CAS; stays          nobody                     the actor has ended
 //
-//   handled_  the runner only: how many messages have left the mailbox (mod 2^16)
+//   rounds_   the sender whose push brings `pushes` round to 0 adds one, a moment later
+//   handled_  the runner only: how many messages have left the mailbox (mod 2^32), but for some that it counts in unpublished_
 //   fifo_, kept_  the runner only: taken messages, oldest first; the message that word_ still points to
 //   system_   anybody pushes (CAS), the runner takes all (exchange): the system lane, never bounded
+//
+// The depth is rounds_ * 2^16 + pushes - handled_, of which a reader may miss some rounds: while less than 2^16 wait it is
+// exact all the same, since a difference below 0 tells; beyond that it may seem a multiple of 2^16 less for a moment.
 //
 // I1  Whoever clears idle or held schedules the actor, once; nobody else does. So there is one runner at a time, and
 //     the runner's fields are handed on through word_ and the run queue.
@@ -27,13 +31,17 @@
 //     before it rests by a read-modify-write in any case.
 // I6  Who calls signal() or nudge() keeps the mailbox alive meanwhile.
 // I5  After close() nothing enters. A signal that came too late is taken out by the one who sees `closed`.
+// I7  Where senders may take the oldest message out (take_if_full), they and the runner do what is the runner's under one
+//     lock; then the mailbox never holds more than its slots, and nobody waits for room.
 // Progress: push is lock-free, take wait-free but for what it must turn round.
-// Dropped:  a queue with a stub node (one more message per idle actor); a separate counter for the bound (5 ns a tell).
+// Dropped:  a queue with a stub node (one more message per idle actor); a separate counter for the bound (5 ns a tell);
+//           leaving it to the runner to drop what is too much: one that waits in a handler does not come to it.
 // Checked:  tests/model/mailbox_test.cpp; tests/stress/actor_stress_test.cpp.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
 #include <rondo/detail/atomic.hpp>
 
@@ -59,20 +67,27 @@ public:
 
     /// `force`: bound or not.
     pushed push(Node* n, bool force = false) noexcept {
+        const auto r = slots_ ? rounds() : 0;
         auto w = word_.load(relaxed);
         for (;;) {
             if (w & closed) {
                 (void)word_.load(acquire);               // pairs with close(): why it ended is then seen
                 return pushed::closed;
             }
-            // relaxed: a count, no data; stale only towards "full", and then begin_waiting() looks again.
-            if (slots_ && !force && ((w & waiting) || depth_of(w) >= slots_)) return pushed::full;
+            if (slots_ && !force && ((w & waiting) || depth_of(w, r) >= slots_)) {
+                // An old word_ beside a new handled_ would seem full, so we look again. relaxed: it is not older than what
+                // the runner saw that stored handled_, with which depth_of() synchronizes.
+                if (const auto before = std::exchange(w, word_.load(relaxed)); before != w) continue;
+                return pushed::full;
+            }
             n->next = node_of(w);
             const auto next = ((w & ~(node_bits | idle)) + one_push) | bits_of(n);
             // acq_rel: release pairs with the acquire in take(), which then sees *n; acquire pairs with the release in
             // rest(), so that what the last runner did reaches the next one by way of us. relaxed on failure: retried.
-            if (word_.compare_exchange_weak(w, next, acq_rel, relaxed))
-                return w & idle ? pushed::scheduled : pushed::queued;
+            if (!word_.compare_exchange_weak(w, next, acq_rel, relaxed)) continue;
+            // release: pairs with the acquire in depth_of(): who sees the new round sees no word_ of the old one.
+            if (next < one_push) [[unlikely]] rounds_.fetch_add(1, release);
+            return w & idle ? pushed::scheduled : pushed::queued;
         }
     }
 
@@ -116,11 +131,12 @@ public:
 
     /// Under the lock of the list of waiting senders: shall this one wait? False: try again.
     bool begin_waiting(bool list_is_empty) noexcept {
+        const auto r = rounds();
         auto w = word_.load(relaxed);
         for (;;) {
             if (w & closed) return false;
             if ((w & waiting) && !list_is_empty) return true;
-            if (depth_of(w) < slots_) {
+            if (depth_of(w, r) < slots_) {
                 if (w & waiting) end_waiting();          // those who waited have given up
                 return false;
             }
@@ -128,13 +144,14 @@ public:
             // from our load of handled_, as the fence in count_handled() keeps that store apart from the runner's look.
             if (word_.compare_exchange_weak(w, w | waiting, seq_cst, relaxed)) {
                 fence_seq_cst();
-                if (depth_of(w) >= slots_) return true;
+                if (depth_of(w, r) >= slots_) return true;
                 end_waiting();
                 return false;
             }
         }
     }
-    [[nodiscard]] std::size_t depth() const noexcept { return depth_of(word_.load(relaxed)); }
+    /// How many messages wait. A snapshot.
+    [[nodiscard]] std::size_t depth() const noexcept { return depth_of(); }
     [[nodiscard]] bool is_closed() const noexcept { return word_.load(acquire) & closed; }
     [[nodiscard]] bool is_idle() const noexcept { return word_.load(relaxed) & (idle | held); }
     [[nodiscard]] std::size_t slots() const noexcept { return slots_; }
@@ -179,14 +196,15 @@ public:
     void put_back(Node* oldest, Node* newest, std::size_t n) noexcept {
         newest->next = fifo_;
         fifo_ = oldest;
-        taken_ = static_cast<std::uint16_t>(taken_ - n);
-        publish_handled();
+        publish_handled(n);
     }
     [[nodiscard]] bool has_waiting() const noexcept { return word_.load(relaxed) & waiting; }
-    [[nodiscard]] bool has_room() const noexcept { return !slots_ || depth_of(word_.load(relaxed)) < slots_; }
-    /// Does more wait than there are slots for, besides the one just taken?
-    [[nodiscard]] bool is_overfull() const noexcept {
-        return slots_ && static_cast<std::uint16_t>((word_.load(relaxed) >> push_shift) - taken_) >= slots_;
+    [[nodiscard]] bool has_room() const noexcept { return !slots_ || depth_of() < slots_; }
+    /// For senders, under the lock of I7: the oldest message if there is no room, else nullptr.
+    template <class Free>
+    Node* take_if_full(Free&& free) noexcept {
+        publish_handled();
+        return has_room() ? nullptr : take(free);
     }
     /// Under the lock of the list of waiting senders, when it is empty.
     void end_waiting() noexcept { word_.fetch_and(~waiting, acq_rel); }   // pairs with begin_waiting()
@@ -237,27 +255,42 @@ private:
 
     static Node* node_of(std::uint64_t w) noexcept { return reinterpret_cast<Node*>(w & node_bits); }
     static std::uint64_t bits_of(Node* n) noexcept { return reinterpret_cast<std::uint64_t>(n); }
-    std::uint16_t depth_of(std::uint64_t w) const noexcept {
-        return static_cast<std::uint16_t>((w >> push_shift) - handled_.load(relaxed));
+    std::uint32_t depth_of(std::uint64_t w, std::uint32_t rounds) const noexcept {
+        // acquire: pairs with the release in publish_handled(); see push().
+        const auto pushes = rounds << 16 | static_cast<std::uint32_t>(w >> push_shift);
+        const std::uint32_t n = pushes - handled_.load(acquire);
+        return n < std::uint32_t{1} << 31 ? n : n & 0xffff;    // below 0: rounds are missing, or w is old
+    }
+    // acquire: pairs with the release in push(); a word_ that is looked at afterwards is not of a round before.
+    std::uint32_t rounds() const noexcept { return rounds_.load(acquire); }
+    std::uint32_t depth_of() const noexcept {
+        const auto r = rounds();
+        return depth_of(word_.load(relaxed), r);
     }
     void count_handled() noexcept {
-        ++taken_;
+        ++unpublished_;
         // Small mailboxes: at once. Large ones: now and then, so that senders do not miss their cache each time.
-        if (slots_ >= 64 && (taken_ & 15) != 0 && fifo_) return;
+        if (slots_ >= 64 && unpublished_ < 16 && fifo_) return;
         publish_handled();
-        if (slots_ && (slots_ < 64 || 2 * depth_of(word_.load(relaxed)) >= slots_)) fence_seq_cst();    // see I4
+        if (slots_ && (slots_ < 64 || 2 * depth_of() >= slots_)) fence_seq_cst();    // see I4
     }
-    // relaxed: a count; what must be ordered goes through word_.
-    void publish_handled() noexcept { handled_.store(taken_, relaxed); }
+    // release: pairs with the acquire in depth_of().
+    void publish_handled(std::size_t put_back = 0) noexcept {
+        const auto n = handled_.load(relaxed) + unpublished_ - static_cast<std::uint32_t>(put_back);
+        unpublished_ = 0;
+        handled_.store(n, release);
+    }
 
     atomic<std::uint64_t> word_;
-    atomic<std::uint16_t> handled_{0};
-    const std::uint16_t slots_;
-    std::uint16_t taken_ = 0;                            // the runner's own copy of handled_
-    atomic<bool> urgent_{false};
     Node* fifo_ = nullptr;
     Node* kept_ = nullptr;
     atomic<Node*> system_{nullptr};
+    // What is small comes last: an actor's own small members follow (actor_cell.hpp).
+    atomic<std::uint32_t> handled_{0};
+    const std::uint16_t slots_;
+    atomic<std::uint16_t> rounds_{0};
+    atomic<bool> urgent_{false};
+    std::uint8_t unpublished_ = 0;
 };
 
 }  // namespace rondo::detail
