@@ -65,19 +65,19 @@ void drop_unsent(message_node* m) noexcept {
 
 }  // namespace
 
-bool finish_tell(actor_cell& to, message_node* m, lowlevel::time_point until) {
+told finish_tell(actor_cell& to, message_node* m, lowlevel::time_point until) {
     const bool drops_oldest = to.full_policy == when_full::drop_oldest;
     const bool own = !drops_oldest && actor_here_or_null() == &to;        // it would wait for itself
     for (;;) {
         switch (to.messages.push(m, own)) {
-            case actor_cell::box::pushed::queued: return true;
-            case actor_cell::box::pushed::scheduled: to.schedule(); return true;
-            case actor_cell::box::pushed::closed: bury(to, m, dead_letter_reason::ended); return true;
+            case actor_cell::box::pushed::queued: return told::taken;
+            case actor_cell::box::pushed::scheduled: to.schedule(); return told::taken;
+            case actor_cell::box::pushed::closed: bury(to, m, dead_letter_reason::ended); return told::ended;
             case actor_cell::box::pushed::full: break;
         }
         if (to.full_policy == when_full::drop_newest) {
             bury(to, m, dead_letter_reason::dropped_newest);
-            return true;
+            return told::dropped;
         }
         if (drops_oldest) {
             to.make_room();
@@ -85,7 +85,7 @@ bool finish_tell(actor_cell& to, message_node* m, lowlevel::time_point until) {
         }
         if (until == at_once) {
             drop_unsent(m);
-            return false;
+            return told::late;
         }
         bool taken = false;
         try {
@@ -95,7 +95,7 @@ bool finish_tell(actor_cell& to, message_node* m, lowlevel::time_point until) {
             throw;
         }
         if (!taken) drop_unsent(m);
-        return taken;
+        return taken ? told::taken : told::late;
     }
 }
 

@@ -121,6 +121,56 @@ TEST_CASE("a topic tells all who subscribed, in order, those that ended are forg
     });
 }
 
+TEST_CASE("publish does not count who ends while it waits for room, nor who drops the message", "[topic]") {
+    struct stuck {
+        rondo::channel<int> key;
+        void on(note) { key.receive(); }
+    };
+    rondo::testing::world world{{.workers = GENERATE(1u, 2u)}};
+    const rondo::channel<int> key;
+    rondo::topic<note> news;
+    std::vector<rondo::actor_ref<stuck>> all;
+    for (const auto policy : {rondo::when_full::wait, rondo::when_full::drop_newest, rondo::when_full::drop_oldest}) {
+        all.push_back(rondo::start_on<stuck>(world.in(), rondo::actor_options{.mailbox_slots = 1, .full = policy}, key));
+        news.subscribe(all.back());
+    }
+    CHECK(world.run([&] { return news.publish(note{0}); }) == 3);
+    CHECK(world.run([&] { return news.publish(note{1}); }) == 3);        // all mailboxes are full now
+    auto third = world.spawn([&] { return news.publish(note{2}); });
+    world.settle();
+    CHECK_FALSE(third.done());
+    all[0].kill();
+    world.settle();
+    CHECK(third.join() == 1);                             // the one that drops the oldest
+    CHECK(news.size() == 2);
+    for (auto& a : all) a.kill();
+}
+
+TEST_CASE("tell_for says what has become of the message", "[actor]") {
+    struct stuck {
+        rondo::channel<int> key;
+        void on(note) { key.receive(); }
+    };
+    rondo::testing::world world;
+    const rondo::channel<int> key;
+    auto waits = rondo::start_on<stuck>(world.in(), rondo::actor_options{.mailbox_slots = 1}, key);
+    auto drops = rondo::start_on<stuck>(
+        world.in(), rondo::actor_options{.mailbox_slots = 1, .full = rondo::when_full::drop_newest}, key);
+    const auto tell = [&](auto& to) { return world.run([&] { return to.tell_for(note{1}, std::chrono::seconds(1)); }); };
+    for (auto* a : {&waits, &drops}) {
+        CHECK(tell(*a) == rondo::send_status::done);
+        CHECK(tell(*a) == rondo::send_status::done);
+    }
+    CHECK(tell(waits) == rondo::send_status::timed_out);
+    CHECK(tell(drops) == rondo::send_status::full);
+    waits.kill();
+    drops.kill();
+    world.settle();
+    CHECK(tell(waits) == rondo::send_status::closed);
+    CHECK(rondo::dead_letters(world.in()).ended == 3);
+    CHECK(rondo::dead_letters(world.in()).dropped_newest == 1);
+}
+
 TEST_CASE("try_publish passes over who is full", "[topic]") {
     struct stuck {
         rondo::channel<int> key;

@@ -106,7 +106,13 @@ void tell(actor_cell& to, const message_ops& ops, V&& value) {
 template <class M, class V>
 send_status tell_until(actor_cell& to, const message_ops& ops, V&& value, lowlevel::time_point until) {
     message_node* m = put_message<M>(begin_tell(lines_of<message_with<M>>), ops, std::forward<V>(value));
-    return finish_tell(to, m, until) ? send_status::done : send_status::timed_out;
+    switch (finish_tell(to, m, until)) {
+        case told::taken: return send_status::done;
+        case told::dropped: return send_status::full;
+        case told::ended: return send_status::closed;
+        case told::late: break;
+    }
+    return send_status::timed_out;
 }
 template <class M>
 send_status try_tell(actor_cell& to, const message_ops& ops, M& value) {
@@ -145,7 +151,7 @@ auto ask_until(actor_cell& to, const message_ops& ops, V&& value, lowlevel::time
     }
     reply_holder<R> mine{r};
     m->reply = r;
-    bool timed_out = !finish_tell(to, m, until);
+    bool timed_out = finish_tell(to, m, until) == told::late;
     if (!timed_out) r->wait(&to, until, &timed_out);
     if (timed_out) return result{};
     if constexpr (std::is_void_v<R>) return true;
@@ -193,7 +199,8 @@ public:
     send_status try_tell(M&& message) const {
         return detail::try_tell<std::remove_cv_t<M>>(cell(), detail::ops_of<A, std::remove_cv_t<M>>, message);
     }
-    /// As tell(), but gives up after a while: send_status::timed_out; then the message is destroyed unsent.
+    /// As tell(), but gives up after a while: send_status::timed_out; then the message is destroyed unsent. `full`: its
+    /// mailbox drops the newest; `closed`: it has ended; both leave a dead letter.
     template <class V, class Rep, class Period>
         requires has_handler_for<A, std::remove_cvref_t<V>>
     send_status tell_for(V&& message, std::chrono::duration<Rep, Period> d) const {

@@ -238,13 +238,20 @@ void check_slots(std::size_t slots);
 
 /// Counts the operation, looks for a stop; gives memory for a message.
 [[nodiscard]] void* begin_tell(std::size_t lines);
-/// Takes the message. False: `until` came first (the message is destroyed).
-bool finish_tell(actor_cell& to, message_node* m, lowlevel::time_point until);
+/// What has become of a message that was told.
+enum class told : std::uint8_t {
+    taken,          ///< it is in the mailbox
+    dropped,        ///< a dead letter, by the mailbox's policy
+    ended,          ///< a dead letter of an actor that has ended
+    late            ///< destroyed: `until` came first
+};
+/// Takes the message.
+told finish_tell(actor_cell& to, message_node* m, lowlevel::time_point until);
 inline void finish_tell(actor_cell& to, message_node* m) noexcept(false) {
     switch (to.messages.push(m)) {
         case actor_cell::box::pushed::queued: return;
         case actor_cell::box::pushed::scheduled: return to.schedule();
-        default: finish_tell(to, m, lowlevel::no_deadline);
+        default: (void)finish_tell(to, m, lowlevel::no_deadline);
     }
 }
 actor_cell::box::pushed try_push(actor_cell& to, message_node* m) noexcept;
