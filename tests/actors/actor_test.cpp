@@ -2,6 +2,7 @@
 #include <catch2/catch.hpp>
 
 #include <algorithm>
+#include <any>
 #include <atomic>
 #include <memory>
 #include <string>
@@ -156,6 +157,72 @@ TEST_CASE("a message of any size and a throwing copy are taken or refused whole"
         auto said = message_of([&] { t.tell(b); });
         t.tell(brittle());
         if (said != "no copy" || t.ask(seen{}) != 1) throw std::logic_error("brittle");
+    });
+}
+
+TEST_CASE("text may be told as a literal, and is kept as a string", "[actor]") {
+    struct log {
+        std::string text;
+        std::string on(std::string s) { return text += s + ";"; }
+        void on(const open_gate&) { rondo::this_actor::after(1ms, "later"); }
+    };
+    rondo::run({.workers = GENERATE(1u, 2u)}, [] {
+        auto l = rondo::start<log>();
+        l.tell("a literal");
+        CHECK(l.tell_for("in time", 1s) == rondo::send_status::done);
+        {
+            char buffer[] = "a buffer";
+            l.tell(buffer);
+            const char* pointer = buffer;
+            l.tell(pointer);
+            buffer[0] = 'X';
+        }
+        const rondo::address<std::string(std::string)> to = l;
+        to.tell("by address");
+        CHECK(l.ask("asked") == "a literal;in time;a buffer;a buffer;by address;asked;");
+        CHECK(to.ask("again").ends_with("asked;again;"));
+        l.tell(open_gate{});
+        while (!l.ask("").ends_with("later;;")) rondo::yield();
+        const rondo::pool<log> all(2, rondo::routing::consistent_hash);
+        all.tell("key");
+        CHECK(all.ask("key") == "key;key;");
+    });
+}
+
+namespace {
+
+struct generic {
+    int starts = 0;
+    template <class M>
+    int on(const M&) {
+        if constexpr (std::is_same_v<M, rondo::started>) ++starts;
+        return starts;
+    }
+};
+
+}  // namespace
+
+TEST_CASE("only a handler for the message itself is told what the library tells", "[actor]") {
+    struct anything {
+        std::vector<std::string> got;
+        void on(std::any a) { got.push_back(a.type() == typeid(int) ? "int" : "other"); }
+        std::vector<std::string> on(seen) { return got; }
+        void on(const open_gate&) { rondo::this_actor::idle_timeout(1ms); }
+    };
+    struct mother {
+        int starts = 0;
+        void on(const rondo::started&) { ++starts; }
+        int on(seen) const { return starts; }
+    };
+    struct daughter : mother {};
+    rondo::run({.workers = GENERATE(1u, 2u)}, [] {
+        auto a = rondo::start<anything>();
+        a.tell(5);
+        CHECK(a.ask(seen{}) == std::vector<std::string>{"int"});
+        CHECK_THROWS_AS(a.ask(open_gate{}), rondo::usage_error);         // it has no on(idle)
+        CHECK(rondo::start<mother>().ask(seen{}) == 1);
+        CHECK(rondo::start<daughter>().ask(seen{}) == 1);
+        CHECK(rondo::start<generic>().ask(seen{}) == 1);
     });
 }
 

@@ -175,16 +175,17 @@ public:
     using actor_type = A;
     using any_actor::any_actor;
 
-    /// Puts the message into the mailbox. A dead actor: the message becomes a dead letter (rondo::dead_letters).
+    /// Puts the message into the mailbox. A dead actor: the message becomes a dead letter (rondo::dead_letters). A "literal"
+    /// or char pointer is told as a std::string, if the class has a handler for that.
     ///
     /// Suspends: while the mailbox is full (blocks a plain thread), not from the actor's own handler; and when the
     ///           slice's budget is used up.
     /// Stop:     throws `stopped`; the message has not been sent.
     /// Cost:     O(1); no allocation once memory for messages has been in use. Measured in perf/actor_counting.
     template <class V>
-        requires has_handler_for<A, std::remove_cvref_t<V>>
+        requires has_handler_for<A, detail::message_for_t<A, V>>
     void tell(V&& message) const {
-        using M = std::remove_cvref_t<V>;
+        using M = detail::message_for_t<A, V>;
         detail::tell<M>(cell(), detail::ops_of<A, M>, std::forward<V>(message));
     }
     /// Only if it can be taken at once; on failure (full, closed: the actor has ended) `message` is untouched.
@@ -202,15 +203,15 @@ public:
     /// As tell(), but gives up after a while: send_status::timed_out; then the message is destroyed unsent. `full`: its
     /// mailbox drops the newest; `closed`: it has ended; both leave a dead letter.
     template <class V, class Rep, class Period>
-        requires has_handler_for<A, std::remove_cvref_t<V>>
+        requires has_handler_for<A, detail::message_for_t<A, V>>
     send_status tell_for(V&& message, std::chrono::duration<Rep, Period> d) const {
-        using M = std::remove_cvref_t<V>;
+        using M = detail::message_for_t<A, V>;
         return detail::tell_until<M>(cell(), detail::ops_of<A, M>, std::forward<V>(message), detail::limit_after(d));
     }
     template <class V, class Clock, class Duration>
-        requires has_handler_for<A, std::remove_cvref_t<V>>
+        requires has_handler_for<A, detail::message_for_t<A, V>>
     send_status tell_until(V&& message, std::chrono::time_point<Clock, Duration> tp) const {
-        using M = std::remove_cvref_t<V>;
+        using M = detail::message_for_t<A, V>;
         return detail::tell_until<M>(cell(), detail::ops_of<A, M>, std::forward<V>(message), detail::limit_at(tp));
     }
 
@@ -222,23 +223,23 @@ public:
     ///           before it answers; no_answer;
     ///           usage_error from the actor's own handler, which would wait for itself.
     template <class V>
-        requires has_handler_for<A, std::remove_cvref_t<V>>
-    auto ask(V&& message) const -> answer_t<A, std::remove_cvref_t<V>> {
-        using M = std::remove_cvref_t<V>;
+        requires has_handler_for<A, detail::message_for_t<A, V>>
+    auto ask(V&& message) const -> answer_t<A, detail::message_for_t<A, V>> {
+        using M = detail::message_for_t<A, V>;
         return detail::ask<answer_t<A, M>, M>(cell(), detail::ops_of<A, M>, std::forward<V>(message));
     }
     /// As ask(), but gives up after a while: nullopt (false for an answer without a value).
     template <class V, class Rep, class Period>
-        requires has_handler_for<A, std::remove_cvref_t<V>>
+        requires has_handler_for<A, detail::message_for_t<A, V>>
     auto ask_for(V&& message, std::chrono::duration<Rep, Period> d) const {
-        using M = std::remove_cvref_t<V>;
+        using M = detail::message_for_t<A, V>;
         return detail::ask_until<answer_t<A, M>, M>(cell(), detail::ops_of<A, M>, std::forward<V>(message),
                                                     detail::limit_after(d));
     }
     template <class V, class Clock, class Duration>
-        requires has_handler_for<A, std::remove_cvref_t<V>>
+        requires has_handler_for<A, detail::message_for_t<A, V>>
     auto ask_until(V&& message, std::chrono::time_point<Clock, Duration> tp) const {
-        using M = std::remove_cvref_t<V>;
+        using M = detail::message_for_t<A, V>;
         return detail::ask_until<answer_t<A, M>, M>(cell(), detail::ops_of<A, M>, std::forward<V>(message),
                                                     detail::limit_at(tp));
     }
@@ -278,6 +279,11 @@ constexpr std::size_t index_of() {
     return found;
 }
 
+// As message_for, of the messages that an address lists.
+template <class V, class... E>
+using message_in_t = std::conditional_t<(c_text<V> && index_of<std::string, E...>() < sizeof...(E)), std::string,
+                                        std::remove_cvref_t<V>>;
+
 }  // namespace detail
 
 /// Whoever takes these messages, of whatever class. Made from an actor_ref, or from an address that takes more. An entry
@@ -297,9 +303,9 @@ public:
         : any_actor(wider), ops_{wider.template ops<typename detail::entry<E>::message>()...} {}
 
     template <class V>
-        requires(detail::index_of<std::remove_cvref_t<V>, E...>() < sizeof...(E))
+        requires(detail::index_of<detail::message_in_t<V, E...>, E...>() < sizeof...(E))
     void tell(V&& message) const {
-        using M = std::remove_cvref_t<V>;
+        using M = detail::message_in_t<V, E...>;
         detail::tell<M>(cell(), *ops<M>(), std::forward<V>(message));
     }
     template <class M>
@@ -313,25 +319,25 @@ public:
         return detail::try_tell<M>(cell(), *ops<M>(), message);
     }
     template <class V, class Rep, class Period>
-        requires(detail::index_of<std::remove_cvref_t<V>, E...>() < sizeof...(E))
+        requires(detail::index_of<detail::message_in_t<V, E...>, E...>() < sizeof...(E))
     send_status tell_for(V&& message, std::chrono::duration<Rep, Period> d) const {
-        using M = std::remove_cvref_t<V>;
+        using M = detail::message_in_t<V, E...>;
         return detail::tell_until<M>(cell(), *ops<M>(), std::forward<V>(message), detail::limit_after(d));
     }
     /// The answer's type comes from the entry (`R(M)`, or M::answer); else say ask<R>(message), which throws
     /// usage_error if the actor's handler gives something else.
     template <class R, class V>
-        requires(detail::index_of<std::remove_cvref_t<V>, E...>() < sizeof...(E))
+        requires(detail::index_of<detail::message_in_t<V, E...>, E...>() < sizeof...(E))
     R ask(V&& message) const {
-        using M = std::remove_cvref_t<V>;
+        using M = detail::message_in_t<V, E...>;
         const auto& o = *ops<M>();
         if (o.answer != &detail::tag_of<R>) detail::wrong_answer(o, detail::tag_of<R>);
         return detail::ask<R, M>(cell(), o, std::forward<V>(message));
     }
     template <class V>
-        requires(detail::index_of<std::remove_cvref_t<V>, E...>() < sizeof...(E))
+        requires(detail::index_of<detail::message_in_t<V, E...>, E...>() < sizeof...(E))
     auto ask(V&& message) const {
-        constexpr auto i = detail::index_of<std::remove_cvref_t<V>, E...>();
+        constexpr auto i = detail::index_of<detail::message_in_t<V, E...>, E...>();
         using known = detail::entry<typename std::tuple_element_t<i, std::tuple<std::type_identity<E>...>>::type>;
         static_assert(known::has_answer, "what does it answer? Say ask<R>(message), or R(M) in the address's list");
         return ask<typename known::answer>(std::forward<V>(message));
@@ -379,7 +385,7 @@ actor_ref<A> start_under(std::shared_ptr<supervised> under, actor_system& in, co
         throw;
     }
     actor_ref<A> ref(cell);
-    if constexpr (has_handler_for<A, started>) cell->post_system(make_message<started>(ops_of<A, started>, started{}));
+    if constexpr (on_takes_itself<A, started>) cell->post_system(make_message<started>(ops_of<A, started>, started{}));
     return ref;
 }
 template <class A, class... Args>
@@ -603,16 +609,16 @@ void unstash();
 
 /// Tells this actor `message` after a while, once; or again and again until cancelled. Bound or not. Until then rondo::run
 /// does not return because of `after` (the message is on its way), but does in spite of `every` and idle_timeout.
-template <class M, int = detail::note_timed<std::remove_cvref_t<M>, decltype([] {})>()>
+template <class M, int = detail::note_timed<detail::timer_message_t<M>, decltype([] {})>()>
 timer after(detail::time_span d, M&& message) {
-    using T = std::remove_cvref_t<M>;
+    using T = detail::timer_message_t<M>;
     const auto& ops = detail::known_ops(detail::actor_here("this_actor::after"), detail::tag_of<T>, "this_actor::after");
     return detail::start_timer(d, detail::make_message<T>(ops, std::forward<M>(message)), nullptr);
 }
-template <class M, int = detail::note_timed<std::remove_cvref_t<M>, decltype([] {})>()>
-    requires std::copy_constructible<std::remove_cvref_t<M>>
+template <class M, int = detail::note_timed<detail::timer_message_t<M>, decltype([] {})>()>
+    requires std::copy_constructible<detail::timer_message_t<M>>
 timer every(detail::time_span d, M&& message) {
-    using T = std::remove_cvref_t<M>;
+    using T = detail::timer_message_t<M>;
     const auto& ops = detail::known_ops(detail::actor_here("this_actor::every"), detail::tag_of<T>, "this_actor::every");
     return detail::start_timer(d, detail::make_message<T>(ops, std::forward<M>(message)), &detail::copy_message<T>);
 }

@@ -71,24 +71,19 @@ public:
 
     /// To one, or to all (broadcast). As actor_ref::tell.
     template <class V>
-        requires has_handler_for<A, std::remove_cvref_t<V>>
+        requires has_handler_for<A, detail::message_for_t<A, V>>
     void tell(V&& message) const {
-        using M = std::remove_cvref_t<V>;
-        if (core_->how == routing::broadcast) {
-            if constexpr (std::copy_constructible<M>) {
-                for (const auto& a : core_->members) a.tell(std::as_const(message));
-                return;
-            } else {
-                throw usage_error("rondo::pool: a broadcast message must be copyable");
-            }
-        }
-        choose(std::as_const(message)).tell(std::forward<V>(message));
+        using M = detail::message_for_t<A, V>;
+        if constexpr (!std::same_as<M, std::remove_cvref_t<V>>) return tell(M(message));
+        else route<M>(std::forward<V>(message));
     }
     /// Asks one. usage_error of a broadcasting pool: ask its members.
     template <class V>
-        requires has_handler_for<A, std::remove_cvref_t<V>>
-    auto ask(V&& message) const -> answer_t<A, std::remove_cvref_t<V>> {
-        return choose(std::as_const(message)).ask(std::forward<V>(message));
+        requires has_handler_for<A, detail::message_for_t<A, V>>
+    auto ask(V&& message) const -> answer_t<A, detail::message_for_t<A, V>> {
+        using M = detail::message_for_t<A, V>;
+        if constexpr (!std::same_as<M, std::remove_cvref_t<V>>) return ask(M(message));
+        else return choose(std::as_const(message)).ask(std::forward<V>(message));
     }
     [[nodiscard]] const std::vector<actor_ref<A>>& members() const noexcept { return core_->members; }
     [[nodiscard]] const rondo::supervisor& supervisor() const noexcept { return core_->boss; }
@@ -101,6 +96,18 @@ private:
         std::vector<actor_ref<A>> members;
         rondo::supervisor boss;
     };
+    template <class M, class V>
+    void route(V&& message) const {
+        if (core_->how == routing::broadcast) {
+            if constexpr (std::copy_constructible<M>) {
+                for (const auto& a : core_->members) a.tell(std::as_const(message));
+                return;
+            } else {
+                throw usage_error("rondo::pool: a broadcast message must be copyable");
+            }
+        }
+        choose(std::as_const(message)).tell(std::forward<V>(message));
+    }
     template <class M>
     const actor_ref<A>& choose(const M& message) const {
         auto& all = core_->members;

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <memory>
 #include <new>
+#include <string>
 #include <type_traits>
 #include <utility>
 
@@ -122,6 +123,28 @@ concept on_takes_reference = requires {
     static_cast<decltype(std::declval<const A&>().on(std::declval<const M&>())) (A::*)(const M&) const>(&A::on);
 };
 
+// Has it a handler for M itself, not only for what an M converts to? As for on_takes_reference; but where on() is inherited,
+// only deduction finds it.
+template <class M>
+struct itself {
+    template <class R, class C>
+    static void by_value(R (C::*)(M));
+    template <class R, class C>
+    static void by_value(R (C::*)(M) const);
+    template <class R, class C>
+    static void by_reference(R (C::*)(const M&));
+    template <class R, class C>
+    static void by_reference(R (C::*)(const M&) const);
+};
+template <class A, class M>
+concept on_takes_itself =
+    answers_late<A, M> || requires { itself<M>::by_value(&A::on); } || requires { itself<M>::by_reference(&A::on); } ||
+    (answers_at_once<A, M> && (on_takes_reference<A, M> || requires {
+         static_cast<decltype(std::declval<A&>().on(std::declval<M>())) (A::*)(M)>(&A::on);
+     } || requires {
+         static_cast<decltype(std::declval<const A&>().on(std::declval<M>())) (A::*)(M) const>(&A::on);
+     }));
+
 }  // namespace detail
 
 /// `using timer_messages = rondo::timer_list<tick, ...>;` in a class of actors: what this_actor::after and every may tell
@@ -135,7 +158,7 @@ concept sendable = std::is_object_v<M> && std::move_constructible<M> && std::is_
 
 /// The class A has a handler for M: `on(M)`, `on(const M&)`, or one of these with a `rondo::reply<R>` after it.
 template <class A, class M>
-concept has_handler_for = detail::answers_at_once<A, M> || detail::answers_late<A, M>;
+concept has_handler_for = sendable<M> && (detail::answers_at_once<A, M> || detail::answers_late<A, M>);
 
 /// What a.ask(M) gives.
 template <class A, class M>
@@ -143,6 +166,28 @@ template <class A, class M>
 using answer_t = typename detail::answer_of<A, M>::type;
 
 namespace detail {
+
+// A "literal", a char array, a char pointer: it becomes the std::string that a handler takes, for it need not last until then.
+template <class V>
+concept c_text = std::same_as<std::decay_t<V>, const char*> || std::same_as<std::decay_t<V>, char*>;
+
+// What a.tell(V) puts into the mailbox of an A.
+template <class A, class V>
+struct message_for {
+    using type = std::remove_cvref_t<V>;
+};
+template <class A, class V>
+    requires(c_text<V> && (std::is_array_v<std::remove_reference_t<V>> || has_handler_for<A, std::string>))
+struct message_for<A, V> {
+    using type = std::string;
+};
+template <class A, class V>
+using message_for_t = typename message_for<A, V>::type;
+
+// The same where no class is known, as for timers: a pointer may be meant as one.
+template <class V>
+using timer_message_t = std::conditional_t<c_text<V> && std::is_array_v<std::remove_reference_t<V>>, std::string,
+                                           std::remove_cvref_t<V>>;
 
 /// A handler that this_actor::become has put before the class's own.
 struct behaviour {
@@ -218,7 +263,7 @@ inline constexpr message_ops ops_of{&deliver<A, M>,
 
 template <class A, class M>
 constexpr const message_ops* ops_if_handled() noexcept {
-    if constexpr (has_handler_for<A, M>) return &ops_of<A, M>;
+    if constexpr (on_takes_itself<A, M>) return &ops_of<A, M>;
     else return nullptr;
 }
 
