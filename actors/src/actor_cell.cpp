@@ -20,7 +20,7 @@ actor_extra* ended_extra(exit_kind kind) noexcept {
         auto* made = new std::array<actor_extra, 8>;      // never destroyed
         for (std::size_t i = 0; i < made->size(); ++i) {
             (*made)[i].has_ended = true;
-            (*made)[i].why.kind = (*made)[i].last_end.kind = static_cast<exit_kind>(i);
+            (*made)[i].why.kind = static_cast<exit_kind>(i);
         }
         return made;
     }();
@@ -503,7 +503,7 @@ bool actor_cell::start_over() noexcept {
     const auto under = e.under;
     orders.fetch_and(static_cast<std::uint8_t>(~restart), relaxed);
     under->failure = nullptr;
-    if (!under->keep_messages) empty_mailbox(dead_letter_reason::restarted, e.last_end);    // what came between the lives
+    if (!under->keep_messages) empty_mailbox(dead_letter_reason::restarted, e.why);    // what came between the lives
     flags &= static_cast<std::uint8_t>(~lets_go);
     try {
         under->make(*this);
@@ -512,7 +512,7 @@ bool actor_cell::start_over() noexcept {
     }
     const bool is_up = !under->failure;
     if (is_up) {
-        e.last_end = {};
+        e.why = {};
         now.store(phase::alive, release);
         e.restarts.fetch_add(1, relaxed);
         if (of.on_started) {
@@ -531,13 +531,13 @@ bool actor_cell::start_over() noexcept {
 void actor_cell::let_go(const exit_reason& why) noexcept {
     flags |= lets_go;
     end_kind = why.kind;
-    if (why.error || extra.load(acquire)) need_extra().last_end = why;    // no memory: terminates, as in end()
+    if (why.error || extra.load(acquire)) need_extra().why = why;    // no memory: terminates, as in end()
 }
 
 std::optional<exit_reason> actor_cell::end_of_owing() const noexcept {
     if (flags & lets_go) {
         auto* e = extra.load(acquire);
-        return e ? e->last_end : exit_reason{end_kind};
+        return e ? e->why : exit_reason{end_kind};
     }
     if (std::uncaught_exceptions() > 0 && lowlevel::self().stop_requested()) return why_stopped();
     return std::nullopt;
@@ -608,7 +608,7 @@ void actor_cell::end(exit_reason why, bool is_reported, std::exception_ptr& unha
     end_object(why);
     if (was_alive) now.store(phase::down, relaxed);
     messages.close();
-    std::unordered_multiset<actor_cell*> watchers;
+    cell_set watchers;
     std::vector<std::string> names;
     lowlevel::wait_node* woken = nullptr;
     actor_extra* e = extra.load(acquire);
@@ -618,7 +618,7 @@ void actor_cell::end(exit_reason why, bool is_reported, std::exception_ptr& unha
         std::lock_guard hold(e->guard);
         e->has_ended = true;
         e->why = why;
-        watchers.swap(e->watchers);
+        std::swap(watchers, e->watchers);
         names.swap(e->names);
         const auto wake_all = [&](lowlevel::wait_list& list, wake outcome) {
             while (auto* n = list.claim_front(outcome)) {
@@ -647,12 +647,12 @@ void actor_cell::end(exit_reason why, bool is_reported, std::exception_ptr& unha
         is_reported = is_reported || !e->links.empty();
     }
     is_reported = is_reported || !watchers.empty();
-    for (actor_cell* w : watchers) {
+    watchers.for_each([&](actor_cell& w) {
         try {
-            if (!w->has_ended()) w->post_system(make_down(*w, *this, why));
+            if (!w.has_ended()) w.post_system(make_down(w, *this, why));
         } catch (...) {}
-        w->drop_weak();
-    }
+        w.drop_weak();
+    });
     if (e) tell_links(why);
     std::shared_ptr<supervised> under;
     if (e) {

@@ -24,6 +24,31 @@ namespace rondo::detail {
 /// The payload and the memory. Whoever asked has been answered.
 void destroy_message(message_node& m) noexcept;
 
+/// Actors, each as often as it was put in. Empty it is a pointer: few actors have any.
+class cell_set {
+public:
+    void insert(actor_cell& c) {
+        if (!cells_) cells_ = std::make_unique<std::unordered_multiset<actor_cell*>>();
+        cells_->insert(&c);
+    }
+    [[nodiscard]] bool contains(actor_cell& c) const noexcept { return cells_ && cells_->contains(&c); }
+    /// Once. False: it was not there.
+    bool erase(actor_cell& c) noexcept {
+        if (!contains(c)) return false;
+        cells_->erase(cells_->find(&c));
+        return true;
+    }
+    [[nodiscard]] bool empty() const noexcept { return !cells_ || cells_->empty(); }
+    template <class F>
+    void for_each(F&& f) const {
+        if (cells_)
+            for (actor_cell* c : *cells_) f(*c);
+    }
+
+private:
+    std::unique_ptr<std::unordered_multiset<actor_cell*>> cells_;
+};
+
 /// What only some actors have. `guard` protects all that others than the runner touch.
 struct actor_extra {
     lowlevel::spin_lock guard;
@@ -32,18 +57,18 @@ struct actor_extra {
     std::uint64_t starter = 0;                            // the actor whose handler started it; 0: none
     std::chrono::steady_clock::time_point started;        // ids do not tell it: each shard counts for itself
     bool has_ended = false;
-    exit_reason why;
+    exit_reason why;                                      // until it has ended the runner's own: of the life before
     std::vector<std::string> names;                       // in the registry
 
     lowlevel::spin_lock mailbox_guard;                    // of one that drops its oldest messages
     lowlevel::wait_list senders;                          // that wait for room; wait_node::slot: the message
     lowlevel::wait_list joiners;
-    std::unordered_multiset<actor_cell*> watchers;        // each with a weak reference
+    cell_set watchers;                                    // each with a weak reference
     std::vector<actor_cell*> links;                       // each with a weak reference
     exit_reason linked_why;                               // what the order `linked` is about
 
     // The runner's own.
-    std::unordered_multiset<actor_cell*> watching;        // whose ends this life awaits; each with a weak reference
+    cell_set watching;                                    // whose ends this life awaits; each with a weak reference
     std::shared_ptr<behaviour> now;                       // its handlers hold it, too, while they run
     message_node* stash_first = nullptr;
     message_node* stash_last = nullptr;
@@ -60,7 +85,6 @@ struct actor_extra {
     bool is_failure_reported = false;
 
     std::shared_ptr<supervised> under;                    // its supervisor's record of it; goes under `guard`
-    exit_reason last_end;                                 // of the life before, until the next; the runner's own
     atomic<std::uint32_t> restarts{0};
 };
 

@@ -48,9 +48,7 @@ static_assert(lines_of<down_message> == lines_of<message_with<down>>);
 void forget_watcher(actor_cell& of, actor_cell& who) noexcept {
     auto& e = *of.extra.load(acquire);                    // watched, so it has one
     std::unique_lock hold(e.guard);
-    const auto at = e.watchers.find(&who);
-    if (at == e.watchers.end()) return;
-    e.watchers.erase(at);
+    if (!e.watchers.erase(who)) return;
     hold.unlock();
     who.drop_weak();                                      // never the last: it is alive
 }
@@ -65,19 +63,19 @@ message_node* make_down(const actor_cell& to, actor_cell& of, const exit_reason&
 bool actor_cell::is_awaited(const message_node& m) noexcept {
     auto& all = extra.load(relaxed)->watching;
     actor_cell* const who = static_cast<const down_message&>(m).of;
-    const auto at = all.find(who);
     // Another actor may have come to lie where one that is no longer watched was.
-    if (at == all.end() || who->id != static_cast<const down_message&>(m).payload.id) return false;
-    all.erase(at);
+    if (!all.contains(*who) || who->id != static_cast<const down_message&>(m).payload.id) return false;
+    all.erase(*who);
     who->drop_weak();
     return true;
 }
 
 void actor_cell::stop_watching() noexcept {
-    for (actor_cell* who : std::exchange(extra.load(relaxed)->watching, {})) {
-        forget_watcher(*who, *this);
-        who->drop_weak();
-    }
+    const auto watching = std::exchange(extra.load(relaxed)->watching, {});
+    watching.for_each([&](actor_cell& who) {
+        forget_watcher(who, *this);
+        who.drop_weak();
+    });
 }
 
 }  // namespace detail
@@ -110,11 +108,11 @@ void watch(const detail::any_actor& a) {
     if (!me.of.on_down) throw usage_error("rondo::watch: " + me.label() + " has no on(rondo::down)");
     auto& e = c.need_extra();
     auto& watching = me.need_extra().watching;
-    const auto mine = watching.insert(&c);
+    watching.insert(c);
     try {
         std::unique_lock hold(e.guard);
         if (!e.has_ended) {
-            e.watchers.insert(&me);
+            e.watchers.insert(me);
             me.add_weak();
         } else {
             const auto why = e.why;
@@ -122,7 +120,7 @@ void watch(const detail::any_actor& a) {
             me.post_system(detail::make_down(me, c, why));
         }
     } catch (...) {
-        watching.erase(mine);
+        watching.erase(c);
         throw;
     }
     c.add_weak();
@@ -133,9 +131,7 @@ void unwatch(const detail::any_actor& a) {
     actor_cell& c = a.cell();
     auto* mine = me.extra.load(detail::relaxed);
     if (!mine) return;
-    const auto at = mine->watching.find(&c);
-    if (at == mine->watching.end()) return;
-    mine->watching.erase(at);
+    if (!mine->watching.erase(c)) return;
     detail::forget_watcher(c, me);
     c.drop_weak();                                        // never the last: the caller has a handle
 }
