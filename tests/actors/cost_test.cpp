@@ -1,0 +1,173 @@
+// What actors cost, and what they leave to others: turns of the workers, the system lane's right of way, memory.
+#include <catch2/catch.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <cstdlib>
+#include <new>
+#include <vector>
+
+#include <rondo/rondo.hpp>
+
+#include "support/helpers.hpp"
+
+using namespace std::chrono_literals;
+using support::lines;
+
+// The program's allocations are counted. (Not under a sanitizer, which wants its own.)
+#if !defined(RONDO_ASAN) && !defined(RONDO_TSAN)
+namespace {
+std::atomic<long> allocations{0};
+}
+
+void* operator new(std::size_t bytes) {
+    allocations.fetch_add(1, std::memory_order_relaxed);
+    if (void* p = std::malloc(bytes ? bytes : 1)) return p;
+    throw std::bad_alloc();
+}
+void* operator new(std::size_t bytes, std::align_val_t to) {
+    allocations.fetch_add(1, std::memory_order_relaxed);
+    const auto a = static_cast<std::size_t>(to);
+    if (void* p = std::aligned_alloc(a, (bytes + a - 1) / a * a)) return p;
+    throw std::bad_alloc();
+}
+void operator delete(void* p) noexcept { std::free(p); }
+void operator delete(void* p, std::size_t) noexcept { std::free(p); }
+void operator delete(void* p, std::align_val_t) noexcept { std::free(p); }
+void operator delete(void* p, std::size_t, std::align_val_t) noexcept { std::free(p); }
+#endif
+
+namespace {
+
+struct tick {};
+struct how_many {};
+struct pass {};
+
+}  // namespace
+
+TEST_CASE("an actor that always has a message leaves every other tasklet and actor its turn", "[actor][fairness]") {
+    struct endless {                                      // would hang the test for a while, not for ever
+        long* handled;
+        const bool* is_over;
+        void on(tick) {
+            if (!*is_over && ++*handled < 10'000'000) rondo::this_actor::ref<endless>().tell(tick{});
+        }
+    };
+    struct other {
+        void on(tick) {}
+        int on(how_many) { return 1; }
+    };
+    long handled = 0, most = 0;
+    bool is_over = false;
+    rondo::run({.workers = 1}, [&] {
+        auto e = rondo::start<endless>(&handled, &is_over);
+        auto o = rondo::start<other>();
+        e.tell(tick{});
+        for (int i = 0; i < 100; ++i) {
+            const long before = handled;
+            if (i % 2) rondo::yield();
+            else o.ask(how_many{});
+            most = std::max(most, handled - before);
+        }
+        is_over = true;
+    });
+    CHECK(handled > 100);                                 // it had its turns, too
+    CHECK(most <= 4 * static_cast<long>(rondo::detail::actor_cell::batch));
+}
+
+TEST_CASE("a full mailbox is worked off in batches, between which others come", "[actor][fairness]") {
+    struct counter {
+        long* handled;
+        void on(tick) { ++*handled; }
+    };
+    long handled = 0;
+    std::vector<long> seen;
+    rondo::run({.workers = 1}, [&] {
+        auto c = rondo::start<counter>(rondo::actor_options{.mailbox_slots = 0}, &handled);
+        for (int i = 0; i < 1000; ++i) (void)c.try_tell(tick{});
+        while (handled < 1000) {
+            rondo::yield();
+            seen.push_back(handled);
+        }
+    });
+    for (std::size_t i = 1; i < seen.size(); ++i) CHECK(seen[i] - seen[i - 1] <= rondo::detail::actor_cell::batch);
+    CHECK(seen.size() >= 1000 / rondo::detail::actor_cell::batch);
+}
+
+TEST_CASE("what the library tells comes before a thousand messages that wait", "[actor][priority]") {
+    struct subject {
+        void on(tick) {}
+    };
+    struct look {
+        rondo::actor_ref<subject> at;
+    };
+    struct guard {
+        lines* log;
+        rondo::channel<int> gate;
+        void on(const look& l) { rondo::watch(l.at); }
+        void on(pass) { gate.receive(); }
+        void on(tick) {
+            if (log->size() < 3) log->push_back("tick");
+        }
+        void on(const rondo::down& d) { log->push_back("down " + d.name); }
+    };
+    rondo::testing::world world{{.workers = GENERATE(1u, 2u)}};
+    lines log;
+    const rondo::channel<int> gate;
+    auto s = rondo::start_on<subject>(world.in(), rondo::actor_options{.name = "s"});
+    auto g = rondo::start_on<guard>(world.in(), rondo::actor_options{.mailbox_slots = 1000}, &log, gate);
+    g.tell(look{s});
+    g.tell(pass{});
+    world.settle();
+    for (int i = 0; i < 1000; ++i) CHECK(g.try_tell(tick{}));
+    CHECK_FALSE(g.try_tell(tick{}));                      // full: the system lane has no bound
+    s.stop();
+    world.settle();
+    const bool is_stopped = GENERATE(false, true);
+    if (is_stopped) g.stop();
+    world.run([&] { gate.send(0); });
+    world.settle();
+    if (is_stopped) {                                     // an order comes even before what the library tells
+        CHECK(log.empty());
+        CHECK(g.has_ended());
+        CHECK(rondo::dead_letters(world.in()).ended == 1000);
+    } else {
+        CHECK(log == lines{"down s", "tick", "tick"});
+        CHECK(g.mailbox_size() == 0);
+    }
+}
+
+#if !defined(RONDO_ASAN) && !defined(RONDO_TSAN)
+TEST_CASE("messages and answers cost no allocation once memory for them has been in use", "[actor][memory]") {
+    struct counter {
+        long sum = 0;
+        void on(long n) { sum += n; }
+        long on(how_many) const { return sum; }
+    };
+    struct relay {
+        rondo::actor_ref<counter> to;
+        void on(long n) { to.tell(n); }
+    };
+    const auto workers = GENERATE(1u, 2u);
+    const bool is_bounded = GENERATE(false, true);
+    long fresh = 0, sum = 0;
+    constexpr long rounds = 200, each = 500;
+    rondo::run({.workers = workers}, [&] {
+        const rondo::actor_options inbox{.mailbox_slots = is_bounded ? 16u : 0u};
+        auto c = rondo::start<counter>(inbox);
+        auto r = rondo::start<relay>(inbox, c);
+        for (long round = 0; round < 2 * rounds; ++round) {
+            if (round == rounds) fresh = -allocations.load();
+            for (long i = 0; i < each; ++i) (i % 2 ? r.tell(i) : c.tell(i));
+            sum = c.ask(how_many{});
+        }
+        while (c.ask(how_many{}) != rounds * each * (each - 1)) rondo::yield();
+        fresh += allocations.load();
+        sum = c.ask(how_many{});
+    });
+    CHECK(sum == rounds * each * (each - 1));
+    // Two workers may drift further apart than ever before, and then need another 256 blocks.
+    CHECK(fresh <= (workers == 1 ? 0 : 20));
+}
+#endif
