@@ -3,12 +3,17 @@
 
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <vector>
 
+#include <rondo/actor.hpp>
 #include <rondo/channel.hpp>
 #include <rondo/event.hpp>
 #include <rondo/run.hpp>
+
+#include "support/memory.hpp"
+#include "support/sanitized.hpp"
 
 namespace {
 
@@ -45,6 +50,30 @@ TEST_CASE("a million suspended tasklets wait for one event and all go on", "[str
     });
     CHECK(suspended == many);
     CHECK(resumed == many);
+}
+
+TEST_CASE("a million idle actors take 192 bytes each, and every one is told and asked", "[stress][many][actor]") {
+    struct how_much {};
+    struct saver {
+        std::uint64_t cents = 0;
+        void on(std::uint64_t more) { cents += more; }
+        std::uint64_t on(how_much) const { return cents; }
+    };
+    const auto workers = GENERATE(1u, 2u);
+    constexpr std::size_t many = 1'000'000 / fewer;
+    std::size_t bytes_each = 0;
+    std::uint64_t sum = 0;
+    rondo::run({.workers = workers}, [&] {
+        std::vector<rondo::actor_ref<saver>> all(many);
+        const auto before = support::resident_bytes();
+        for (auto& a : all) a = rondo::start<saver>();
+        bytes_each = (support::resident_bytes() - before) / many;
+        for (std::uint64_t i = 0; i < many; ++i) all[i].tell(i);
+        for (const auto& a : all) sum += a.ask(how_much{});
+        CHECK(rondo::live_actors() == many);
+    });
+    if (!support::sanitized) CHECK(bytes_each <= 192);
+    CHECK(sum == std::uint64_t{many} * (many - 1) / 2);
 }
 
 TEST_CASE("a hundred thousand suspended tasklets can all be stopped", "[stress][many]") {
