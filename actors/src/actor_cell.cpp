@@ -225,10 +225,10 @@ void actor_cell::make_room() noexcept {
     }
     if (!m) return;
     system.count(*this, *m, dead_letter_reason::dropped_oldest);
-    if (m->reply)
-        std::exchange(m->reply, nullptr)
-            ->fail(std::make_exception_ptr(error("the mailbox of " + label() + " was full; an older message than others, this "
-                                                                               "one was dropped")));
+    if (m->reply) {
+        const error why("the mailbox of " + label() + " was full; an older message than others, this one was dropped");
+        std::exchange(m->reply, nullptr)->fail(std::make_exception_ptr(why));
+    }
     discard(*m);
 }
 

@@ -70,7 +70,8 @@ bool forget_name(actor_system& in, const type_tag& type, std::string_view name) 
     auto* e = last.cell().extra.load(acquire);            // pairs with the release in need_extra()
     if (!e) return true;
     std::lock_guard hold(e->guard);
-    if (const auto noted = std::find(e->names.begin(), e->names.end(), name); noted != e->names.end()) e->names.erase(noted);
+    const auto noted = std::find(e->names.begin(), e->names.end(), name);
+    if (noted != e->names.end()) e->names.erase(noted);
     return true;
 }
 

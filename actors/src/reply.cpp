@@ -34,8 +34,8 @@ std::exception_ptr why_dropped() noexcept {
 
 }  // namespace
 
-// An exception that leaves a handler destroys its rondo::reply on the way, before anybody has seen what it is; and one that
-// has put its message aside leaves the asker to that. So it is only marked then, and leave_handler() decides.
+// An exception that leaves a handler destroys its rondo::reply on the way, before anybody has seen what it is; and a
+// handler that has put its message aside leaves the asker to that. So it is only marked then, and leave_handler() decides.
 void reply_cell::drop() noexcept {
     {
         const std::lock_guard hold(lock);

@@ -1,9 +1,9 @@
 // Why actors end, and who is told of it: watch and link.
 //
-// A watch is two entries: the watcher among the `watchers` of the other, where its end finds it, and that one in `watching` of
-// the watcher, whose life it belongs to. The end takes the first and sends a `down`, which takes the second when its turn
-// comes; a `down` that finds none was unwatched, or is for an earlier life, and goes. So both lists hold only the living and
-// what is on its way, and a new life hears of no end that it did not ask for.
+// A watch is two entries: the watcher among the `watchers` of the other, where its end finds it, and that one in
+// `watching` of the watcher, whose life it belongs to. The end takes the first and sends a `down`, which takes the second
+// when its turn comes; a `down` that finds none was unwatched, or is for an earlier life, and goes. So both lists hold
+// only the living and what is on its way, and a new life hears of no end that it did not ask for.
 #include <algorithm>
 #include <mutex>
 #include <utility>
@@ -57,7 +57,8 @@ void forget_watcher(actor_cell& of, actor_cell& who) noexcept {
 
 message_node* make_down(const actor_cell& to, actor_cell& of, const exit_reason& why) {
     down d{of.id, of.extra.load(acquire)->name, why};
-    return ::new (take_block(lines_of<down_message>)) down_message{{{nullptr, to.of.on_down, nullptr}, std::move(d)}, &of};
+    void* const block = take_block(lines_of<down_message>);
+    return ::new (block) down_message{{{nullptr, to.of.on_down, nullptr}, std::move(d)}, &of};
 }
 
 bool actor_cell::is_awaited(const message_node& m) noexcept {

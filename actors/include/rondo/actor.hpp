@@ -175,8 +175,8 @@ public:
     using actor_type = A;
     using any_actor::any_actor;
 
-    /// Puts the message into the mailbox. A dead actor: the message becomes a dead letter (rondo::dead_letters). A "literal"
-    /// or char pointer is told as a std::string, if the class has a handler for that.
+    /// Puts the message into the mailbox. A dead actor: the message becomes a dead letter (rondo::dead_letters).
+    /// A "literal" or char pointer is told as a std::string, if the class has a handler for that.
     ///
     /// Suspends: while the mailbox is full (blocks a plain thread), not from the actor's own handler; and when the
     ///           slice's budget is used up.
@@ -220,7 +220,7 @@ public:
     /// Suspends: until the answer is there. rondo::within gives it a deadline.
     /// Stop:     throws `stopped`; the message may be handled nevertheless.
     /// Throws:   what came out of the handler; actor_ended if the actor, or who owes the answer now, has ended or ends
-    ///           before it answers; no_answer;
+    ///           before it answers; no_answer; error if the mailbox's policy drops the message;
     ///           usage_error from the actor's own handler, which would wait for itself.
     template <class V>
         requires has_handler_for<A, detail::message_for_t<A, V>>
@@ -512,7 +512,7 @@ struct callable_traits<R (C::*)(M) const noexcept> : callable_traits<R (C::*)(M)
 template <class F>
 concept one_message_callable = requires { typename callable_traits<F>::message; };
 
-/// While one of become's callables handles the message: stash() asks it, not the class, whether the message is still whole.
+/// While one of become's callables handles the message: stash() asks it, not the class, whether the message is whole.
 class behaviour_at_work {
 public:
     behaviour_at_work(actor_cell& c, bool consumes) noexcept : c_(c) {

@@ -34,14 +34,15 @@ public:
     void leave(const member& who) const {
         change([&](std::vector<member>& all) { std::erase(all, who); });
     }
-    /// Tells all; gives how many have it in their mailbox: not those that have ended, also while this waited for room, nor
-    /// those whose policy has dropped it. Suspends: while a member's mailbox is full. Stop: throws `stopped`; some may have
-    /// been told.
+    /// Tells all; gives how many have it in their mailbox: not those that have ended, also while this waited for room,
+    /// nor those whose policy has dropped it. Suspends: while a member's mailbox is full. Stop: throws `stopped`; some
+    /// may have been told.
     template <std::copy_constructible M>
         requires(detail::index_of<M, E...>() < sizeof...(E))
     std::size_t tell(const M& message) const {
         return each([&](const member& a) {
-            return detail::tell_until<M>(a.cell(), *a.template ops<M>(), message, lowlevel::no_deadline) == send_status::done;
+            const auto& ops = *a.template ops<M>();
+            return detail::tell_until<M>(a.cell(), ops, message, lowlevel::no_deadline) == send_status::done;
         });
     }
     /// As tell, but passes over those whose mailbox is full. Suspends: never.

@@ -18,8 +18,8 @@ bool forget_name(actor_system& in, const type_tag& type, std::string_view name);
 }  // namespace detail
 
 /// The names of one runtime's actors: a name and a class together name one actor. What is registered has a handle here,
-/// so it does not end for want of others; an entry goes when its actor ends (one of another runtime: when it is looked for
-/// after that), or with the runtime. Safe from any tasklet and any thread; no call suspends.
+/// so it does not end for want of others; an entry goes when its actor ends (one of another runtime: when it is looked
+/// for after that), or with the runtime. Safe from any tasklet and any thread; no call suspends.
 class name_registry {
 public:
     explicit name_registry(detail::actor_system& in) noexcept : in_(&in) {}

@@ -126,8 +126,8 @@ struct child_info {
     std::size_t restarts = 0;
 };
 
-/// A handle to a supervisor. When the last one goes, it ends, and its children before it, in reverse order. stop() ends it
-/// at once, in a back-off, too; then its children have their shutdown times, one after the other.
+/// A handle to a supervisor. When the last one goes, it ends, and its children before it, in reverse order. stop() ends
+/// it at once, in a back-off, too; then its children have their shutdown times, one after the other.
 class supervisor : public detail::any_actor {
 public:
     supervisor() noexcept = default;

@@ -16,7 +16,8 @@ public:
     /// Twice is once. The topic holds a handle until unsubscribe, or until it finds that the subscriber has ended.
     void subscribe(const address<M>& who) const { all_.join(who); }
     void unsubscribe(const address<M>& who) const { all_.leave(who); }
-    /// Tells all. Suspends: while a subscriber's mailbox is full. Gives how many have it in their mailbox; not who has ended.
+    /// Tells all; gives how many have it in their mailbox, which who has ended has not. Suspends: while a subscriber's
+    /// mailbox is full.
     std::size_t publish(const M& message) const { return all_.tell(message); }
     /// As publish, but passes over those whose mailbox is full; gives how many were told. Suspends: never.
     std::size_t try_publish(const M& message) const { return all_.try_tell(message); }

@@ -57,8 +57,8 @@ struct exit_reason {
     [[nodiscard]] std::string text() const;       ///< "crashed: out of salt"
 };
 
-/// An ask that nobody will answer: the actor has ended, or ended before its turn came; or the one that owed the answer, as its
-/// object or its mailbox held the rondo::reply, has, or was restarted without it.
+/// An ask that nobody will answer: the actor has ended, or ended before its turn came. Or the answer was owed by one (its
+/// object, its mailbox or a timer had the rondo::reply) that has ended, or was made anew.
 class actor_ended : public error {
 public:
     actor_ended(const std::string& who, exit_reason why)
@@ -128,7 +128,11 @@ public:
     static constexpr unsigned batch = 64;                 // messages an activation handles before others get a turn
 
     actor_cell(actor_system& in, const actor_class& what, std::size_t slots, when_full full) noexcept
-        : messages(slots), full_policy(slots ? full : when_full::wait), flags(what.is_reentrant ? is_reentrant : 0), system(in), of(what) {}
+        : messages(slots),
+          full_policy(slots ? full : when_full::wait),
+          flags(what.is_reentrant ? is_reentrant : 0),
+          system(in),
+          of(what) {}
     actor_cell(const actor_cell&) = delete;
     actor_cell& operator=(const actor_cell&) = delete;
 

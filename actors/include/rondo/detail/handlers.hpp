@@ -25,8 +25,8 @@ struct down {
 };
 
 /// An answer that is owed. A handler that takes `rondo::reply<R>` after its message may answer later, or let somebody
-/// else answer. Move-only; dropped without an answer, the asker gets no_answer, or actor_ended if the actor that held it has
-/// ended. Of a message that was told, not asked, the answer goes nowhere.
+/// else answer. Move-only; dropped without an answer, the asker gets no_answer, or actor_ended if the actor that held
+/// it has ended. Of a message that was told, not asked, the answer goes nowhere.
 template <class R>
 class reply {
 public:
@@ -123,8 +123,8 @@ concept on_takes_reference = requires {
     static_cast<decltype(std::declval<const A&>().on(std::declval<const M&>())) (A::*)(const M&) const>(&A::on);
 };
 
-// Has it a handler for M itself, not only for what an M converts to? As for on_takes_reference; but where on() is inherited,
-// only deduction finds it.
+// Has it a handler for M itself, not only for what an M converts to? As on_takes_reference; but where on() is
+// inherited, only deduction finds it.
 template <class M>
 struct itself {
     template <class R, class C>
@@ -167,7 +167,7 @@ using answer_t = typename detail::answer_of<A, M>::type;
 
 namespace detail {
 
-// A "literal", a char array, a char pointer: it becomes the std::string that a handler takes, for it need not last until then.
+// A "literal", a char array, a char pointer: told as the std::string that a handler takes, for it need not last.
 template <class V>
 concept c_text = std::same_as<std::decay_t<V>, const char*> || std::same_as<std::decay_t<V>, char*>;
 

@@ -12,12 +12,12 @@
 //   closed    the runner, CAS; stays          nobody                     the actor has ended
 //
 //   rounds_   the sender whose push brings `pushes` round to 0 adds one, a moment later
-//   handled_  the runner only: how many messages have left the mailbox (mod 2^32), but for some that it counts in unpublished_
+//   handled_  the runner only: how many messages have left (mod 2^32), but for a few that it counts in unpublished_
 //   fifo_, kept_  the runner only: taken messages, oldest first; the message that word_ still points to
 //   system_   anybody pushes (CAS), the runner takes all (exchange): the system lane, never bounded
 //
-// The depth is rounds_ * 2^16 + pushes - handled_, of which a reader may miss some rounds: while less than 2^16 wait it is
-// exact all the same, since a difference below 0 tells; beyond that it may seem a multiple of 2^16 less for a moment.
+// The depth is rounds_ * 2^16 + pushes - handled_, of which a reader may miss some rounds: while less than 2^16 wait it
+// is exact all the same, since a difference below 0 tells; beyond, it may seem a multiple of 2^16 less for a moment.
 //
 // I1  Whoever clears idle or held schedules the actor, once; nobody else does. So there is one runner at a time, and
 //     the runner's fields are handed on through word_ and the run queue.
@@ -75,8 +75,8 @@ public:
                 return pushed::closed;
             }
             if (slots_ && !force && ((w & waiting) || depth_of(w, r) >= slots_)) {
-                // An old word_ beside a new handled_ would seem full, so we look again. relaxed: it is not older than what
-                // the runner saw that stored handled_, with which depth_of() synchronizes.
+                // An old word_ beside a new handled_ would seem full, so we look again. relaxed: it is not older than
+                // what the runner saw that stored handled_, with which depth_of() synchronizes.
                 if (const auto before = std::exchange(w, word_.load(relaxed)); before != w) continue;
                 return pushed::full;
             }

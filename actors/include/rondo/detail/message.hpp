@@ -75,7 +75,7 @@ struct reply_cell {
     bool is_done = false;
     bool has_value = false;
     bool in_handler = false;                             ///< a handler has it as its rondo::reply
-    bool is_dropped = false;                             ///< that one went without an answer; leave_handler() says whose it is
+    bool is_dropped = false;                             ///< that one went without an answer: see leave_handler()
     std::uint8_t lines = 1;
     atomic<std::uint32_t> holders{2};
     lowlevel::wait_node* asker = nullptr;
