@@ -68,11 +68,16 @@ struct porter {
             case 7:
                 for (auto& r : owed) r.send(1);
                 owed.clear();
+                rondo::this_actor::unstash();
                 break;
             case 8: gate.receive(); break;   // until killed, or let go
             case 9:
                 if (friend_of) (void)friend_of.try_tell(parcel(all, static_cast<int>(luck.up_to(12))));
                 break;
+            case 10:
+                p.what += 1;                 // next time it is handled
+                rondo::this_actor::stash(std::move(p));
+                return;
             default: break;
         }
         answer.send(p.what);
@@ -104,7 +109,6 @@ inline std::string play(unsigned seed, unsigned workers, bool supervised) {
     {
         rondo::runtime rt{{.workers = workers, .on_unhandled = [](std::exception_ptr, const rondo::tasklet_info&) {}}};
         rondo::channel<int> gate;
-        
         std::atomic<bool> is_ready{false};
         std::vector<rondo::actor_ref<porter>> team(porters);
         std::jthread foreign([&] {            // a sender from outside
@@ -129,7 +133,8 @@ inline std::string play(unsigned seed, unsigned workers, bool supervised) {
                                              .when = i % 2 ? rondo::restart_when::failed : rondo::restart_when::ended,
                                              .keep_messages = i % 3 != 0,
                                              .shutdown = 1ms,
-                                             .mailbox_slots = 1 + i % 4},
+                                             .mailbox_slots = 1 + i % 4,
+                                             .full = static_cast<rondo::when_full>(i % 3)},
                         &all, gate, seed + i));
                 boss = rondo::supervise({.strategy = static_cast<rondo::restart>(seed % 3), .max_restarts = 1'000'000}, std::move(seats));
                 for (unsigned i = 0; i < porters; ++i) team[i] = boss.ref<porter>(std::to_string(i));
@@ -184,6 +189,5 @@ inline std::string play(unsigned seed, unsigned workers, bool supervised) {
     expect(ends == asks, "questions that ended", ends);
     return wrong;
 }
-
 
 }  // namespace actor_storm
