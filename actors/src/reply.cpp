@@ -25,7 +25,7 @@ void reply_cell::fail(std::exception_ptr e) noexcept {
 
 namespace {
 
-// The caller owed it. An actor that ends lets go of all it owes, in its handler, its object, its timers and its mailbox.
+// The caller owed it. An actor that ends lets go of all it owes, in its handler, object, timers and mailbox.
 std::exception_ptr why_dropped() noexcept {
     if (const actor_cell* const c = actor_here_or_null())
         if (auto why = c->end_of_owing()) return std::make_exception_ptr(actor_ended(c->label(), std::move(*why)));
@@ -35,7 +35,7 @@ std::exception_ptr why_dropped() noexcept {
 }  // namespace
 
 // An exception that leaves a handler destroys its rondo::reply on the way, before anybody has seen what it is; and a
-// handler that has put its message aside leaves the asker to that. So it is only marked then, and leave_handler() decides.
+// handler that has put its message aside leaves the asker to that. So it is only marked: leave_handler() decides.
 void reply_cell::drop() noexcept {
     {
         const std::lock_guard hold(lock);

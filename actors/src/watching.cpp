@@ -1,9 +1,9 @@
 // Why actors end, and who is told of it: watch and link.
 //
 // A watch is two entries: the watcher among the `watchers` of the other, where its end finds it, and that one in
-// `watching` of the watcher, whose life it belongs to. The end takes the first and sends a `down`, which takes the second
-// when its turn comes; a `down` that finds none was unwatched, or is for an earlier life, and goes. So both lists hold
-// only the living and what is on its way, and a new life hears of no end that it did not ask for.
+// `watching` of the watcher, whose life it belongs to. The end takes the first and sends a `down`, which takes the
+// second when its turn comes; a `down` that finds none was unwatched, or is for an earlier life, and goes. So both lists
+// hold only the living and what is on its way, and a new life hears of no end that it did not ask for.
 #include <algorithm>
 #include <mutex>
 #include <utility>

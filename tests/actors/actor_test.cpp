@@ -500,7 +500,7 @@ TEST_CASE("an asker whose message was stashed waits for what its handler gives t
     CHECK(d.join() == "four");
 }
 
-TEST_CASE("an asker whose message was stashed hears of the actor's end, and of an answer before that", "[actor][stash]") {
+TEST_CASE("an asker whose message was stashed hears of the actor's end, or of an answer before", "[actor][stash]") {
     struct question { int n; };
     struct answered { int n; };
     struct clerk {
@@ -653,7 +653,7 @@ TEST_CASE("dropping is a choice, and counted", "[actor]") {
                     rondo::usage_error);
 }
 
-TEST_CASE("a mailbox that drops its oldest never holds more than its slots, however long its actor is away", "[actor]") {
+TEST_CASE("a mailbox that drops its oldest never holds more than its slots, however long nobody looks", "[actor]") {
     const auto slots = GENERATE(1u, 2u, 100u);
     constexpr int many = 200'000;
     rondo::run({.workers = GENERATE(1u, 2u)}, [&] {

@@ -131,7 +131,8 @@ TEST_CASE("publish does not count who ends while it waits for room, nor who drop
     rondo::topic<note> news;
     std::vector<rondo::actor_ref<stuck>> all;
     for (const auto policy : {rondo::when_full::wait, rondo::when_full::drop_newest, rondo::when_full::drop_oldest}) {
-        all.push_back(rondo::start_on<stuck>(world.in(), rondo::actor_options{.mailbox_slots = 1, .full = policy}, key));
+        const rondo::actor_options inbox{.mailbox_slots = 1, .full = policy};
+        all.push_back(rondo::start_on<stuck>(world.in(), inbox, key));
         news.subscribe(all.back());
     }
     CHECK(world.run([&] { return news.publish(note{0}); }) == 3);
@@ -156,7 +157,9 @@ TEST_CASE("tell_for says what has become of the message", "[actor]") {
     auto waits = rondo::start_on<stuck>(world.in(), rondo::actor_options{.mailbox_slots = 1}, key);
     auto drops = rondo::start_on<stuck>(
         world.in(), rondo::actor_options{.mailbox_slots = 1, .full = rondo::when_full::drop_newest}, key);
-    const auto tell = [&](auto& to) { return world.run([&] { return to.tell_for(note{1}, std::chrono::seconds(1)); }); };
+    const auto tell = [&](auto& to) {
+        return world.run([&] { return to.tell_for(note{1}, std::chrono::seconds(1)); });
+    };
     for (auto* a : {&waits, &drops}) {
         CHECK(tell(*a) == rondo::send_status::done);
         CHECK(tell(*a) == rondo::send_status::done);

@@ -61,14 +61,15 @@ TEST_CASE("on(started) comes before what has waited over a restart", "[actor][su
     CHECK(diary == "S1XS23");
 }
 
-TEST_CASE("who is restarted without its messages does not get those that came meanwhile either", "[actor][supervisor]") {
+TEST_CASE("who is restarted without its messages does not get those of the meantime either", "[actor][supervisor]") {
     std::string diary;
     std::vector<std::string> lost;
     rondo::testing::world world{{.workers = GENERATE(1u, 2u)}};
-    rondo::observe_dead_letters(world.in(), [&](const rondo::dead_letter& d) { lost.push_back(rondo::to_string(d.why)); });
+    rondo::observe_dead_letters(world.in(),
+                                [&](const rondo::dead_letter& d) { lost.push_back(rondo::to_string(d.why)); });
     auto boss = world.run([&] {
-        return rondo::supervise({.backoff = 1s},
-                                rondo::child<diarist>(rondo::child_options{.name = "d", .keep_messages = false}, &diary));
+        const rondo::child_options forgets{.name = "d", .keep_messages = false};
+        return rondo::supervise({.backoff = 1s}, rondo::child<diarist>(forgets, &diary));
     });
     auto d = world.run([&] { return boss.ref<diarist>("d"); });
     d.tell(work{1});
@@ -220,7 +221,9 @@ TEST_CASE("a supervisor that is told to end while it backs off does not wait for
     };
     const auto find = [&] { return *rondo::registry(world.in()).find<registered>("p"); };
     SECTION("by its own supervisor, which ends") {
-        auto top = world.run([&] { return rondo::supervise({}, rondo::subtree(slow, rondo::child<registered>("p", patient{gate}))); });
+        auto top = world.run([&] {
+            return rondo::supervise({}, rondo::subtree(slow, rondo::child<registered>("p", patient{gate})));
+        });
         find().tell(boom{});
         world.settle();
         top.stop();

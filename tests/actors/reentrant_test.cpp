@@ -323,7 +323,7 @@ struct desk {
 
 }  // namespace
 
-TEST_CASE("a reentrant actor knows of each of its handlers whether it has its message whole", "[actor][reentrant][stash]") {
+TEST_CASE("a reentrant actor knows of each handler whether it has its message whole", "[actor][reentrant][stash]") {
     std::vector<std::string> log;
     rondo::testing::world world{{.workers = GENERATE(1u, 2u)}};
     auto d = rondo::start_on<desk>(world.in(), &log);

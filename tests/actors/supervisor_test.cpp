@@ -189,10 +189,11 @@ TEST_CASE("who is never restarted goes with the others, and does not come back",
     const auto strategy = GENERATE(rondo::restart::one_for_all, rondo::restart::rest_for_one);
     rondo::run({.workers = GENERATE(1u, 2u)}, [&] {
         const auto once = [&](const char* name) {
-            return rondo::child<worker>(rondo::child_options{.name = name, .when = rondo::restart_when::never}, &log, name);
+            const rondo::child_options o{.name = name, .when = rondo::restart_when::never};
+            return rondo::child<worker>(o, &log, name);
         };
-        auto s = rondo::supervise({.strategy = strategy}, once("first"), rondo::child<worker>("a", &log, "a"), once("second"),
-                                  rondo::child<worker>("b", &log, "b"), once("last"));
+        auto s = rondo::supervise({.strategy = strategy}, once("first"), rondo::child<worker>("a", &log, "a"),
+                                  once("second"), rondo::child<worker>("b", &log, "b"), once("last"));
         auto first = s.ref<worker>("first"), second = s.ref<worker>("second"), last = s.ref<worker>("last");
         log.take();
         s.ref<worker>("a").tell(fail{});

@@ -1,6 +1,6 @@
 #!/bin/sh
-# million_players_test.sh <hackysack>: a circle of 1,000,000 players who are actors, with a thousand bags: each bag comes back
-# with the sum that a serial computation gives, no kick is lost or counted twice, and the result is the same on 1 and 2 workers.
+# million_players_test.sh <hackysack>: a circle of 1,000,000 players who are actors, with a thousand bags: each bag comes
+# back with the sum that a serial computation gives, no kick is lost or counted twice, the same on 1 and 2 workers.
 set -u
 
 hackysack=$1

@@ -519,7 +519,9 @@ public:
         c.flags |= static_cast<std::uint8_t>(actor_cell::by_behaviour | (consumes ? actor_cell::is_consumed : 0));
     }
     behaviour_at_work(const behaviour_at_work&) = delete;
-    ~behaviour_at_work() { c_.flags &= static_cast<std::uint8_t>(~(actor_cell::by_behaviour | actor_cell::is_consumed)); }
+    ~behaviour_at_work() {
+        c_.flags &= static_cast<std::uint8_t>(~(actor_cell::by_behaviour | actor_cell::is_consumed));
+    }
 
 private:
     actor_cell& c_;
@@ -593,8 +595,8 @@ void become(F&&... handlers) {
 /// nowhere, and a rondo::reply that it drops goes with the message. The handler must have taken the message by const
 /// reference, or it must be trivially copyable; else hand it over: stash(std::move(m)). Unbounded; not counted as
 /// waiting in the mailbox.
-/// Suspends: never. Throws: usage_error when the message has been moved from, when called twice for one message, and in a
-/// reentrant actor's handler that holds a rondo::reply to somebody (it can wait instead).
+/// Suspends: never. Throws: usage_error when the message has been moved from, when called twice for one message, and in
+/// a reentrant actor's handler that holds a rondo::reply to somebody (it can wait instead).
 inline void stash() { detail::stash_current(); }
 template <class M>
 void stash(M&& message) {

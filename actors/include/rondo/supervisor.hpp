@@ -42,8 +42,8 @@ enum class restart_when : std::uint8_t { failed, ended, never };
 struct child_options {
     std::string_view name = {};                            ///< unique among its siblings
     restart_when when = restart_when::failed;              ///< ended: after stop(), too
-    /// What waits in its mailbox when it fails, or comes before it is there again. Else they become dead letters, at the
-    /// latest when it is made anew: dead_letter_reason::restarted; askers get actor_ended.
+    /// What waits in its mailbox when it fails, or comes before it is there again. Else it becomes dead letters, at the
+    /// latest when the child is made anew: dead_letter_reason::restarted; askers get actor_ended.
     bool keep_messages = true;
     /// How long it may take to end its message when it is taken down; then it is killed.
     detail::time_span shutdown = std::chrono::seconds(5);
