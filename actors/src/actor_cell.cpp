@@ -157,6 +157,25 @@ void actor_cell::run(void* cell, bool stopped) {
     if (unhandled) [[unlikely]] std::rethrow_exception(std::move(unhandled));
 }
 
+// Once for each message, so without a lock object for those that need no lock.
+inline message_node* actor_cell::take() noexcept {
+    if (full_policy != when_full::drop_oldest) [[likely]] return messages.take(free_spent{});
+    return take_alone();
+}
+message_node* actor_cell::take_alone() noexcept {
+    const auto alone = lock_mailbox();
+    return messages.take(free_spent{});
+}
+inline bool actor_cell::rest() noexcept {
+    if (full_policy != when_full::drop_oldest) [[likely]] return messages.rest(free_spent{});
+    return rest_alone();
+}
+// The next runner takes the lock before it can come to free it with the actor.
+bool actor_cell::rest_alone() noexcept {
+    const auto alone = lock_mailbox();
+    return messages.rest(free_spent{});
+}
+
 void actor_cell::activate(bool was_stopped, std::exception_ptr& unhandled) {
     if (was_stopped) [[unlikely]] {                       // the job was, before it began: there is nothing to wait for
         if (!(orders.load(relaxed) & (stop | kill | linked | halt))) {
@@ -201,35 +220,7 @@ void actor_cell::activate(bool was_stopped, std::exception_ptr& unhandled) {
 }
 
 std::unique_lock<lowlevel::spin_lock> actor_cell::lock_mailbox() noexcept {
-    return std::unique_lock(extra.load(acquire)->mailbox_guard);      // pairs with the release in need_extra(): enroll()
-}
-
-message_node* actor_cell::take() noexcept {
-    const auto alone = hold_mailbox();
-    return messages.take(free_spent{});
-}
-
-// The next runner takes the lock before it can come to free it with the actor.
-bool actor_cell::rest() noexcept {
-    const auto alone = hold_mailbox();
-    return messages.rest(free_spent{});
-}
-
-// From whoever tells, of one that drops its oldest messages.
-void actor_cell::make_room() noexcept {
-    message_node* m;
-    {
-        const auto alone = hold_mailbox();
-        if (messages.is_closed()) return;
-        m = messages.take_if_full(free_spent{});
-    }
-    if (!m) return;
-    system.count(*this, *m, dead_letter_reason::dropped_oldest);
-    if (m->reply) {
-        const error why("the mailbox of " + label() + " was full; an older message than others, this one was dropped");
-        std::exchange(m->reply, nullptr)->fail(std::make_exception_ptr(why));
-    }
-    discard(*m);
+    return std::unique_lock(extra.load(acquire)->mailbox_guard);      // pairs with the release in need_extra()
 }
 
 void actor_cell::admit_waiting() noexcept {
@@ -256,13 +247,38 @@ void actor_cell::admit_waiting() noexcept {
 
 // ---------------------------------------------------------------------------------------------- handling
 
-void actor_cell::discard(message_node& m) noexcept {
-    const std::uintptr_t lines = m.ops->lines;
-    m.ops->destroy(m);
-    const auto alone = hold_mailbox();
+inline void actor_cell::free_handled(message_node& m, std::uintptr_t lines) noexcept {
     if (!messages.is_kept(&m)) return give_block(&m, lines);
     m.reply = reinterpret_cast<reply_cell*>(lines);       // for free_spent
     m.ops = nullptr;
+}
+inline void actor_cell::discard(message_node& m) noexcept {
+    const std::uintptr_t lines = m.ops->lines;
+    m.ops->destroy(m);
+    if (full_policy == when_full::drop_oldest) [[unlikely]] return free_alone(m, lines);
+    free_handled(m, lines);
+}
+
+void actor_cell::free_alone(message_node& m, std::uintptr_t lines) noexcept {
+    const auto alone = lock_mailbox();
+    free_handled(m, lines);
+}
+
+// From whoever tells, of one that drops its oldest messages.
+void actor_cell::make_room() noexcept {
+    message_node* m;
+    {
+        const auto alone = hold_mailbox();
+        if (messages.is_closed()) return;
+        m = messages.take_if_full(free_spent{});
+    }
+    if (!m) return;
+    system.count(*this, *m, dead_letter_reason::dropped_oldest);
+    if (m->reply) {
+        const error why("the mailbox of " + label() + " was full; an older message than others, this one was dropped");
+        std::exchange(m->reply, nullptr)->fail(std::make_exception_ptr(why));
+    }
+    discard(*m);
 }
 
 bool actor_cell::is_idle_too_early() noexcept {

@@ -57,8 +57,8 @@ struct exit_reason {
     [[nodiscard]] std::string text() const;       ///< "crashed: out of salt"
 };
 
-/// An ask that nobody will answer: the actor has ended, or ended before its turn came. Or the answer was owed by one (its
-/// object, its mailbox or a timer had the rondo::reply) that has ended, or was made anew.
+/// An ask that nobody will answer: the actor has ended, or ended before its turn came. Or the answer was owed by one
+/// (its object, its mailbox or a timer had the rondo::reply) that has ended, or was made anew.
 class actor_ended : public error {
 public:
     actor_ended(const std::string& who, exit_reason why)
@@ -217,9 +217,13 @@ private:
     [[nodiscard]] bool is_awaited(const message_node& down) noexcept;
     void stop_watching() noexcept;
     message_node* take() noexcept;
+    message_node* take_alone() noexcept;                  // under the lock, as what else ends in _alone
     bool rest() noexcept;
+    bool rest_alone() noexcept;
     void admit_waiting() noexcept;
     void discard(message_node& m) noexcept;               // handled
+    void free_handled(message_node& m, std::uintptr_t lines) noexcept;
+    void free_alone(message_node& m, std::uintptr_t lines) noexcept;
     void empty_mailbox(dead_letter_reason why, const exit_reason& end) noexcept;
     void hand_over() noexcept;                            // to a new activation, at the tail
     void free_memory() noexcept;

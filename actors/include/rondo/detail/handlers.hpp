@@ -200,12 +200,12 @@ bool behave(actor_cell& c, message_node& m, const message_ops& ops, void* payloa
 // What the handler returns goes to the asker, unless it has put the message aside: then the asker waits with it.
 template <class R>
 void answer(actor_cell& c, message_node& m, auto&& call) {
-    if (!m.reply) return (void)call();
-    const auto is_owed = [&] { return c.current == &m && m.reply; };
+    const auto is_owed = [&] { return c.current == &m && m.reply; };      // put aside, the message may be gone by now
     if constexpr (std::is_void_v<R>) {
         call();
         if (is_owed()) std::exchange(m.reply, nullptr)->finish();
     } else {
+        if (!m.reply) return (void)call();
         stored_t<R> value(call());
         if (!is_owed()) return;
         auto* const r = static_cast<reply_with<R>*>(m.reply);

@@ -31,8 +31,8 @@
 //     before it rests by a read-modify-write in any case.
 // I6  Who calls signal() or nudge() keeps the mailbox alive meanwhile.
 // I5  After close() nothing enters. A signal that came too late is taken out by the one who sees `closed`.
-// I7  Where senders may take the oldest message out (take_if_full), they and the runner do what is the runner's under one
-//     lock; then the mailbox never holds more than its slots, and nobody waits for room.
+// I7  Where senders may take the oldest message out (take_if_full), they and the runner do what is the runner's under
+//     one lock; then the mailbox never holds more than its slots, and nobody waits for room.
 // Progress: push is lock-free, take wait-free but for what it must turn round.
 // Dropped:  a queue with a stub node (one more message per idle actor); a separate counter for the bound (5 ns a tell);
 //           leaving it to the runner to drop what is too much: one that waits in a handler does not come to it.
@@ -67,14 +67,15 @@ public:
 
     /// `force`: bound or not.
     pushed push(Node* n, bool force = false) noexcept {
-        const auto r = slots_ ? rounds() : 0;
+        const bool is_bounded = slots_ != 0 && !force;
+        const auto r = is_bounded ? rounds() : 0;
         auto w = word_.load(relaxed);
         for (;;) {
             if (w & closed) {
                 (void)word_.load(acquire);               // pairs with close(): why it ended is then seen
                 return pushed::closed;
             }
-            if (slots_ && !force && ((w & waiting) || depth_of(w, r) >= slots_)) {
+            if (is_bounded && ((w & waiting) || depth_of(w, r) >= slots_)) [[unlikely]] {
                 // An old word_ beside a new handled_ would seem full, so we look again. relaxed: it is not older than
                 // what the runner saw that stored handled_, with which depth_of() synchronizes.
                 if (const auto before = std::exchange(w, word_.load(relaxed)); before != w) continue;
