@@ -607,13 +607,16 @@ bool worker::offers_ready() const noexcept {
 
 // A ready tasklet leaves its stack behind in the caches of its worker. If those we took have kept us busy for less than it
 // takes to move them, then it was not worth it: a ball that goes round leaves many ready ones behind it, but what each has to
-// do is to wait again. Out of work again, we know.
-void worker::judge_thefts() noexcept {
-    const auto stolen = std::exchange(ready_stolen_, 0);
-    if (stolen == 0) return;
-    const auto paid = stamp() - theft_stamp_ >= stolen * move_stamps;
+// do is to wait again. Out of work again, we know. Unless their worker is still busy with what it was busy with then, after a
+// search that found nothing: they would be waiting for it yet.
+void worker::judge_thefts(bool after_search) noexcept {
+    if (ready_stolen_ == 0) return;
+    const auto paid = stamp() - theft_stamp_ >= ready_stolen_ * move_stamps;
+    const auto waits_yet = robbed_->counters.moves() == robbed_moves_;
+    if (!paid && waits_yet && !after_search) return;      // that can only be said later
+    ready_stolen_ = 0;
     const auto bar = home.worth_a_theft.load(relaxed);
-    expect_of_a_theft(paid ? bar / 2 : bar * 2);
+    expect_of_a_theft(paid || waits_yet ? bar / 2 : bar * 2);
 }
 
 void worker::expect_of_a_theft(std::uint64_t stamps) noexcept {
@@ -651,7 +654,11 @@ task* worker::steal_from(worker& victim, bool whatever) noexcept {
     if (const auto n = whatever || victim.offers_ready() ? victim.ready_.size() : 0) {
         if (task* first = victim.ready_.steal()) {
             ++counters.steals;
-            if (ready_stolen_++ == 0) theft_stamp_ = stamp();
+            if (ready_stolen_++ == 0) {
+                theft_stamp_ = stamp();
+                robbed_ = &victim;
+                robbed_moves_ = victim.counters.moves();
+            }
             for (auto more = std::min<std::size_t>(n / 2, 16); more > 1; --more) {
                 task* t = victim.ready_.steal();
                 if (!t) break;
@@ -694,9 +701,10 @@ task* worker::find_work() noexcept {
         }
         if (!t) {
             if (const auto n = tick_ % poll_interval; n >= 8) measure_slices(n);
-            judge_thefts();
+            judge_thefts(false);
             if (!searching) searching = home.idle.begin_search();
             if (searching) t = search();
+            if (!t) judge_thefts(true);
         }
         if (t) {
             if (searching) found_while_searching();

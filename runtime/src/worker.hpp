@@ -244,7 +244,7 @@ private:
     task* find_work() noexcept;                           // searches, parks; nullptr: the runtime ends
     task* search() noexcept;
     void found_while_searching() noexcept;
-    void judge_thefts() noexcept;
+    void judge_thefts(bool after_search) noexcept;
     void expect_of_a_theft(std::uint64_t stamps) noexcept;
     void count_out() noexcept;
     [[nodiscard]] bool sees_work() noexcept;
@@ -300,6 +300,8 @@ private:
     std::vector<std::uint64_t> seen_moves_;               // of the others, when the search began
     std::int64_t look_pause_ns_ = 2'000'000;              // park(): how long until the next look at the others
     std::uint64_t ready_stolen_ = 0, theft_stamp_ = 0;    // since we were idle, and when the first of them was
+    const worker* robbed_ = nullptr;                      // from whom, and what he had done by then
+    std::uint64_t robbed_moves_ = 0;
     std::int64_t in_line_until_ = 0;                      // unstarted ones up to here come before all ready ones
     bool goes_deep_ = false;                              // see pick_deep()
     const task* yielder_ = nullptr;                       // at the head of ready_, and how many start before it
