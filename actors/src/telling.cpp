@@ -13,18 +13,26 @@ void* begin_tell(std::size_t lines) {
     return take_block(lines);
 }
 
-void bury(actor_cell& to, message_node* m, dead_letter_reason why, const exit_reason* end) noexcept {
+namespace {
+
+// Of one whose mailbox the caller has found closed: what close() comes after is seen (mailbox::push).
+exit_reason end_of(const actor_cell& c) noexcept {
+    if (auto* e = c.extra.load(acquire)) {
+        std::lock_guard hold(e->guard);
+        if (e->has_ended) return e->why;
+    }
+    return {c.end_kind};
+}
+
+}  // namespace
+
+void bury(actor_cell& to, message_node* m, dead_letter_reason why) noexcept {
     if (m->reply) {
-        exit_reason reason;
-        if (end) reason = *end;
-        else if (auto* e = to.extra.load(acquire)) {
-            std::lock_guard hold(e->guard);
-            reason = e->has_ended ? e->why : exit_reason{to.end_kind};
-        }
-        std::exchange(m->reply, nullptr)
-            ->fail(why == dead_letter_reason::ended
-                       ? std::make_exception_ptr(actor_ended(to.label(), reason))
-                       : std::make_exception_ptr(error("the mailbox of " + to.label() + " is full; the message was dropped")));
+        const auto say = [&]() -> std::exception_ptr {
+            if (why == dead_letter_reason::ended) return std::make_exception_ptr(actor_ended(to.label(), end_of(to)));
+            return std::make_exception_ptr(error("the mailbox of " + to.label() + " is full; the message was dropped"));
+        };
+        std::exchange(m->reply, nullptr)->fail(say());
     }
     to.system.count(to, *m, why);
     destroy_message(*m);

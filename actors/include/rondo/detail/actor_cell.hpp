@@ -265,7 +265,7 @@ inline void finish_tell(actor_cell& to, message_node* m) noexcept(false) {
 actor_cell::box::pushed try_push(actor_cell& to, message_node* m) noexcept;
 /// Never waits, bound or not: for timers, topics, what the library itself sends. A dead actor: a dead letter.
 void push_past_bound(actor_cell& to, message_node* m) noexcept;
-void bury(actor_cell& to, message_node* m, dead_letter_reason why, const exit_reason* end = nullptr) noexcept;
+void bury(actor_cell& to, message_node* m, dead_letter_reason why) noexcept;
 
 /// The actor whose handler is calling; usage_error if none.
 [[nodiscard]] actor_cell& actor_here(const char* call);
