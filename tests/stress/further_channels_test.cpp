@@ -64,7 +64,7 @@ void stop_some(dice& d, std::vector<rondo::tasklet<void>>& some, unsigned one_in
 
 }  // namespace
 
-TEST_CASE("of a oneshot's values one arrives, once; the others stay with their senders", "[stress][oneshot]") {
+TEST_CASE("of a oneshot's values one arrives, once, and the others stay with their senders", "[stress][oneshot]") {
     const auto workers = GENERATE(1u, 2u, 4u);
     const bool migrate = GENERATE(false, true);
     const auto seed = GENERATE_COPY(range(1u, 1 + seeds_of_each(3 * 2)));
