@@ -35,6 +35,7 @@ constexpr std::uint64_t wake_cost_stamps = 50'000;   // a wake-up costs some 25 
 constexpr std::uint64_t move_stamps = 10'000;        // what moving a started tasklet costs all in all, both ways
 constexpr std::uint64_t most_soon_stamps = 640'000;
 constexpr unsigned stuck_rounds = 40;                // of a search, about 5 us: who has not moved in that time is stuck
+constexpr unsigned most_in_row = 8;                  // from the next slot, while others are ready
 constexpr std::int64_t most_private = 32;            // of the newest unstarted ones; about the depth of a recursion
 constexpr std::uint32_t long_list = 64;              // so many in a row from one spawner
 constexpr std::int64_t first_look_ns = 2'000'000, longest_look_ns = 4'000'000;
@@ -508,9 +509,12 @@ task* worker::pick() noexcept {
     if (++tick_ % poll_interval == 0) [[unlikely]] poll();
     if (next_slot_) {
         task* const t = std::exchange(next_slot_, nullptr);
-        if (budget > 0) return t;                     // it inherits what is left of the slice, so it starves nobody
+        // It inherits what is left of the slice, so it starves nobody. And two that wake each other all the time, for
+        // nothing perhaps but to ask again, let others come between.
+        if (budget > 0 && ++next_in_row_ <= most_in_row) return t;
         push_ready(*t);
     }
+    next_in_row_ = 0;
     budget = slice_length;
     if (home.simulated) [[unlikely]] return home.simulated->pick(*this);
     return pick_local();

@@ -286,6 +286,7 @@ private:
     thread_state here_{};
     stack* on_ = nullptr;
     task* next_slot_ = nullptr;
+    unsigned next_in_row_ = 0;                            // how many in a row came from there
     task* handoff_ = nullptr;                             // what the loop that is being entered shall run
     fcontext spare_context_ = nullptr;                    // a suspended loop of this worker
     stack* spare_stack_ = nullptr;

@@ -76,6 +76,37 @@ TEST_CASE("an actor that always has a message leaves every other tasklet and act
     CHECK(most <= 4 * static_cast<long>(rondo::detail::actor_cell::batch));
 }
 
+// Each wakes the other, who would come next and next again: refused, and asking once more. So a waiter and a hungry philosopher
+// kept those from their turn who held the forks.
+TEST_CASE("two actors that tell each other something all the time let others come between", "[actor][fairness]") {
+    struct asks_again {
+        long* asked;
+        bool* is_over;
+        rondo::actor_ref<asks_again> other = {};
+        void on(rondo::actor_ref<asks_again> o) { other = std::move(o); }
+        void on(tick t) {
+            ++*asked;
+            if (!*is_over) other.tell(t);
+        }
+    };
+    long asked = 0, most = 0;
+    bool is_over = false;
+    rondo::run({.workers = 1}, [&] {
+        auto a = rondo::start<asks_again>(&asked, &is_over), b = rondo::start<asks_again>(&asked, &is_over);
+        a.tell(b);
+        b.tell(a);
+        a.tell(tick{});
+        for (int i = 0; i < 100; ++i) {
+            const long before = asked;
+            rondo::yield();
+            most = std::max(most, asked - before);
+        }
+        is_over = true;
+    });
+    CHECK(asked > 100);
+    CHECK(most <= 12);
+}
+
 TEST_CASE("a full mailbox is worked off in batches, between which others come", "[actor][fairness]") {
     struct counter {
         long* handled;
