@@ -108,7 +108,7 @@ struct from_the_end {                             // a clock whose epoch is stil
     using rep = duration::rep;
     using period = duration::period;
     using time_point = std::chrono::time_point<from_the_end>;
-    static constexpr bool is_steady = false;
+    [[maybe_unused]] static constexpr bool is_steady = false;
     static time_point now() { return time_point(-std::chrono::hours(24 * 365 * 200)); }
 };
 
