@@ -201,3 +201,33 @@ TEST_CASE("a variable that is copied is never moved from, sent or not", "[channe
     c.receive();
     CHECK(c.receive() == "of another type");
 }
+
+// The channel is one of the base's: the rest of the object is not its business.
+TEST_CASE("an object that was not sent is whole, be it of a derived class", "[channel][values]") {
+    struct base {
+        std::string text;
+        explicit base(std::string t) : text(std::move(t)) {}
+        base(base&&) = default;
+        base& operator=(base&&) = default;
+        virtual ~base() = default;
+    };
+    struct derived : base {
+        std::string more = "and a long text of its own, which is on the heap";
+        int* ends;
+        derived(std::string t, int& e) : base(std::move(t)), ends(&e) {}
+        ~derived() override { ++*ends; }
+    };
+    const auto slots = GENERATE(0u, 1u);
+    int ends = 0;
+    {
+        const rondo::channel<base> c = slots ? rondo::channel<base>{slots} : rondo::channel<base>{};
+        c.close();
+        derived d("some text that is long enough for the heap", ends);
+        CHECK_THROWS_AS(c.send(std::move(d)), rondo::closed);
+        CHECK(c.try_send(d) == rondo::send_status::closed);
+        CHECK(ends == 0);
+        CHECK(d.text == "some text that is long enough for the heap");
+        CHECK(d.more == "and a long text of its own, which is on the heap");
+    }
+    CHECK(ends == 1);
+}

@@ -167,7 +167,8 @@ public:
     }
 
     /// Sends every element in order, those of a container that is given away moved; gives their number. Throws as
-    /// send(); what has not been sent is still in its container.
+    /// send(); what has not been sent is still in its container, unless its elements are not T: then the one that was to be
+    /// next has been converted, and is gone.
     template <std::ranges::input_range Range>
         requires std::constructible_from<T, detail::element_of<Range>>
     std::size_t send_all(Range&& range) const {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <type_traits>
 #include <utility>
 
 #include <rondo/detail/packet.hpp>
@@ -18,7 +19,7 @@ inline constexpr std::uint8_t slot_is_packet = 0, slot_is_value = 1, value_is_ba
 template <class T>
 class offer {
 public:
-    offer(T& value) noexcept : at_(&value), what_(slot_is_value) {}
+    offer(T& value) noexcept : at_(std::addressof(value)), what_(slot_is_value) {}
     offer(packet<T>& p) noexcept : at_(&p), what_(slot_is_packet) {}
     /// What a sender that waits has to give.
     explicit offer(const lowlevel::wait_node& sender) noexcept : at_(sender.slot), what_(sender.tag) {}
@@ -46,9 +47,14 @@ public:
             *static_cast<packet<T>*>(at_) = std::move(p);
             return;
         }
+        // It may be the base of a larger object, with a virtual destructor: that one is not to be destroyed.
         T* const value = static_cast<T*>(at_);
-        std::destroy_at(value);
-        std::construct_at(value, p.take());
+        if constexpr (std::is_nothrow_move_assignable_v<T>) {
+            *value = p.take();
+        } else {
+            value->T::~T();
+            std::construct_at(value, p.take());
+        }
     }
 
 private:
