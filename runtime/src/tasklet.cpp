@@ -215,14 +215,14 @@ bool become_joiner(task_ref r, lowlevel::wait_node& node, bool& gone) {
 }
 
 // It has failed, or belongs to a group, or leaves something behind.
-[[gnu::noinline]] void end_inline(worker& w, task& t) {
+[[gnu::noinline]] void end_inline(task& t) {
     if (group* const g = t.in_group.load(relaxed)) {
-        if (t.error) g->note_failure(t);
+        if (t.error) g->note_failure(t);              // may call stop callbacks, which may do anything
         t.in_group.store(nullptr, relaxed);
         g->count_out(1);
     }
     auto error = std::exchange(t.error, nullptr);
-    w.recycle(t);
+    worker::current()->recycle(t);
     if (error) std::rethrow_exception(std::move(error));
 }
 
@@ -241,7 +241,7 @@ bool become_joiner(task_ref r, lowlevel::wait_node& node, bool& gone) {
     now.running = &me;
     me.above.store(nullptr, relaxed);
     t.below.store(nullptr, relaxed);
-    if (!ended_well || t.in_group.load(relaxed) || t.extra.load(relaxed)) [[unlikely]] end_inline(now, t);
+    if (!ended_well || t.in_group.load(relaxed) || t.extra.load(relaxed)) [[unlikely]] end_inline(t);
     else now.recycle_plain(t);
     return true;
 }

@@ -20,8 +20,7 @@
 //     as in Chase and Lev's proof with limit_ for bottom), or limit_ <= b since its last such fence, and then the thief
 //     has read an old limit_ and fails at the CAS, or comes too late for the fence and reads the new one.
 // I4  steal_private() has the fence on both sides, on the owner's behalf too (fence_heavy), with bottom_ for limit_.
-// I5  Who owns the private bottom may write to it as if alone: steal() does not reach it before a release store of limit_,
-//     and if steal_private() has taken it meanwhile then one of the two sees the other (still_has_bottom()).
+// I5  with_private_bottom() takes the newest and puts it back: meanwhile it is its owner's alone, as after drop_bottom().
 // The public part is empty only while the owner neither pushes nor takes: each of these makes half of the deque public if
 // it finds nothing public. A private part does not grow beyond most_private.
 // Progress: push and drop_bottom are wait-free but for growth; steal and take_top are lock-free.
@@ -112,14 +111,18 @@ public:
         bottom_.store(b + 1, release);     // as above; empty now, and the indices meet again
         return mine;
     }
-    /// Owner: does `x` lie at the bottom, where no steal() reaches it? What is then stored before still_has_bottom() is seen
-    /// by whoever takes it, if that is true: a thief by steal_private() has a heavy fence after its CAS.
-    [[nodiscard]] bool is_private_bottom(const T* x) const noexcept {
-        return is_at_bottom(x) && bottom_.load(relaxed) - 1 >= limit_.load(relaxed);
-    }
-    [[nodiscard]] bool still_has_bottom() const noexcept {
-        fence_light();                     // pairs with the second heavy one in steal_private()
-        return top_.load(relaxed) < bottom_.load(relaxed);
+    /// Owner: if `x` is the newest of several, and no steal() reaches it: calls f() while nobody else can have it. False: it is
+    /// not, or f() was not called, since a thief may have it.
+    template <class F>
+    [[gnu::always_inline]] bool with_private_bottom(const T* x, F f) noexcept {
+        const auto b = bottom_.load(relaxed) - 1;
+        if (b < limit_.load(relaxed) || !is_at_bottom(x)) return false;
+        bottom_.store(b, release);         // as in drop_bottom(): out of everybody's reach
+        fence_light();                     // pairs with the heavy one in steal_private()
+        const bool mine = top_.load(relaxed) < b;
+        if (mine) f();
+        bottom_.store(b + 1, release);     // pairs with the acquire in steal_private(): whoever takes it sees what f() has done
+        return mine;
     }
     /// Owner: the newest. nullptr: empty.
     T* take_bottom(bool alone) noexcept {
@@ -189,9 +192,7 @@ public:
         if (most_private_ == 0) return nullptr;      // everything is public (and there may be no heavy fences)
         const auto t = top_.load(acquire);
         fence_heavy();                               // as in steal(); pairs with the light one in drop_bottom too
-        T* const x = take_above(t, bottom_.load(acquire));
-        if (x) fence_heavy();                        // pairs with the light one in still_has_bottom()
-        return x;
+        return take_above(t, bottom_.load(acquire));
     }
     /// Anybody; a snapshot of what steal() may get.
     [[nodiscard]] std::size_t offered() const noexcept {

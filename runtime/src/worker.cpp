@@ -81,7 +81,7 @@ worker::worker(scheduler& s, unsigned i)
     : slice_length(s.simulated ? 0 : slice_operations), home(s), index(i), wheel(s.now_ns()), alone_(s.alone),
       migrates_(s.options.force_migration && !s.alone), is_looked_after_(!s.options.world),
       random_state_(0x9e3779b97f4a7c15ull * (i + 1)), now_ns_(s.now_ns()),
-      fences_lightly_(has_asymmetric_fences()), takes_ahead_(fences_lightly_ && !s.alone && !s.simulated && !migrates_),
+      fences_lightly_(has_asymmetric_fences()), takes_ahead_(fences_lightly_ && is_looked_after_ && !s.alone && !s.simulated && !migrates_),
       fresh_(fences_lightly_ ? most_private : 0) {
     backlog_ = std::min(home.options.spawn_backlog, fresh_.capacity());
     seen_moves_.resize(s.options.workers);
@@ -163,8 +163,7 @@ void worker::loop_entry(transfer_t from) noexcept {
     // acquire: pairs with the release in detach_task(). Once detached there is nobody who joins, now or later.
     if (!ended_well || !t.detached.load(acquire) || (g && now.ended_in_.load(relaxed) != g) || t.ops->needs_destroy ||
         t.extra.load(relaxed)) [[unlikely]] {
-        end_slowly(now, t);
-        return &now;
+        return end_slowly(t);
     }
     ++now.counters.finished;
     if (g) {
@@ -190,6 +189,7 @@ void worker::loop_entry(transfer_t from) noexcept {
     task* const t = !alone_ ? next_of_many(fresh_, n) : n > 0 ? fresh_.take_top(true) : nullptr;
     if (!t) return nullptr;
     ++tick_;
+    next_in_row_ = 0;
     budget = slice_length;
     return t;
 }
@@ -269,10 +269,12 @@ worker* worker::move_loop(worker& w, task& t) noexcept {
 }
 
 // Somebody may join it, or has to hear of its error, or it is the first of its group to end here, or it leaves something behind.
-[[gnu::noinline]] void worker::end_slowly(worker& w, task& t) noexcept {
+[[gnu::noinline]] worker* worker::end_slowly(task& t) noexcept {
+    group* const g = t.in_group.load(relaxed);
+    if (g && t.error) g->note_failure(t);             // may call stop callbacks, which may do anything
+    worker& w = *current();
     ++w.counters.finished;
-    if (group* const g = t.in_group.load(relaxed)) {
-        if (t.error) g->note_failure(t);
+    if (g) {
         t.in_group.store(nullptr, relaxed);
         w.count_in(*g);
     }
@@ -297,6 +299,7 @@ worker* worker::move_loop(worker& w, task& t) noexcept {
     }
     w.running = nullptr;
     if (wakee) lowlevel::resume(*wakee, lowlevel::placement::next);
+    return &w;
 }
 
 // scope.cpp, I4.
@@ -485,9 +488,16 @@ bool worker::others_are_ready() noexcept {
 task* worker::take_started() noexcept {
     if (!inbox.empty()) accept_inbox(*this);
     if (wheel.size()) poll_timers();
-    if (next_slot_) return std::exchange(next_slot_, nullptr);
-    if (const task* const first = ahead_.peek(); first && first->context.load(relaxed)) return ahead_.take();
-    return ready_.take_top(alone_);
+    // Actors' jobs, which have not started, may lie in all three.
+    const auto has_started = [](const task* t) { return t && t->context.load(relaxed); };
+    if (has_started(next_slot_)) return std::exchange(next_slot_, nullptr);
+    if (has_started(ahead_.peek())) return ahead_.take();
+    for (auto n = ready_.size(); n > 0; --n) {
+        task* const t = ready_.take_top(alone_);
+        if (!t || has_started(t)) return t;
+        push_unstarted(*t);
+    }
+    return nullptr;
 }
 
 // The average of the last n slices.
@@ -616,7 +626,7 @@ bool worker::offers_ready() const noexcept {
 void worker::judge_thefts(bool after_search) noexcept {
     if (ready_stolen_ == 0) return;
     const auto paid = stamp() - theft_stamp_ >= ready_stolen_ * move_stamps;
-    const auto waits_yet = robbed_->counters.moves() == robbed_moves_;
+    const auto waits_yet = robbed_->moves_and_parks() == robbed_moves_;
     if (!paid && waits_yet && !after_search) return;      // that can only be said later
     ready_stolen_ = 0;
     const auto bar = home.worth_a_theft.load(relaxed);
@@ -661,7 +671,7 @@ task* worker::steal_from(worker& victim, bool whatever) noexcept {
             if (ready_stolen_++ == 0) {
                 theft_stamp_ = stamp();
                 robbed_ = &victim;
-                robbed_moves_ = victim.counters.moves();
+                robbed_moves_ = victim.moves_and_parks();
             }
             for (auto more = std::min<std::size_t>(n / 2, 16); more > 1; --more) {
                 task* t = victim.ready_.steal();
@@ -797,8 +807,9 @@ bool worker::park(bool searching) noexcept {
     while (token_.load(relaxed) == static_cast<std::uint32_t>(token::empty) && home.stacks.trim(4)) {}
     auto until = home.options.world ? timer_wheel::never : wheel.next_deadline();
     if (looks && idle_workers::all_parked(home.idle.snapshot())) {
-        home.somebody_looks.store(false, release);
-        looks = false;
+        home.somebody_looks.store(false, seq_cst);
+        fence_seq_cst();                              // keeps that apart from the second look: somebody may have been woken since
+        looks = !idle_workers::all_parked(home.idle.snapshot()) && !home.somebody_looks.exchange(true, acq_rel);
     }
     if (looks) {
         until = std::min(until, home.now_ns() + look_pause_ns_);

@@ -103,7 +103,9 @@ public:
         if (next_slot_ || !fresh_.empty() || (tick_ + 1) % poll_interval == 0 || migrates_) return nullptr;
         fetch_ahead(4);
         task* const t = alone_ ? ready_.take_top(true) : next_of_many(ready_, ready_.bottom() - ready_.top());
-        if (t) ++tick_;
+        if (!t) return nullptr;
+        ++tick_;
+        next_in_row_ = 0;
         return t;
     }
     task* take_started() noexcept;                        // of our own; nullptr: none is ready
@@ -127,9 +129,7 @@ public:
             t.detached.store(true, relaxed);
             return true;
         }
-        if (!fresh_.is_private_bottom(&t)) return false;
-        t.detached.store(true, release);
-        return fresh_.still_has_bottom();
+        return fresh_.with_private_bottom(&t, [&] { t.detached.store(true, relaxed); });
     }
     /// Has it a descriptor and an id for a tasklet? If not, prepare_spawn() fetches them; false: no memory.
     [[nodiscard]] bool can_spawn_at_once() const noexcept { return free_ && counters.spawned.get() % id_batch != 0; }
@@ -166,6 +166,7 @@ public:
 
     // ---- for others
     void unpark() noexcept;
+    [[nodiscard]] std::uint64_t moves_and_parks() const noexcept { return counters.moves() + counters.parks.get(); }
     [[nodiscard]] bool maybe_has_work() const noexcept;
     [[nodiscard]] bool offers_fresh(const worker& thief) const noexcept;
     [[nodiscard]] bool offers_ready() const noexcept;
@@ -217,7 +218,7 @@ private:
         if (in_line_until_ > fresh_.bottom()) in_line_until_ = fresh_.bottom();
     }
     void count_in(group& g) noexcept;                     // a child of g has ended here
-    static void end_slowly(worker& w, task& t) noexcept;
+    static worker* end_slowly(task& t) noexcept;
     void poll() noexcept;                                 // timers, the inbox
     void look_at_clock() noexcept;
     // Of a long queue each one's descriptor and stack are cold. Their lines are asked for in time: the third one's

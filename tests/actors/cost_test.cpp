@@ -126,6 +126,50 @@ TEST_CASE("a full mailbox is worked off in batches, between which others come", 
     CHECK(seen.size() >= 1000 / rondo::detail::actor_cell::batch);
 }
 
+// A job that has not begun needs a stack as much as anybody: who waits for memory must not take it for one that gives his back.
+TEST_CASE("without memory for stacks a scope waits, whatever else is next", "[actor][memory]") {
+    struct last {
+        void on(tick) {}
+    };
+    struct parent {
+        rondo::actor_ref<last> other;
+        bool* is_over;
+        explicit parent(rondo::actor_ref<last> o, bool* b) : other(std::move(o)), is_over(b) {}
+        void on(tick) {
+            rondo::scope([&](rondo::group& g) {
+                g.spawn([] {});
+                other = {};                               // its last handle: its job comes next
+            });
+            *is_over = true;
+        }
+    };
+    bool is_over = false;
+    std::atomic<int> refused{0};
+    rondo::event go;
+    {
+        rondo::runtime rt({.workers = 1, .stack_memory_bytes = std::size_t{4} << 20});
+        rondo::actor_ref<parent> p;
+        rt.spawn([&] { p = rondo::start<parent>(rondo::start<last>(), &is_over); }).join();
+        std::vector<rondo::tasklet<void>> waiters;
+        for (int i = 0; i < 200; ++i)
+            waiters.push_back(rt.spawn([&] {
+                try {
+                    go.wait();
+                } catch (const rondo::out_of_memory&) {
+                    ++refused;
+                }
+            }));
+        rt.run_until_idle();
+        p.tell(tick{});
+        go.set();
+        for (auto& w : waiters) w.join();
+        p.stop();
+        p.join();
+    }
+    CHECK(refused > 0);
+    CHECK(is_over);
+}
+
 TEST_CASE("what the library tells comes before a thousand messages that wait", "[actor][priority]") {
     struct subject {
         void on(tick) {}
