@@ -317,7 +317,64 @@ bool actor_cell::handle(message_node& m, std::exception_ptr& unhandled) {
     if (is_watched) lowlevel::watch_waits(false);
     if (current == &m) discard(m);                        // else it was stashed
     current = nullptr;
+    if (flags & puts_aside) [[unlikely]] let_out_of_hand(m);
     return true;
+}
+
+void actor_cell::put_back_stash(actor_extra& e, std::size_t n, bool held_too) noexcept {
+    message_node *back = nullptr, *stay = nullptr;
+    message_node **end_of_back = &back, **end_of_stay = &stay;
+    message_node *last_back = nullptr, *last_stay = nullptr;
+    std::size_t count = 0;
+    if (held_too && n == e.stashed) {                     // all, as is
+        back = e.stash_first;
+        last_back = e.stash_last;
+        count = n;
+    } else {
+        const auto is_held = [&](const message_node* m) {
+            return std::any_of(e.held.begin(), e.held.end(), [m](const auto& h) { return h.m == m; });
+        };
+        for (message_node* m = e.stash_first; m; m = m->next) {
+            if (n > 0 && (held_too || !is_held(m))) {
+                *end_of_back = last_back = m;
+                end_of_back = &m->next;
+                ++count;
+            } else {
+                *end_of_stay = last_stay = m;
+                end_of_stay = &m->next;
+            }
+            if (n > 0) --n;
+        }
+        *end_of_back = *end_of_stay = nullptr;
+    }
+    e.stash_first = stay;
+    e.stash_last = last_stay;
+    e.stashed -= count;
+    if (count == 0) return;
+    const auto alone = hold_mailbox();
+    messages.put_back(back, last_back, count);
+}
+
+void actor_cell::let_out_of_hand(const message_node& m) noexcept {
+    auto& e = *extra.load(relaxed);
+    if (!of.is_reentrant) {
+        flags &= static_cast<std::uint8_t>(~puts_aside);
+        if (const auto n = std::exchange(e.stash_due, 0)) put_back_stash(e, n, true);
+        return;
+    }
+    const auto found = std::find_if(e.held.begin(), e.held.end(), [&](const auto& h) { return h.m == &m; });
+    if (found == e.held.end()) return;
+    const bool is_due = found->is_due;
+    e.held.erase(found);
+    if (e.held.empty()) flags &= static_cast<std::uint8_t>(~puts_aside);
+    if (!is_due) return;
+    message_node *before = nullptr, *mine = e.stash_first;
+    while (mine != &m) before = std::exchange(mine, mine->next);
+    (before ? before->next : e.stash_first) = mine->next;
+    if (e.stash_last == mine) e.stash_last = before;
+    --e.stashed;
+    const auto alone = hold_mailbox();
+    messages.put_back(mine, mine, 1);
 }
 
 // Of a tasklet that has been stopped without an order: kill_now() gives the order first, and may find a later life's activation
@@ -365,6 +422,7 @@ bool actor_cell::fail(message_node& m, std::exception_ptr error, std::exception_
 
     const bool was_stashed = current != &m;
     current = nullptr;
+    if (flags & puts_aside) let_out_of_hand(m);
     const bool was_asked = !was_stashed && m.reply;
     exit_reason why{what == defeat ? exit_kind::gave_up : exit_kind::crashed, error};
     if (what == stop_of_tasklet) {
@@ -576,12 +634,7 @@ void actor_cell::end_object(const exit_reason& why) noexcept {
         e->idle_timer = 0;
         flags &= static_cast<std::uint8_t>(~has_timers);
     }
-    if (e->stash_first) {                                 // what was put aside is still to be handled
-        const auto alone = hold_mailbox();
-        messages.put_back(e->stash_first, e->stash_last, e->stashed);
-        e->stash_first = e->stash_last = nullptr;
-        e->stashed = 0;
-    }
+    if (e->stash_first) put_back_stash(*e, e->stashed, true);    // what was put aside is still to be handled
 }
 
 void actor_cell::tell_links(const exit_reason& why) noexcept {

@@ -73,6 +73,14 @@ struct actor_extra {
     message_node* stash_first = nullptr;
     message_node* stash_last = nullptr;
     std::size_t stashed = 0;
+    // While handlers that have put their messages aside go on with them, unstash() must wait for these handlers: of one that
+    // is not reentrant it is so many, the oldest, of the stash; of a reentrant one, whose others need not wait, these.
+    std::size_t stash_due = 0;
+    struct held_message {
+        message_node* m;
+        bool is_due;
+    };
+    std::vector<held_message> held;
     std::vector<std::uint64_t> timers;                    // their numbers; some may be over
     std::chrono::steady_clock::duration idle_after{};
     std::uint64_t idle_timer = 0;

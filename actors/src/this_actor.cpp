@@ -61,6 +61,12 @@ actor_extra& prepare_stash(actor_cell& c) {
     return c.need_extra();
 }
 
+// From now on unstash() waits for the handler that calls.
+void hold_in_hand(actor_cell& c, actor_extra& e, message_node* m) {
+    if (c.of.is_reentrant) e.held.push_back({m, false});
+    c.flags |= actor_cell::puts_aside;
+}
+
 void append_to_stash(actor_extra& e, message_node* m) noexcept {
     // The handler may hold the rondo::reply: it is decided at its end whose the asker is.
     if (reply_cell* const r = m->reply; r && r->in_handler) {
@@ -82,6 +88,7 @@ void stash_current() {
         throw usage_error("this_actor::stash: the handler has taken its " + ops.type->name() +
                           " by value; take it by const reference, or say stash(std::move(message))");
     auto& e = prepare_stash(c);
+    hold_in_hand(c, e, c.current);
     append_to_stash(e, std::exchange(c.current, nullptr));
 }
 
@@ -89,6 +96,8 @@ void stash_message(message_node* m) {
     auto& c = actor_here("this_actor::stash");
     try {
         auto& e = prepare_stash(c);
+        // The end of its handler says whose the asker is (not of a reentrant actor: prepare_stash).
+        if (reply_cell* const r = c.current->reply; r && r->in_handler) hold_in_hand(c, e, m);
         m->reply = std::exchange(c.current->reply, nullptr);
         append_to_stash(e, m);
     } catch (...) {
@@ -150,10 +159,13 @@ void unstash() {
     auto& c = actor_here("this_actor::unstash");
     auto* e = c.extra.load(detail::relaxed);
     if (!e || !e->stash_first) return;
-    const auto alone = c.hold_mailbox();
-    c.messages.put_back(e->stash_first, e->stash_last, e->stashed);
-    e->stash_first = e->stash_last = nullptr;
-    e->stashed = 0;
+    if (!(c.flags & actor_cell::puts_aside)) return c.put_back_stash(*e, e->stashed, true);
+    if (!c.of.is_reentrant) {
+        e->stash_due = e->stashed;
+        return;
+    }
+    for (auto& h : e->held) h.is_due = true;
+    c.put_back_stash(*e, e->stashed, false);
 }
 
 void idle_timeout(detail::time_span span) {

@@ -542,6 +542,82 @@ TEST_CASE("an asker whose message was stashed hears of the actor's end, or of an
     CHECK(seen == std::vector{7, 7});
 }
 
+TEST_CASE("a message that is put aside and back stays whole until its handler is through", "[actor][stash]") {
+    struct note {
+        int n;
+        std::shared_ptr<int> life;
+    };
+    struct question {
+        std::shared_ptr<int> life;
+    };
+    struct hoard {
+        rondo::channel<int> key;
+        std::vector<int>* seen;
+        bool is_open = false;
+        hoard(rondo::channel<int> k, std::vector<int>* s) : key(std::move(k)), seen(s) {}
+        void go_on(const std::shared_ptr<int>& life) {
+            const std::weak_ptr<int> is_there = life;
+            is_open = true;
+            rondo::this_actor::stash();
+            rondo::this_actor::unstash();
+            key.receive();
+            seen->push_back(is_there.expired() ? -1 : 0);
+        }
+        void on(const note& m) {
+            if (!is_open) return go_on(m.life);
+            seen->push_back(m.n + 100);
+        }
+        void on(const question& q, rondo::reply<int> r) {
+            if (!is_open) return go_on(q.life);
+            seen->push_back(7);
+            r.send(7);
+        }
+    };
+    rondo::testing::world world{{.workers = GENERATE(1u, 2u)}};
+    rondo::channel<int> key;
+    std::vector<int> seen;
+    auto h = rondo::start_on<hoard>(
+        world.in(), rondo::actor_options{.mailbox_slots = 2, .full = rondo::when_full::drop_oldest}, key, &seen);
+    SECTION("told") {
+        h.tell(note{0, std::make_shared<int>()});
+        world.settle();
+        for (int i = 1; i < 6; ++i) h.tell(note{i, nullptr});
+        world.run([key] { key.send(0); });
+        world.settle();
+        CHECK(seen == std::vector{0, 100, 104, 105});
+    }
+    SECTION("asked") {
+        auto asker = world.spawn([h] { return h.ask(question{std::make_shared<int>()}); });
+        world.settle();
+        for (int i = 1; i < 6; ++i) h.tell(note{i, nullptr});
+        world.run([key] { key.send(0); });
+        CHECK(asker.join() == 7);
+        world.settle();
+        CHECK(seen == std::vector{0, 7, 104, 105});
+    }
+}
+
+TEST_CASE("what is put back comes in its old order, the message in hand last", "[actor][stash]") {
+    struct job { int n; };
+    struct shop {
+        std::vector<int> done;
+        bool is_open = false;
+        void on(const job& j) {
+            if (is_open) return done.push_back(j.n);
+            rondo::this_actor::stash();
+            if (j.n != 3) return;
+            is_open = true;
+            rondo::this_actor::unstash();
+        }
+        std::vector<int> on(seen) { return done; }
+    };
+    rondo::run({.workers = GENERATE(1u, 2u)}, [] {
+        auto s = rondo::start<shop>();
+        for (int i = 1; i < 6; ++i) s.tell(job{i});
+        CHECK(s.ask(seen{}) == std::vector{1, 2, 3, 4, 5});
+    });
+}
+
 TEST_CASE("under become it is the callable that has the message, or has moved from it", "[actor][stash]") {
     struct text { std::string s; };
     struct book { std::string s; };

@@ -323,6 +323,52 @@ struct desk {
 
 }  // namespace
 
+namespace {
+
+struct parcel {
+    int n;
+    std::shared_ptr<int> life;
+};
+struct counter {
+    static constexpr bool reentrant = true;
+    std::vector<int>* seen;
+    rondo::channel<int> door;
+    bool is_open = false;
+    counter(std::vector<int>* s, rondo::channel<int> d) : seen(s), door(std::move(d)) {}
+    void on(const parcel& p) {
+        if (is_open) return seen->push_back(p.n);
+        const std::weak_ptr<int> is_there = p.life;
+        rondo::this_actor::stash();
+        if (p.n % 2 != 0) return;
+        door.receive();
+        seen->push_back(is_there.expired() ? -1 : 10 * p.n);
+    }
+    void on(open_door) {
+        is_open = true;
+        rondo::this_actor::unstash();
+    }
+};
+
+}  // namespace
+
+TEST_CASE("what one handler puts back is not handled while another one still has it in hand", "[actor][reentrant][stash]") {
+    std::vector<int> seen;
+    rondo::testing::world world{{.workers = GENERATE(1u, 2u)}};
+    rondo::channel<int> door;
+    auto c = rondo::start_on<counter>(world.in(), &seen, door);
+    for (int i = 1; i < 6; ++i) c.tell(parcel{i, std::make_shared<int>()});
+    world.settle();
+    c.tell(open_door{});
+    world.settle();
+    CHECK(seen == std::vector{1, 3, 5});
+    world.run([door] { door.send(0); });
+    world.settle();
+    CHECK(seen == std::vector{1, 3, 5, 20, 2});
+    world.run([door] { door.send(0); });
+    world.settle();
+    CHECK(seen == std::vector{1, 3, 5, 20, 2, 40, 4});
+}
+
 TEST_CASE("a reentrant actor knows of each handler whether it has its message whole", "[actor][reentrant][stash]") {
     std::vector<std::string> log;
     rondo::testing::world world{{.workers = GENERATE(1u, 2u)}};

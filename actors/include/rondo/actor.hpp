@@ -606,7 +606,8 @@ void stash(M&& message) {
         throw usage_error("this_actor::stash(message): it must be the message that is being handled");
     detail::stash_message(detail::make_message<T>(ops, std::forward<M>(message)));
 }
-/// What was put aside comes next, in its old order, before what waits in the mailbox.
+/// What was put aside comes next, in its old order, before what waits in the mailbox; but no message before the handler
+/// that has put it aside is through, which may still be using it.
 void unstash();
 
 /// Tells this actor `message` after a while, once; or again and again until cancelled. Bound or not. Until then rondo::run

@@ -189,8 +189,12 @@ public:
     static constexpr std::uint8_t has_timers = 1, has_behaviour = 4, has_idle = 16, is_reentrant = 32;
     static constexpr std::uint8_t by_behaviour = 2, is_consumed = 8;    // how the current message is being handled
     static constexpr std::uint8_t lets_go = 64;           // from the end of an object to the next one
+    static constexpr std::uint8_t puts_aside = 128;       // a handler that has put its message aside goes on with it
     /// Of the life that is over, or that the caller's handler is leaving because it was stopped; nullopt: it goes on.
     [[nodiscard]] std::optional<exit_reason> end_of_owing() const noexcept;
+
+    /// The first n that were put aside, for unstash(); not those in the hands of a handler, if not `held_too`.
+    void put_back_stash(actor_extra& e, std::size_t n, bool held_too) noexcept;
 
     // ---- reentrant ones: the waits of their handlers, from the handlers' tasklets
     void put_aside(lowlevel::watched_wait& w) noexcept;
@@ -216,6 +220,7 @@ private:
     void tell_links(const exit_reason& why) noexcept;
     [[nodiscard]] bool is_awaited(const message_node& down) noexcept;
     void stop_watching() noexcept;
+    void let_out_of_hand(const message_node& m) noexcept; // its handler, which had put it aside, is through
     message_node* take() noexcept;
     message_node* take_alone() noexcept;                  // under the lock, as what else ends in _alone
     bool rest() noexcept;
