@@ -61,7 +61,8 @@ public:
 
     void on(const child_went_down& news) {
         const auto found = by_id_.find(news.id);
-        if (found == by_id_.end() || found->second->life != news.life) return;
+        // Its end for good is news of whichever life: it may have ended before make_again() saw it live.
+        if (found == by_id_.end() || (!news.is_final && found->second->life != news.life)) return;
         const place at = found->second;
         if (news.is_final) return (void)forget(at);       // stopped, and not to be restarted
         if (at->spec.options.when == restart_when::never) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <rondo/rondo.hpp>
+#include <rondo/testing.hpp>
 
 #include "support/sanitized.hpp"
 
@@ -310,6 +311,27 @@ TEST_CASE("a restart waits for the back-off, longer each time", "[supervisor]") 
         CHECK(a.ask(touch{}) == 1);
         CHECK(std::chrono::steady_clock::now() - begin >= 28ms);
     });
+}
+
+TEST_CASE("a child that stops as soon as it has been made again is forgotten", "[supervisor]") {
+    struct brief {
+        int* made;
+        explicit brief(int* n) : made(n) { ++*made; }
+        void on(rondo::started) {
+            if (*made == 2) rondo::this_actor::stop();
+        }
+        void on(fail) { throw std::runtime_error("failed"); }
+    };
+    rondo::testing::world world{{.workers = GENERATE(1u, 2u)}};
+    int made = 0;
+    auto boss = world.run([&] { return rondo::supervise({}, rondo::child<brief>("b", &made)); });
+    auto b = world.run([&] { return boss.ref<brief>("b"); });
+    b.tell(fail{});
+    world.settle();
+    REQUIRE(b.has_ended());
+    CHECK(world.run([&] { return boss.children().size(); }) == 0);
+    world.run([&] { boss.start(rondo::child<brief>("b", &made)); });
+    CHECK(world.run([&] { return boss.children().size(); }) == 1);
 }
 
 TEST_CASE("who watches a supervised actor is told only of its end for good", "[supervisor]") {
