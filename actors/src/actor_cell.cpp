@@ -54,6 +54,7 @@ void actor_cell::drop_ref() noexcept {
     if (strong.fetch_sub(1, acq_rel) != 1) return;
     bool late = false;
     if (messages.nudge(&late)) schedule();
+    else if (of.ends_at_once && !late) interrupt();
     drop_weak();
 }
 
@@ -178,7 +179,8 @@ bool actor_cell::rest_alone() noexcept {
 
 void actor_cell::activate(bool was_stopped, std::exception_ptr& unhandled) {
     if (was_stopped) [[unlikely]] {                       // the job was, before it began: there is nothing to wait for
-        if (!(orders.load(relaxed) & (stop | kill | linked | halt))) {
+        if (!(orders.load(relaxed) & (stop | kill | linked | halt | shutdown))) {
+            if (is_dropped()) return end({exit_kind::unreferenced}, false, unhandled);
             if (is_stray_stop()) return hand_over();
             orders.fetch_or(shutdown, relaxed);
         }
@@ -384,6 +386,9 @@ bool actor_cell::is_stray_stop() const noexcept {
     return e && e->under && !system.is_ending();
 }
 
+// Of one that ends at once: drop_ref() has interrupted it. acquire: as in activate().
+bool actor_cell::is_dropped() const noexcept { return of.ends_at_once && strong.load(acquire) == 0; }
+
 // After the end of this life, by these orders or another failure.
 bool actor_cell::may_live_again(std::uint8_t o) const noexcept {
     auto* e = extra.load(acquire);
@@ -404,7 +409,7 @@ exit_reason actor_cell::ordered_end(std::uint8_t o) const noexcept {
 // For a handler whose tasklet has been stopped.
 exit_reason actor_cell::why_stopped() const noexcept {
     const auto o = orders.load(acquire);
-    if (!o) return {is_stray_stop() ? exit_kind::killed : exit_kind::shutdown};
+    if (!o) return {is_dropped() ? exit_kind::unreferenced : is_stray_stop() ? exit_kind::killed : exit_kind::shutdown};
     return o & failed ? extra.load(relaxed)->first_failure : ordered_end(o);
 }
 

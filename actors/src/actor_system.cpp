@@ -116,8 +116,21 @@ std::size_t actor_system::live() noexcept {
 
 void actor_system::end() noexcept {
     is_ending_.store(true, release);
-    // Orders go out under the shard's lock: whoever lives stays in memory that long. They only schedule.
-    for_each([](actor_cell& c) { c.give_order(actor_cell::shutdown); });
+    // Orders go out under the shard's lock: whoever lives stays in memory that long. They only schedule; an interruption may
+    // run somebody's stop callback.
+    std::vector<actor_cell*> to_interrupt;
+    for_each([&](actor_cell& c) {
+        c.give_order(actor_cell::shutdown);
+        if (!c.of.ends_at_once) return;
+        try {
+            to_interrupt.push_back(&c);
+            c.add_weak();
+        } catch (...) {}                                  // no memory: it ends when its handler is through
+    });
+    for (actor_cell* c : to_interrupt) {
+        c->interrupt();
+        c->drop_weak();
+    }
 }
 
 std::string actor_system::name_of(const void* object) {
@@ -166,7 +179,9 @@ void actor_system::observe(std::function<void(const dead_letter&)> f) {
 // One tasklet per runtime keeps the time for all actors: it sleeps until the first timer, and ends when there is none.
 void actor_system::keep_time(void* self, bool) { static_cast<actor_system*>(self)->run_timers(); }
 
-std::size_t actor_system::background() noexcept { return is_background_.load(acquire) ? 1 : 0; }
+std::size_t actor_system::background() noexcept {
+    return (is_background_.load(acquire) ? 1 : 0) + resting_.load(acquire);
+}
 
 std::uint64_t actor_system::start_timer(actor_cell& to, std::chrono::steady_clock::duration d, message_node* m,
                                         message_node* (*copy)(message_node&), bool is_idle) {

@@ -118,6 +118,10 @@ public:
     void wait_has_ended(lowlevel::watched_wait& w) noexcept override;
     void home_is_gone() noexcept override;
 
+    // ---- supervisors that wait before a restart: run need not wait for that
+    void begin_rest() noexcept { resting_.fetch_add(1, acq_rel); }
+    void end_rest() noexcept { resting_.fetch_sub(1, acq_rel); }
+
     // ---- the living
     void enroll(actor_cell& c) noexcept;
     void strike_off(actor_cell& c) noexcept;              // it has ended; its memory stays for a while
@@ -177,6 +181,7 @@ private:
     std::vector<const lowlevel::waiter*> observing_;      // who is in it now
     atomic<bool> is_home_gone_{false};
     atomic<bool> is_ending_{false};
+    atomic<std::size_t> resting_{0};
 
     name_table names_;                                    // for the registry
 

@@ -64,6 +64,8 @@ public:
         // Its end for good is news of whichever life: it may have ended before make_again() saw it live.
         if (found == by_id_.end() || (!news.is_final && found->second->life != news.life)) return;
         const place at = found->second;
+        // seq_cst: whoever drops the last handle after this finds the handler to interrupt (actor_cell::hand_over).
+        if (detail::actor_here("supervisor").strong.load(detail::seq_cst) == 0) return;
         if (news.is_final) return (void)forget(at);       // stopped, and not to be restarted
         if (at->spec.options.when == restart_when::never) {
             end_child(*at);
@@ -111,6 +113,16 @@ private:
         any_actor who;
         std::shared_ptr<supervised> link;
         std::uint32_t life = 0;
+    };
+
+    class resting {
+    public:
+        explicit resting(detail::actor_system& in) noexcept : in_(in) { in_.begin_rest(); }
+        resting(const resting&) = delete;
+        ~resting() { in_.end_rest(); }
+
+    private:
+        detail::actor_system& in_;
     };
 
     using place = std::list<member>::iterator;
@@ -185,6 +197,7 @@ private:
         detail::time_span pause = options_.backoff;
         if (pause <= detail::time_span()) return;
         for (std::size_t i = 1; i < restarts_.size() && pause < options_.longest_backoff; ++i) pause = pause + pause;
+        const resting here(detail::actor_here("supervisor").system);
         sleep_for(detail::ticks(std::min(pause, options_.longest_backoff)));
     }
 

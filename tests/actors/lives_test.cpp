@@ -6,6 +6,7 @@
 #include <chrono>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -20,6 +21,13 @@ using namespace std::chrono_literals;
 using support::end_of;
 
 namespace {
+
+template <class F>
+auto time_of(F&& f) {
+    const auto begin = std::chrono::steady_clock::now();
+    f();
+    return std::chrono::steady_clock::now() - begin;
+}
 
 struct work {
     int n;
@@ -215,6 +223,16 @@ TEST_CASE("a supervisor that is told to end while it backs off does not wait for
         CHECK(world.run([&] { return boss.join().kind; }) == rondo::exit_kind::stopped);
         CHECK(world.run([&] { return p.join().kind; }) == rondo::exit_kind::shutdown);
     }
+    SECTION("by its last handle, which goes") {
+        auto boss = world.run([&] { return rondo::supervise(slow, rondo::child<patient>("p", gate)); });
+        p = world.run([&] { return boss.ref<patient>("p"); });
+        p.tell(boom{});
+        world.settle();
+        boss = {};
+        world.settle();
+        REQUIRE(p.has_ended());
+        CHECK(rondo::live_actors(world.in()) == 0);
+    }
     struct registered : patient {
         void on(rondo::started) { rondo::registry().add("p", rondo::this_actor::ref<registered>()); }
         using patient::on;
@@ -246,6 +264,25 @@ TEST_CASE("a supervisor that is told to end while it backs off does not wait for
         CHECK(world.run([&] { return find().ask(std::string("four")); }) == 4);
         CHECK(world.run([&] { return top.children().at(0).restarts; }) == 1);
     }
+}
+
+TEST_CASE("neither run nor shutdown waits for a supervisor that backs off", "[actor][supervisor]") {
+    const auto slow = rondo::supervise_options{.backoff = 10s, .longest_backoff = 10s};
+    const auto workers = GENERATE(1u, 2u);
+    rondo::supervisor boss;
+    const auto begin = [&] {
+        boss = rondo::supervise(slow, rondo::child<patient>("p", rondo::channel<int>()));
+        boss.ref<patient>("p").tell(boom{});
+    };
+    CHECK(time_of([&] { rondo::run({.workers = workers}, begin); }) < 5s);
+    CHECK(boss.has_ended());
+    CHECK(time_of([&] {
+              rondo::runtime rt{{.workers = workers}};
+              rt.spawn(begin).join();
+              std::this_thread::sleep_for(20ms);
+              CHECK(rt.shutdown(5s).empty());
+          }) < 4s);
+    CHECK(boss.has_ended());
 }
 
 TEST_CASE("whoever is owed an answer by an actor that ends is told so, and why", "[actor][reply]") {

@@ -116,7 +116,7 @@ struct actor_class {
     std::size_t mailbox_slots;
     when_full full;
     bool is_reentrant;
-    bool ends_at_once;                                    // told to end, it ends the waits of its handler: supervisors
+    bool ends_at_once;                                    // told to end, or dropped, it ends the waits of its handler: supervisors
     atomic<known_message*>* known;
 };
 
@@ -147,6 +147,7 @@ public:
     void give_order(order o) noexcept;
     void tell_to_end(order o) noexcept;                   // stop, shutdown, halt
     void kill_now() noexcept;                             // with the handler that is under way
+    void interrupt() noexcept;                            // that one's waits, after an order
     void post_system(message_node* m) noexcept;           // takes it; disposes of it if the actor has ended
     [[nodiscard]] actor_extra& need_extra();              // throws std::bad_alloc
     [[nodiscard]] std::string label() const;              // actor 7 "ann" (account)
@@ -202,7 +203,6 @@ public:
 
 private:
     [[nodiscard]] std::unique_lock<lowlevel::spin_lock> lock_mailbox() noexcept;
-    void interrupt() noexcept;
     void activate(bool was_stopped, std::exception_ptr& unhandled);
     bool look_round(std::exception_ptr& unhandled);
     bool handle(message_node& m, std::exception_ptr& unhandled);
@@ -233,6 +233,7 @@ private:
     void hand_over() noexcept;                            // to a new activation, at the tail
     void free_memory() noexcept;
     [[nodiscard]] bool is_stray_stop() const noexcept;
+    [[nodiscard]] bool is_dropped() const noexcept;
     [[nodiscard]] bool may_live_again(std::uint8_t o) const noexcept;
     [[nodiscard]] exit_reason ordered_end(std::uint8_t o) const noexcept;
     [[nodiscard]] exit_reason why_stopped() const noexcept;
