@@ -464,7 +464,7 @@ bool actor_cell::end_life(exit_reason why, bool is_reported, std::exception_ptr&
         o = orders.fetch_and(static_cast<std::uint8_t>(~failed), relaxed);
     }
     if (o & halt && !(o & shutdown)) return go_down(why);
-    if (why.is_failure() && may_live_again(o)) return go_down(why);
+    if ((why.is_failure() || o & stop) && may_live_again(o)) return go_down(why);
     end(std::move(why), is_reported, unhandled);
     return false;
 }

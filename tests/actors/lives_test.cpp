@@ -266,6 +266,32 @@ TEST_CASE("a supervisor that is told to end while it backs off does not wait for
     }
 }
 
+TEST_CASE("a subtree that is to be restarted when it is stopped is so in its back-off, too", "[actor][supervisor]") {
+    rondo::testing::world world{{.workers = GENERATE(1u, 2u)}};
+    struct named : patient {
+        void on(rondo::started) { rondo::registry().add("p", rondo::this_actor::ref<named>()); }
+        using patient::on;
+    };
+    const bool in_backoff = GENERATE(false, true);
+    rondo::detail::any_actor inner;
+    auto spec = rondo::subtree({.backoff = 1h, .longest_backoff = 1h, .name = "sub"},
+                               rondo::child<named>("p", patient{rondo::channel<int>()}));
+    spec.options.when = rondo::restart_when::ended;
+    spec.start = [&, start = spec.start](auto& in, auto under, const auto& o) {
+        return inner = start(in, std::move(under), o);
+    };
+    auto top = world.run([&] { return rondo::supervise({}, std::move(spec)); });
+    if (in_backoff) (*rondo::registry(world.in()).find<named>("p")).tell(boom{});
+    world.settle();
+    inner.stop();
+    world.settle();
+    const auto all = world.run([&] { return top.children(); });
+    REQUIRE(all.size() == 1);
+    CHECK(all[0].restarts == 1);
+    top.stop();
+    inner = {};
+}
+
 TEST_CASE("neither run nor shutdown waits for a supervisor that backs off", "[actor][supervisor]") {
     const auto slow = rondo::supervise_options{.backoff = 10s, .longest_backoff = 10s};
     const auto workers = GENERATE(1u, 2u);
