@@ -215,7 +215,29 @@ TEST_CASE("only a handler for the message itself is told what the library tells"
         int on(seen) const { return starts; }
     };
     struct daughter : mother {};
+    struct mover {
+        int starts = 0, ends = 0, idles = 0;
+        void on(rondo::started&&) {
+            ++starts;
+            rondo::this_actor::idle_timeout(1ms);
+        }
+        void on(rondo::idle&&) { ++idles; }
+        void on(rondo::down&&) { ++ends; }
+        void on(rondo::actor_ref<mother>&& m) { rondo::watch(m); }
+        bool on(seen&&) const { return starts == 1 && ends == 1 && idles > 0; }
+    };
     rondo::run({.workers = GENERATE(1u, 2u)}, [] {
+        auto mv = rondo::start<mover>();
+        auto watched = rondo::start<mother>();
+        mv.ask(watched);
+        watched.stop();
+        const auto give_up = std::chrono::steady_clock::now() + 10s;
+        bool all_seen = false;
+        while (!all_seen && std::chrono::steady_clock::now() < give_up) {
+            rondo::sleep_for(5ms);
+            all_seen = mv.ask(seen{});
+        }
+        CHECK(all_seen);
         auto a = rondo::start<anything>();
         a.tell(5);
         CHECK(a.ask(seen{}) == std::vector<std::string>{"int"});

@@ -132,17 +132,26 @@ struct itself {
     template <class R, class C>
     static void by_value(R (C::*)(M) const);
     template <class R, class C>
+    static void by_rvalue(R (C::*)(M&&));
+    template <class R, class C>
+    static void by_rvalue(R (C::*)(M&&) const);
+    template <class R, class C>
     static void by_reference(R (C::*)(const M&));
     template <class R, class C>
     static void by_reference(R (C::*)(const M&) const);
 };
 template <class A, class M>
 concept on_takes_itself =
-    answers_late<A, M> || requires { itself<M>::by_value(&A::on); } || requires { itself<M>::by_reference(&A::on); } ||
+    answers_late<A, M> || requires { itself<M>::by_value(&A::on); } || requires { itself<M>::by_rvalue(&A::on); } ||
+    requires { itself<M>::by_reference(&A::on); } ||
     (answers_at_once<A, M> && (on_takes_reference<A, M> || requires {
          static_cast<decltype(std::declval<A&>().on(std::declval<M>())) (A::*)(M)>(&A::on);
      } || requires {
          static_cast<decltype(std::declval<const A&>().on(std::declval<M>())) (A::*)(M) const>(&A::on);
+     } || requires {
+         static_cast<decltype(std::declval<A&>().on(std::declval<M>())) (A::*)(M&&)>(&A::on);
+     } || requires {
+         static_cast<decltype(std::declval<const A&>().on(std::declval<M>())) (A::*)(M&&) const>(&A::on);
      }));
 
 }  // namespace detail
