@@ -751,6 +751,26 @@ TEST_CASE("dropping is a choice, and counted", "[actor]") {
                     rondo::usage_error);
 }
 
+TEST_CASE("a mailbox that drops its newest drops none while there is room", "[actor]") {
+    const auto slots = GENERATE(2u, 64u, 1000u);
+    rondo::testing::world world{{.workers = GENERATE(1u, 2u)}};
+    rondo::channel<int> key;
+    auto g = rondo::start_on<gate>(
+        world.in(), rondo::actor_options{.mailbox_slots = slots, .full = rondo::when_full::drop_newest}, key);
+    int told = 0;
+    g.tell(pass{told++});
+    world.settle();
+    while (told <= static_cast<int>(slots)) g.tell(pass{told++});
+    for (int i = 0; i < 40; ++i) {
+        world.run([key] { key.send(0); });
+        world.settle();
+        g.tell(pass{told++});
+    }
+    CHECK(rondo::dead_letters(world.in()).total() == 0);
+    g.kill();
+    world.settle();
+}
+
 TEST_CASE("a mailbox that drops its oldest never holds more than its slots, however long nobody looks", "[actor]") {
     const auto slots = GENERATE(1u, 2u, 100u);
     constexpr int many = 200'000;

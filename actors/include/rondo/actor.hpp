@@ -188,7 +188,8 @@ public:
         using M = detail::message_for_t<A, V>;
         detail::tell<M>(cell(), detail::ops_of<A, M>, std::forward<V>(message));
     }
-    /// Only if it can be taken at once; on failure (full, closed: the actor has ended) `message` is untouched.
+    /// Only if it can be taken at once; on failure (full, closed: the actor has ended) `message` is untouched. Of 64 slots
+    /// or more up to 15 that have just become free may still count as full, unless the mailbox drops the newest.
     /// Suspends: never.
     template <class M>
         requires(!std::is_const_v<M> && has_handler_for<A, M>)

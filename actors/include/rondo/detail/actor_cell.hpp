@@ -128,7 +128,7 @@ public:
     static constexpr unsigned batch = 64;                 // messages an activation handles before others get a turn
 
     actor_cell(actor_system& in, const actor_class& what, std::size_t slots, when_full full) noexcept
-        : messages(slots),
+        : messages(slots, false, full == when_full::drop_newest),
           full_policy(slots ? full : when_full::wait),
           flags(what.is_reentrant ? is_reentrant : 0),
           system(in),

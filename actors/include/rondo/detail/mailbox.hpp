@@ -59,9 +59,10 @@ public:
     };
     static constexpr std::size_t most_slots = 32'767;
 
-    /// slots: 0: no bound. Idle from the start, or held by the caller.
-    explicit mailbox(std::size_t slots, bool is_held = false) noexcept
-        : word_(is_held ? held : idle), slots_(static_cast<std::uint16_t>(slots)) {}
+    /// slots: 0: no bound. Idle from the start, or held by the caller. `is_exact`: room that a large one has is seen at
+    /// once, by senders who would not wait for it; else up to 15 messages later.
+    explicit mailbox(std::size_t slots, bool is_held = false, bool is_exact = false) noexcept
+        : word_(is_held ? held : idle), slots_(static_cast<std::uint16_t>(slots)), unpublished_(0), is_exact_(is_exact) {}
 
     // ---- anybody
 
@@ -271,7 +272,7 @@ private:
     void count_handled() noexcept {
         ++unpublished_;
         // Small mailboxes: at once. Large ones: now and then, so that senders do not miss their cache each time.
-        if (slots_ >= 64 && unpublished_ < 16 && fifo_) return;
+        if (slots_ >= 64 && !is_exact_ && unpublished_ < 16 && fifo_) return;
         publish_handled();
         if (slots_ && (slots_ < 64 || 2 * depth_of() >= slots_)) fence_seq_cst();    // see I4
     }
@@ -291,7 +292,8 @@ private:
     const std::uint16_t slots_;
     atomic<std::uint16_t> rounds_{0};
     atomic<bool> urgent_{false};
-    std::uint8_t unpublished_ = 0;
+    std::uint8_t unpublished_ : 7;
+    const std::uint8_t is_exact_ : 1;                    // the runner looks at it, as at its neighbour
 };
 
 }  // namespace rondo::detail
