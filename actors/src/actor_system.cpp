@@ -301,12 +301,14 @@ void actor_system::run_timers() {
         std::size_t kept_alive = 0;
         for (auto& [at, t] : due) {
             if (t.keeps_alive()) ++kept_alive;
-            // A tick for whom others wait already is left out.
+            // A tick for whom others wait already is left out, as one that its mailbox drops.
             const auto slots = t.to->messages.slots();
             if (!t.copy || !slots || t.to->messages.depth() < slots) {
                 message_node* m = std::exchange(t.message, nullptr);
                 if (t.is_idle) t.to->post_system(m);
                 else push_past_bound(*t.to, m);
+            } else {
+                count(*t.to, *t.message, dead_letter_reason::dropped_newest);
             }
             dispose(t);
         }

@@ -440,6 +440,28 @@ TEST_CASE("who was told to stop ends, though its last message fails", "[actor][s
     });
 }
 
+TEST_CASE("what a period brings to a full mailbox is a dead letter", "[actor][timers][dead letters]") {
+    struct clock {
+        rondo::channel<int> gate;
+        int ticks = 0;
+        void on(rondo::started) { rondo::this_actor::every(1ms, work{1}); }
+        void on(work) { ++ticks; }
+        void on(boom) { gate.receive(); }
+        int on(int) const { return ticks; }
+    };
+    rondo::testing::world world{{.workers = GENERATE(1u, 2u)}};
+    rondo::channel<int> gate;
+    auto c = rondo::start_on<clock>(world.in(), rondo::actor_options{.mailbox_slots = 2}, gate);
+    c.tell(boom{});
+    world.settle();
+    for (int i = 0; i < 10; ++i) world.advance(1ms);
+    world.run([gate] { gate.send(0); });
+    CHECK(world.run([c] { return c.ask(0); }) == 2);
+    CHECK(rondo::dead_letters(world.in()).dropped_newest == 8);
+    c.stop();
+    world.settle();
+}
+
 TEST_CASE("a period shorter than a round leaves room for others", "[actor][timers]") {
     struct ticker {
         struct tick {};

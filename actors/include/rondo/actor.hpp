@@ -611,8 +611,10 @@ void stash(M&& message) {
 /// that has put it aside is through, which may still be using it.
 void unstash();
 
-/// Tells this actor `message` after a while, once; or again and again until cancelled. Bound or not. Until then rondo::run
-/// does not return because of `after` (the message is on its way), but does in spite of `every` and idle_timeout.
+/// Tells this actor `message` after a while, once; or again and again until cancelled. `after` does so bound or not; of
+/// `every`, what comes while the mailbox is full is left out, a dead letter (dropped_newest), and the next comes at its
+/// time. Until then rondo::run does not return because of `after` (the message is on its way), but does in spite of
+/// `every` and idle_timeout.
 template <class M, int = detail::note_timed<detail::timer_message_t<M>, decltype([] {})>()>
 timer after(detail::time_span d, M&& message) {
     using T = detail::timer_message_t<M>;
