@@ -177,6 +177,12 @@ TEST_CASE("text may be told as a literal, and is kept as a string", "[actor]") {
             l.tell(pointer);
             buffer[0] = 'X';
         }
+        struct {
+            char raw[4] = {'f', 'u', 'l', 'l'};           // no NUL
+            char after[4] = "...";
+        } fields;
+        CHECK(rondo::start<log>().ask(fields.raw) == "full;");
+        CHECK(rondo::start<log>().ask("be\0hind") == "be;");
         const rondo::address<std::string(std::string)> to = l;
         to.tell("by address");
         CHECK(l.ask("asked") == "a literal;in time;a buffer;a buffer;by address;asked;");
@@ -186,6 +192,7 @@ TEST_CASE("text may be told as a literal, and is kept as a string", "[actor]") {
         const rondo::pool<log> all(2, rondo::routing::consistent_hash);
         all.tell("key");
         CHECK(all.ask("key") == "key;key;");
+        CHECK(all.ask(fields.raw).ends_with("full;"));
     });
 }
 

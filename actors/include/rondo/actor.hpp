@@ -176,7 +176,8 @@ public:
     using any_actor::any_actor;
 
     /// Puts the message into the mailbox. A dead actor: the message becomes a dead letter (rondo::dead_letters).
-    /// A "literal" or char pointer is told as a std::string, if the class has a handler for that.
+    /// A "literal", an array of char or a char pointer is told as a std::string, if the class has a handler for that; it
+    /// ends before the first NUL, or with the array.
     ///
     /// Suspends: while the mailbox is full (blocks a plain thread), not from the actor's own handler; and when the
     ///           slice's budget is used up.

@@ -74,7 +74,7 @@ public:
         requires has_handler_for<A, detail::message_for_t<A, V>>
     void tell(V&& message) const {
         using M = detail::message_for_t<A, V>;
-        if constexpr (!std::same_as<M, std::remove_cvref_t<V>>) return tell(M(message));
+        if constexpr (!std::same_as<M, std::remove_cvref_t<V>>) return tell(M(detail::whole_text(message)));
         else route<M>(std::forward<V>(message));
     }
     /// Asks one. usage_error of a broadcasting pool: ask its members.
@@ -82,7 +82,7 @@ public:
         requires has_handler_for<A, detail::message_for_t<A, V>>
     auto ask(V&& message) const -> answer_t<A, detail::message_for_t<A, V>> {
         using M = detail::message_for_t<A, V>;
-        if constexpr (!std::same_as<M, std::remove_cvref_t<V>>) return ask(M(message));
+        if constexpr (!std::same_as<M, std::remove_cvref_t<V>>) return ask(M(detail::whole_text(message)));
         else return choose(std::as_const(message)).ask(std::forward<V>(message));
     }
     [[nodiscard]] const std::vector<actor_ref<A>>& members() const noexcept { return core_->members; }

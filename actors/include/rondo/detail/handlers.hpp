@@ -1,11 +1,13 @@
 // How a plain class becomes an actor: which messages it takes, what they answer, and the functions that deliver them.
 #pragma once
 
+#include <algorithm>
 #include <concepts>
 #include <cstddef>
 #include <memory>
 #include <new>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 
@@ -315,9 +317,22 @@ inline constexpr actor_class class_of{&tag_of<A>,
                                       ends_at_once_class<A>(),
                                       &known_to<A>};
 
-/// Constructs a message in a block of memory that begin_tell gave.
+template <class V>
+concept char_array = std::is_bounded_array_v<std::remove_reference_t<V>> && c_text<V>;
+template <std::size_t N>
+std::string_view whole_text(const char (&a)[N]) noexcept {
+    return {a, static_cast<std::size_t>(std::find(a, a + N, '\0') - a)};
+}
+template <class V>
+    requires(!char_array<V>)
+V& whole_text(V& other) noexcept {
+    return other;
+}
+
+/// Constructs a message in a block of memory that begin_tell gave. Of an array of char: what is before its first NUL.
 template <class M, class V>
 message_node* put_message(void* block, const message_ops& ops, V&& value) {
+    if constexpr (std::is_same_v<M, std::string> && char_array<V>) return put_message<M>(block, ops, whole_text(value));
     static_assert(alignof(M) <= 64, "a message may be aligned to 64 bytes at most: tell a pointer to it");
     if constexpr (std::is_nothrow_constructible_v<M, V&&>) {
         return ::new (block) message_with<M>{{nullptr, &ops, nullptr}, M(std::forward<V>(value))};
