@@ -609,7 +609,7 @@ bool actor_cell::start_over() noexcept {
 // From now on what it owes is owed by one that has ended: reply_cell::drop() says so.
 void actor_cell::let_go(const exit_reason& why) noexcept {
     flags |= lets_go;
-    end_kind = why.kind;
+    if (end_kind != why.kind) end_kind = why.kind;        // once the mailbox is closed others may read it
     if (why.error || extra.load(acquire)) need_extra().why = why;    // no memory: terminates, as in end()
 }
 
@@ -679,6 +679,11 @@ void actor_cell::empty_mailbox(dead_letter_reason why, const exit_reason& end) n
 void actor_cell::end(exit_reason why, bool is_reported, std::exception_ptr& unhandled) noexcept {
     const lowlevel::shield whatever_comes;
     const bool was_alive = now.load(relaxed) == phase::alive;
+    if (of.ends_at_once) {                                // its object waits for others, who may ask it meanwhile
+        let_go(why);
+        messages.close();
+        empty_mailbox(dead_letter_reason::ended, why);
+    }
     end_object(why);
     if (was_alive) now.store(phase::down, relaxed);
     messages.close();

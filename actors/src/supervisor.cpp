@@ -179,7 +179,7 @@ private:
     void take_down(member& m) {
         m.link->obeyed.reset();
         m.who.cell().tell_to_end(actor_cell::halt);
-        if (m.who.has_ended()) return;
+        if (m.who.has_ended()) return (void)m.who.join(); // it may still be at it
         if (m.link->obeyed.wait_for(detail::ticks(m.spec.options.shutdown))) return;
         m.who.cell().kill_now();
         m.link->obeyed.wait();

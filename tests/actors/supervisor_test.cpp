@@ -247,6 +247,47 @@ TEST_CASE("a child that does not end its message in its shutdown time is killed"
     });
 }
 
+TEST_CASE("a child that asks its supervisor while that ends is told so at once", "[supervisor]") {
+    struct asker {
+        rondo::supervisor* boss;
+        rondo::channel<int> key;
+        std::string* answer;
+        asker(rondo::supervisor* b, rondo::channel<int> k, std::string* a) : boss(b), key(std::move(k)), answer(a) {}
+        void on(pass) {
+            key.receive();
+            try {
+                (void)boss->children();
+            } catch (const rondo::actor_ended& e) {
+                *answer = to_string(e.why().kind);
+            }
+        }
+    };
+    rondo::testing::world world{{.workers = GENERATE(1u, 2u)}};
+    const bool asks_before = GENERATE(false, true);
+    rondo::channel<int> key{1};
+    std::string answer;
+    rondo::supervisor boss;
+    boss = world.run([&] {
+        return rondo::supervise({}, rondo::child<asker>(rondo::child_options{.name = "a", .shutdown = 1h}, &boss, key, &answer));
+    });
+    auto a = world.run([&] { return boss.ref<asker>("a"); });
+    a.tell(pass{});
+    world.settle();
+    if (asks_before) {
+        world.run([&] {
+            boss.stop();
+            key.send(0);
+        });
+    } else {
+        boss.stop();
+        world.settle();
+        world.run([&] { key.send(0); });
+    }
+    world.settle();
+    CHECK(answer == "stopped");
+    CHECK(rondo::live_actors(world.in()) == 0);
+}
+
 TEST_CASE("children come and go while it runs, names are unique", "[supervisor]") {
     journal log;
     rondo::run({.workers = 2}, [&] {
