@@ -29,7 +29,8 @@ struct supervise_options {
     restart strategy = restart::one_for_one;
     unsigned max_restarts = 3;                             ///< more than so many ...
     detail::time_span within = std::chrono::seconds(5);    ///< ... in so long: it gives up
-    /// The pause before a restart; doubled for each further restart `within`, up to the longest.
+    /// The pause before a restart; doubled for each further restart `within`, up to the longest. rondo::run does not wait
+    /// for it.
     detail::time_span backoff = {};
     detail::time_span longest_backoff = std::chrono::seconds(1);
     std::string_view name = {};
@@ -126,8 +127,9 @@ struct child_info {
     std::size_t restarts = 0;
 };
 
-/// A handle to a supervisor. When the last one goes, it ends, and its children before it, in reverse order. stop() ends
-/// it at once, in a back-off, too; then its children have their shutdown times, one after the other.
+/// A handle to a supervisor. When the last one goes, it ends, and its children before it, in reverse order: at once, in a
+/// back-off, too, as after stop(); then its children have their shutdown times, one after the other. From then on who asks
+/// it gets actor_ended, and has_ended() is true; join() waits for the children.
 class supervisor : public detail::any_actor {
 public:
     supervisor() noexcept = default;
