@@ -56,13 +56,15 @@ void group::submit(detail::task& t) noexcept {
     detail::submit_task(t, home_);
 }
 
-void group::note_failure(detail::task& t) noexcept {
-    if (t.flags.was_stopped) return;
-    if (fail(t.error)) {                          // the first: the scope's own function stops too
-        interrupted_ = true;
-        lowlevel::interrupt(*owner_);
+void group::note_end(detail::task& t) noexcept {
+    if (t.error && !t.flags.was_stopped) {
+        if (fail(t.error)) {                      // the first: the scope's own function stops too
+            interrupted_ = true;
+            lowlevel::interrupt(*owner_);
+        }
+        t.flags.joined_error = true;              // the group has it: no need to report it again if nobody joins
     }
-    t.flags.joined_error = true;                  // the group has it: no need to report it again if nobody joins
+    t.in_group.store(nullptr, relaxed);
 }
 
 void group::count_out(std::uint64_t children) noexcept {

@@ -217,8 +217,7 @@ bool become_joiner(task_ref r, lowlevel::wait_node& node, bool& gone) {
 // It has failed, or belongs to a group, or leaves something behind.
 [[gnu::noinline]] void end_inline(task& t) {
     if (group* const g = t.in_group.load(relaxed)) {
-        if (t.error) g->note_failure(t);              // may call stop callbacks, which may do anything
-        t.in_group.store(nullptr, relaxed);
+        g->note_end(t);
         g->count_out(1);
     }
     auto error = std::exchange(t.error, nullptr);

@@ -185,8 +185,7 @@ void worker::loop_entry(transfer_t from) noexcept {
 // For a row of unstarted ones. What find_work() does beyond that is not needed then.
 [[gnu::always_inline]] inline task* worker::next_in_line() noexcept {
     if (next_slot_ || (tick_ + 1) % poll_interval == 0) return nullptr;
-    const auto n = in_line_until_ - fresh_.top();
-    task* const t = !alone_ ? next_of_many(fresh_, n) : n > 0 ? fresh_.take_top(true) : nullptr;
+    task* const t = take_in_line(fresh_, in_line_until_ - fresh_.top());
     if (!t) return nullptr;
     ++tick_;
     next_in_row_ = 0;
@@ -271,13 +270,10 @@ worker* worker::move_loop(worker& w, task& t) noexcept {
 // Somebody may join it, or has to hear of its error, or it is the first of its group to end here, or it leaves something behind.
 [[gnu::noinline]] worker* worker::end_slowly(task& t) noexcept {
     group* const g = t.in_group.load(relaxed);
-    if (g && t.error) g->note_failure(t);             // may call stop callbacks, which may do anything
+    if (g) g->note_end(t);
     worker& w = *current();
     ++w.counters.finished;
-    if (g) {
-        t.in_group.store(nullptr, relaxed);
-        w.count_in(*g);
-    }
+    if (g) w.count_in(*g);
     const auto id = t.id.load(relaxed);
     lowlevel::waiter* wakee = nullptr;
     bool held = false;

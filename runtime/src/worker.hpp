@@ -102,7 +102,7 @@ public:
     [[nodiscard, gnu::always_inline]] task* next_ready_in_line() noexcept {
         if (next_slot_ || !fresh_.empty() || (tick_ + 1) % poll_interval == 0 || migrates_) return nullptr;
         fetch_ahead(4);
-        task* const t = alone_ ? ready_.take_top(true) : next_of_many(ready_, ready_.bottom() - ready_.top());
+        task* const t = take_in_line(ready_, ready_.bottom() - ready_.top());
         if (!t) return nullptr;
         ++tick_;
         next_in_row_ = 0;
@@ -202,9 +202,10 @@ private:
     [[noreturn]] static void leave_for_good(worker& w) noexcept;
 
     task* pick() noexcept;                                // from our own queues
-    // With thieves about each one costs a locked operation. If they are over soon, which no thief wants anyway, take some at
-    // once. most: how many of `queue` are next in line.
-    [[gnu::always_inline]] task* next_of_many(work_deque<task>& queue, std::int64_t most) noexcept {
+    // The oldest, of which `most` are next in line. With thieves about each one costs a locked operation: if they are over
+    // soon, which no thief wants anyway, take some at once.
+    [[gnu::always_inline]] task* take_in_line(work_deque<task>& queue, std::int64_t most) noexcept {
+        if (alone_) return most > 0 ? queue.take_top(true) : nullptr;
         if (task* const t = ahead_.take()) return t;
         if (most <= 0) return nullptr;
         if (!takes_ahead_ || most < 2 * static_cast<std::int64_t>(ahead_.room) || slice_cost_.load(relaxed) >= tiny_stamps)

@@ -72,9 +72,10 @@ public:
     bool fail(std::exception_ptr error);
     /// For the library: waits for all children, then throws the first failure, or the stop or deadline that came.
     void finish(bool own_deadline_passed, const detail::deadline_scope* own_deadline);
-    /// For the library: a child has ended with an exception.
-    void note_failure(detail::task& t) noexcept;
-    /// For the library: so many children have ended, in whatever way. The group may be gone afterwards.
+    /// For the library: a child has ended, in whatever way. It is still counted: count_out() must follow. If it has failed, stop
+    /// callbacks may run, and do anything: afterwards the caller may be on another worker.
+    void note_end(detail::task& t) noexcept;
+    /// For the library: so many of those are counted no more. The group may be gone afterwards.
     void count_out(std::uint64_t children) noexcept;
 
 private:
