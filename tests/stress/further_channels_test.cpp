@@ -62,6 +62,19 @@ void stop_some(dice& d, std::vector<rondo::tasklet<void>>& some, unsigned one_in
         }
 }
 
+// In every second run it is closed while they are at it; in all of them once nothing more is sent.
+template <class Channel>
+void close_and_join(dice& d, unsigned seed, const Channel& c, std::vector<rondo::tasklet<void>>& senders,
+                    std::vector<rondo::tasklet<void>>& receivers) {
+    if (seed % 2) {
+        rondo::sleep_for(d.up_to_us(500));
+        c.close();
+    }
+    join_all(senders);
+    c.close();
+    join_all(receivers);
+}
+
 }  // namespace
 
 TEST_CASE("of a oneshot's values one arrives, once, and the others stay with their senders", "[stress][oneshot]") {
@@ -160,13 +173,7 @@ TEST_CASE("each subscriber of a broadcast receives all in order, or is told how 
         dice d(seed);
         stop_some(d, receiving, 4);
         stop_some(d, sending, 8);
-        if (seed % 2) {
-            rondo::sleep_for(d.up_to_us(500));
-            b.close();
-        }
-        join_all(sending);
-        b.close();
-        join_all(receiving);
+        close_and_join(d, seed, b, sending, receiving);
         for (unsigned i = 0; i < subscribers; ++i) wrong += has_seen_the_end[i] && got[i] != in_all;
         wrong += b.subscribers() != 0;
         sent += static_cast<long>(in_all);
@@ -210,13 +217,7 @@ TEST_CASE("a latest value goes forward for each reader, and all come to the last
             }));
         dice d(seed);
         stop_some(d, reading, 4);
-        if (seed % 2) {
-            rondo::sleep_for(d.up_to_us(500));
-            l.close();
-        }
-        join_all(setting);
-        l.close();
-        join_all(reading);
+        close_and_join(d, seed, l, setting, reading);
         wrong += l.get() != updates;
         for (unsigned i = 0; i < readers; ++i) wrong += has_seen_the_end[i] && last[i] != updates;
     });

@@ -187,7 +187,8 @@ public:
     explicit broadcast(std::size_t slots) : core_(std::in_place, checked(slots)) {}
 
     /// Sends to all who subscribe now; gives their number (0: nobody will receive it). Suspends: never.
-    /// Throws: `closed` (the value is gone: it has been shared already), std::bad_alloc. Cost: one allocation, and O(subscribers that wait).
+    /// Throws: `closed` (the value is gone: it has been shared already), std::bad_alloc. Cost: one allocation, and
+    /// O(subscribers that wait).
     std::size_t send(T value) const { return core_->send(std::make_shared<const T>(std::move(value))); }
 
     /// Receives what is sent from now on.
