@@ -429,7 +429,7 @@ void worker::wake_for_fresh() noexcept {
 void worker::push_job(task& t) noexcept {
     push_unstarted(t);
     if (alone_) return;
-    streak_.store(0, relaxed);
+    note_spawner();
     wake_for_fresh();
 }
 

@@ -79,8 +79,7 @@ public:
         if (fresh_.length_seen() >= backlog_) [[unlikely]] return push_to_backlog(t);
         fresh_.push_in_room(&t, alone_);
         if (!alone_) {
-            streak_.store(running == spawner_ ? streak_.load(relaxed) + 1 : 0, relaxed);
-            spawner_ = running;
+            note_spawner();
             wake_for_fresh();
         }
     }
@@ -275,6 +274,10 @@ private:
                !t.on.load(relaxed) && stack_left(frame) > inline_stack_bytes;
     }
     void wake_for_fresh() noexcept;
+    void note_spawner() noexcept {
+        streak_.store(running == spawner_ ? streak_.load(relaxed) + 1 : 0, relaxed);
+        spawner_ = running;
+    }
 
     static constexpr std::size_t most_free = 512;
     static constexpr std::int64_t long_queue = 32;          // their stacks together are more than the nearest cache holds
