@@ -8,9 +8,9 @@ namespace rondo::detail {
 
 using lowlevel::wake;
 
-void* begin_tell(std::size_t lines) {
+fresh_block begin_tell(std::size_t lines) {
     (void)lowlevel::enter();
-    return take_block(lines);
+    return take_next_block(lines);
 }
 
 namespace {

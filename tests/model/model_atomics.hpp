@@ -218,5 +218,6 @@ inline void fence_heavy(std::source_location at = std::source_location::current(
 inline bool has_asymmetric_fences() noexcept { return true; }
 /// A thread that spins goes on only after another one has written something, and then sees what is newest.
 inline void cpu_relax(std::source_location at = std::source_location::current()) noexcept { model::detail::relax(at); }
+inline void fetch_to_write(const void*) noexcept {}
 
 }  // namespace rondo::detail

@@ -125,13 +125,14 @@ public:
     using box = mailbox<message_node>;
     enum class phase : std::uint8_t { alive, down, ended };
     enum order : std::uint8_t { stop = 1, kill = 2, shutdown = 4, linked = 8, halt = 16, restart = 32, failed = 64 };
-    static constexpr unsigned batch = 64;                 // messages an activation handles before others get a turn
+    static constexpr unsigned batch = 64;                 // messages an activation handles before others get a turn,
+    static constexpr std::chrono::microseconds longest_relief{100};      // or, if senders waited, what comes in so long a time
 
     actor_cell(actor_system& in, const actor_class& what, std::size_t slots, when_full full) noexcept
-        : messages(slots, false, full == when_full::drop_newest),
+        : system(in),
+          messages(slots, false, full == when_full::drop_newest),
           full_policy(slots ? full : when_full::wait),
           flags(what.is_reentrant ? is_reentrant : 0),
-          system(in),
           of(what) {}
     actor_cell(const actor_cell&) = delete;
     actor_cell& operator=(const actor_cell&) = delete;
@@ -168,6 +169,13 @@ public:
         return full_policy == when_full::drop_oldest ? lock_mailbox() : std::unique_lock<lowlevel::spin_lock>();
     }
 
+    // What senders touch, up to the first half of the mailbox, and what the runner does, from there on: a line each.
+    atomic<std::uint32_t> strong{1};
+    atomic<std::uint32_t> weak{2};
+    actor_system& system;
+    std::uint64_t id = 0;
+    actor_cell* prev = nullptr;                           // the system's list of the living
+    actor_cell* next = nullptr;
     [[no_unique_address]] box messages;                   // its last bytes are free for the next members
     const when_full full_policy;
     atomic<phase> now{phase::alive};
@@ -175,17 +183,11 @@ public:
     std::uint8_t shard = 0;
     exit_kind end_kind = exit_kind::stopped;
     std::uint8_t flags = 0;
-    atomic<std::uint32_t> strong{1};
-    atomic<std::uint32_t> weak{2};
-    actor_system& system;
     const actor_class& of;
-    std::uint64_t id = 0;
     atomic<actor_extra*> extra{nullptr};
     message_node* current = nullptr;                      // what is being handled
     atomic<task*> runner{nullptr};                        // who runs it; nullptr while nobody does, or a moment longer
     atomic<std::uint64_t> runner_id{0};
-    actor_cell* prev = nullptr;                           // the system's list of the living
-    actor_cell* next = nullptr;
 
     static constexpr std::uint8_t has_timers = 1, has_behaviour = 4, has_idle = 16, is_reentrant = 32;
     static constexpr std::uint8_t by_behaviour = 2, is_consumed = 8;    // how the current message is being handled
@@ -251,7 +253,7 @@ void enroll(actor_cell& c, std::string_view name, std::source_location where, st
 void check_slots(std::size_t slots);
 
 /// Counts the operation, looks for a stop; gives memory for a message.
-[[nodiscard]] void* begin_tell(std::size_t lines);
+[[nodiscard]] fresh_block begin_tell(std::size_t lines);
 /// What has become of a message that was told.
 enum class told : std::uint8_t {
     taken,          ///< it is in the mailbox

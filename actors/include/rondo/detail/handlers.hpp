@@ -329,25 +329,26 @@ V& whole_text(V& other) noexcept {
     return other;
 }
 
-/// Constructs a message in a block of memory that begin_tell gave. Of an array of char: what is before its first NUL.
+/// Constructs a message in a block of memory, with the mailbox's hint if it comes from begin_tell. Of an array of char: what is before its first NUL.
 template <class M, class V>
-message_node* put_message(void* block, const message_ops& ops, V&& value) {
+message_node* put_message(fresh_block block, const message_ops& ops, V&& value) {
     if constexpr (std::is_same_v<M, std::string> && char_array<V>) return put_message<M>(block, ops, whole_text(value));
+    auto* const earlier = static_cast<message_node*>(block.earlier);
     static_assert(alignof(M) <= 64, "a message may be aligned to 64 bytes at most: tell a pointer to it");
     if constexpr (std::is_nothrow_constructible_v<M, V&&>) {
-        return ::new (block) message_with<M>{{nullptr, &ops, nullptr}, M(std::forward<V>(value))};
+        return ::new (block.at) message_with<M>{{earlier, &ops, nullptr}, M(std::forward<V>(value))};
     } else {
         try {
-            return ::new (block) message_with<M>{{nullptr, &ops, nullptr}, M(std::forward<V>(value))};
+            return ::new (block.at) message_with<M>{{earlier, &ops, nullptr}, M(std::forward<V>(value))};
         } catch (...) {
-            give_block(block, lines_of<message_with<M>>);
+            give_block(block.at, lines_of<message_with<M>>);
             throw;
         }
     }
 }
 template <class M, class V>
 message_node* make_message(const message_ops& ops, V&& value) {
-    return put_message<M>(take_block(lines_of<message_with<M>>), ops, std::forward<V>(value));
+    return put_message<M>({take_block(lines_of<message_with<M>>), nullptr}, ops, std::forward<V>(value));
 }
 
 // this_actor::after(1s, tick{}) does not name the class whose on(tick) it means, and a class cannot list its overloads.

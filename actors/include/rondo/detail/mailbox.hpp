@@ -33,8 +33,11 @@
 // I5  After close() nothing enters. A signal that came too late is taken out by the one who sees `closed`.
 // I7  Where senders may take the oldest message out (take_if_full), they and the runner do what is the runner's under
 //     one lock; then the mailbox never holds more than its slots, and nobody waits for room.
+// I8  The link of a message that has not been taken also says where an earlier one lies (way_to). That is a hint: what is
+//     there is asked for, never read.
 // Progress: push is lock-free, take wait-free but for what it must turn round.
 // Dropped:  a queue with a stub node (one more message per idle actor); a separate counter for the bound (5 ns a tell);
+//           a runner that has caught up with a sender and pauses, so that its next look finds more (no faster);
 //           leaving it to the runner to drop what is too much: one that waits in a handler does not come to it.
 // Checked:  tests/model/mailbox_test.cpp; tests/stress/actor_stress_test.cpp.
 #pragma once
@@ -62,12 +65,16 @@ public:
     /// slots: 0: no bound. Idle from the start, or held by the caller. `is_exact`: room that a large one has is seen at
     /// once, by senders who would not wait for it; else up to 15 messages later.
     explicit mailbox(std::size_t slots, bool is_held = false, bool is_exact = false) noexcept
-        : word_(is_held ? held : idle), slots_(static_cast<std::uint16_t>(slots)), unpublished_(0), is_exact_(is_exact) {}
+        : word_(is_held ? held : idle),
+          slots_(static_cast<std::uint16_t>(slots)),
+          unpublished_(0),
+          publishes_at_once_(is_exact || slots < 64) {}
 
     // ---- anybody
 
-    /// `force`: bound or not.
+    /// `force`: bound or not. n->next may name a node that was put in some time before, best by the same sender.
     pushed push(Node* n, bool force = false) noexcept {
+        const auto earlier = way_to(n, n->next);
         const bool is_bounded = slots_ != 0 && !force;
         const auto r = is_bounded ? rounds() : 0;
         auto w = word_.load(relaxed);
@@ -82,7 +89,7 @@ public:
                 if (const auto before = std::exchange(w, word_.load(relaxed)); before != w) continue;
                 return pushed::full;
             }
-            n->next = node_of(w);
+            n->next = link_to(node_of(w), earlier);
             const auto next = ((w & ~(node_bits | idle)) + one_push) | bits_of(n);
             // acq_rel: release pairs with the acquire in take(), which then sees *n; acquire pairs with the release in
             // rest(), so that what the last runner did reaches the next one by way of us. relaxed on failure: retried.
@@ -178,7 +185,7 @@ public:
             Node* const newest = node_of(w);
             if (newest == kept_) return nullptr;
             for (Node* n = newest; n != kept_;) {
-                Node* older = n->next;
+                Node* const older = follow(n);
                 n->next = fifo_;
                 fifo_ = n;
                 n = older;
@@ -200,6 +207,8 @@ public:
         fifo_ = oldest;
         publish_handled(n);
     }
+    /// After take(): has the number of handled ones been published, so that others may see new room?
+    [[nodiscard]] bool has_published() const noexcept { return unpublished_ == 0; }
     [[nodiscard]] bool has_waiting() const noexcept { return word_.load(relaxed) & waiting; }
     [[nodiscard]] bool has_room() const noexcept { return !slots_ || depth_of() < slots_; }
     /// For senders, under the lock of I7: the oldest message if there is no room, else nullptr.
@@ -256,7 +265,7 @@ private:
     static constexpr std::uint64_t node_bits = (one_push - 1) & ~flag_bits;
 
     static Node* node_of(std::uint64_t w) noexcept { return reinterpret_cast<Node*>(w & node_bits); }
-    static std::uint64_t bits_of(Node* n) noexcept { return reinterpret_cast<std::uint64_t>(n); }
+    static std::uint64_t bits_of(const Node* n) noexcept { return reinterpret_cast<std::uint64_t>(n); }
     std::uint32_t depth_of(std::uint64_t w, std::uint32_t rounds) const noexcept {
         // acquire: pairs with the release in publish_handled(); see push().
         const auto pushes = rounds << 16 | static_cast<std::uint32_t>(w >> push_shift);
@@ -272,7 +281,7 @@ private:
     void count_handled() noexcept {
         ++unpublished_;
         // Small mailboxes: at once. Large ones: now and then, so that senders do not miss their cache each time.
-        if (slots_ >= 64 && !is_exact_ && unpublished_ < 16 && fifo_) return;
+        if (!publishes_at_once_ && unpublished_ < 16 && fifo_) return;
         publish_handled();
         if (slots_ && (slots_ < 64 || 2 * depth_of() >= slots_)) fence_seq_cst();    // see I4
     }
@@ -283,17 +292,33 @@ private:
         handled_.store(n, release);
     }
 
+    // The link of a message that has not been taken: {lines to an earlier one:22 | the one before:42}. That one follows only
+    // once this one has come from the sender's cache; the earlier one, which will be needed soon, is asked for meanwhile.
+    static std::uint64_t way_to(const Node* n, const Node* earlier) noexcept {
+        return earlier ? (bits_of(earlier) - bits_of(n)) / 64 << 42 : 0;
+    }
+    static Node* link_to(Node* before, std::uint64_t earlier) noexcept {
+        return reinterpret_cast<Node*>(bits_of(before) / 64 | earlier);
+    }
+    static Node* follow(const Node* n) noexcept {
+        const auto link = bits_of(n->next);
+        fetch_to_write(reinterpret_cast<const char*>(n) + (static_cast<std::int64_t>(link) >> 42) * 64);
+        return reinterpret_cast<Node*>((link & ((std::uint64_t{1} << 42) - 1)) * 64);
+    }
+
+    // Senders' and runner's in separate lines, if a line ends after 24 bytes (actor_cell.hpp).
     atomic<std::uint64_t> word_;
-    Node* fifo_ = nullptr;
-    Node* kept_ = nullptr;
     atomic<Node*> system_{nullptr};
-    // What is small comes last: an actor's own small members follow (actor_cell.hpp).
     atomic<std::uint32_t> handled_{0};
     const std::uint16_t slots_;
     atomic<std::uint16_t> rounds_{0};
+
+    Node* fifo_ = nullptr;
+    Node* kept_ = nullptr;
     atomic<bool> urgent_{false};
+    // What is small comes last: an actor's own small members follow.
     std::uint8_t unpublished_ : 7;
-    const std::uint8_t is_exact_ : 1;                    // the runner looks at it, as at its neighbour
+    const std::uint8_t publishes_at_once_ : 1;
 };
 
 }  // namespace rondo::detail

@@ -34,6 +34,11 @@ inline constexpr type_tag tag_of{name_of_type<T>()};
 /// Memory in sizes of 64, 128, ... bytes, from this thread's cache. Throws std::bad_alloc.
 [[nodiscard]] void* take_block(std::size_t lines);
 void give_block(void* block, std::size_t lines) noexcept;
+struct fresh_block {
+    void* at;
+    void* earlier;                                       ///< one that this thread took some time before; or nullptr
+};
+[[nodiscard]] fresh_block take_next_block(std::size_t lines);
 template <class T>
 inline constexpr std::size_t lines_of = (sizeof(T) + 63) / 64;
 

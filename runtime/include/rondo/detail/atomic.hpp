@@ -62,5 +62,15 @@ inline void cpu_relax() noexcept {
 #endif
 }
 
+/// Asks for a cache line that will be written soon, from whoever else has it; any address will do. (__builtin_prefetch asks
+/// for a line to be read, if compiled for a processor of before 2014: then writing it has to ask once more.)
+inline void fetch_to_write(const void* p) noexcept {
+#if defined(__x86_64__)
+    asm volatile("prefetchw %0" ::"m"(*static_cast<const char*>(p)));
+#else
+    __builtin_prefetch(p, 1);
+#endif
+}
+
 }  // namespace rondo::detail
 #endif
