@@ -188,6 +188,9 @@ void actor_cell::activate(bool was_stopped, std::exception_ptr& unhandled) {
         return hand_over();                               // a new life, which is no business of that stop
     }
     bool looked_again = false;
+    bool relieves = false;
+    unsigned turn = batch;
+    auto relief_ends = lowlevel::no_deadline;
     for (unsigned n = 0;;) {
         if (messages.is_urgent() || ((flags & is_reentrant) && orders.load(relaxed))) [[unlikely]] {
             do
@@ -195,9 +198,19 @@ void actor_cell::activate(bool was_stopped, std::exception_ptr& unhandled) {
             while (messages.is_urgent());
         }
         if (message_node* m = take()) {
-            if (messages.has_waiting()) [[unlikely]] admit_waiting();
+            if (messages.has_published() && messages.has_waiting()) [[unlikely]] {
+                admit_waiting();
+                relieves = true;
+            }
             if (!handle(*m, unhandled)) return;
-            if (++n >= batch) return hand_over();
+            if (++n >= turn) {
+                if (!relieves || n >= messages.slots()) return hand_over();
+                // Those who waited stand behind us. If we went there now each of them would find a full mailbox again.
+                const auto time = lowlevel::now();
+                if (turn == batch) relief_ends = time + longest_relief;
+                if (time >= relief_ends) return hand_over();
+                turn += batch;
+            }
             looked_again = false;
             continue;
         }

@@ -126,6 +126,34 @@ TEST_CASE("a full mailbox is worked off in batches, between which others come", 
     CHECK(seen.size() >= 1000 / rondo::detail::actor_cell::batch);
 }
 
+// If each batch let in as few senders as it has room for, then nearly every message would be a wait.
+TEST_CASE("senders that wait for room are relieved by longer batches, of no more than the mailbox holds", "[actor][fairness]") {
+    constexpr long slots = 256, senders = 8, each = 1000;
+    struct counter {
+        long* handled;
+        void on(tick) { ++*handled; }
+    };
+    long handled = 0, most = 0;
+    rondo::testing::world w{{.workers = 1}};
+    w.run([&] {
+        auto c = rondo::start<counter>(rondo::actor_options{.mailbox_slots = slots}, &handled);
+        rondo::scope([&](rondo::group& g) {
+            for (long i = 0; i < senders; ++i)
+                g.spawn([&] {
+                    for (long n = 0; n < each; ++n) c.tell(tick{});
+                });
+            while (handled < senders * each) {
+                const long before = handled;
+                rondo::yield();
+                most = std::max(most, handled - before);
+            }
+        });
+    });
+    CHECK(handled == senders * each);
+    CHECK(most > static_cast<long>(rondo::detail::actor_cell::batch));
+    CHECK(most <= slots);
+}
+
 // A job that has not begun needs a stack as much as anybody: who waits for memory must not take it for one that gives his back.
 TEST_CASE("without memory for stacks a scope waits, whatever else is next", "[actor][memory]") {
     struct last {
