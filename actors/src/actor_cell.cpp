@@ -177,6 +177,47 @@ bool actor_cell::rest_alone() noexcept {
     return messages.rest(free_spent{});
 }
 
+inline void actor_cell::free_handled(message_node& m, std::uintptr_t lines) noexcept {
+    if (!messages.is_kept(&m)) return give_block(&m, lines);
+    m.reply = reinterpret_cast<reply_cell*>(lines);       // for free_spent
+    m.ops = nullptr;
+}
+inline void actor_cell::discard(message_node& m) noexcept {
+    const std::uintptr_t lines = m.ops->lines;
+    m.ops->destroy(m);
+    if (full_policy == when_full::drop_oldest) [[unlikely]] return free_alone(m, lines);
+    free_handled(m, lines);
+}
+
+// Also once for each message.
+[[gnu::always_inline]] inline bool actor_cell::handle(message_node& m, std::exception_ptr& unhandled) {
+    current = &m;
+    if (flags & has_idle) [[unlikely]] {
+        if (m.ops == of.on_idle) {
+            if (is_idle_too_early()) {
+                discard(m);
+                current = nullptr;
+                return true;
+            }
+        } else {
+            extra.load(relaxed)->last_message = lowlevel::now();
+        }
+    }
+    const bool is_watched = flags & is_reentrant;
+    if (is_watched) lowlevel::watch_waits(true);
+    try {
+        m.ops->deliver(*this, m);
+    } catch (...) {
+        if (is_watched) lowlevel::watch_waits(false);
+        return fail(m, std::current_exception(), unhandled);
+    }
+    if (is_watched) lowlevel::watch_waits(false);
+    if (current == &m) discard(m);                        // else it was stashed
+    current = nullptr;
+    if (flags & puts_aside) [[unlikely]] let_out_of_hand(m);
+    return true;
+}
+
 void actor_cell::activate(bool was_stopped, std::exception_ptr& unhandled) {
     if (was_stopped) [[unlikely]] {                       // the job was, before it began: there is nothing to wait for
         if (!(orders.load(relaxed) & (stop | kill | linked | halt | shutdown))) {
@@ -262,18 +303,6 @@ void actor_cell::admit_waiting() noexcept {
 
 // ---------------------------------------------------------------------------------------------- handling
 
-inline void actor_cell::free_handled(message_node& m, std::uintptr_t lines) noexcept {
-    if (!messages.is_kept(&m)) return give_block(&m, lines);
-    m.reply = reinterpret_cast<reply_cell*>(lines);       // for free_spent
-    m.ops = nullptr;
-}
-inline void actor_cell::discard(message_node& m) noexcept {
-    const std::uintptr_t lines = m.ops->lines;
-    m.ops->destroy(m);
-    if (full_policy == when_full::drop_oldest) [[unlikely]] return free_alone(m, lines);
-    free_handled(m, lines);
-}
-
 void actor_cell::free_alone(message_node& m, std::uintptr_t lines) noexcept {
     const auto alone = lock_mailbox();
     free_handled(m, lines);
@@ -306,34 +335,6 @@ bool actor_cell::is_idle_too_early() noexcept {
                                           make_message<idle>(*of.on_idle, idle{}), nullptr, true);
     } catch (...) {}                                      // no memory: no idle timeouts any more
     return early;
-}
-
-bool actor_cell::handle(message_node& m, std::exception_ptr& unhandled) {
-    current = &m;
-    if (flags & has_idle) [[unlikely]] {
-        if (m.ops == of.on_idle) {
-            if (is_idle_too_early()) {
-                discard(m);
-                current = nullptr;
-                return true;
-            }
-        } else {
-            extra.load(relaxed)->last_message = lowlevel::now();
-        }
-    }
-    const bool is_watched = flags & is_reentrant;
-    if (is_watched) lowlevel::watch_waits(true);
-    try {
-        m.ops->deliver(*this, m);
-    } catch (...) {
-        if (is_watched) lowlevel::watch_waits(false);
-        return fail(m, std::current_exception(), unhandled);
-    }
-    if (is_watched) lowlevel::watch_waits(false);
-    if (current == &m) discard(m);                        // else it was stashed
-    current = nullptr;
-    if (flags & puts_aside) [[unlikely]] let_out_of_hand(m);
-    return true;
 }
 
 void actor_cell::put_back_stash(actor_extra& e, std::size_t n, bool held_too) noexcept {

@@ -21,14 +21,19 @@ void give_block(void* block, std::size_t) noexcept { ::operator delete(block, st
 #else
 namespace {
 
-constexpr std::size_t pooled_lines = 4, batch = 64, chunk_batches = 8, ahead = 6, behind = 8;
+constexpr std::size_t pooled_lines = 4, batch = 64, chunk_batches = 8;
+constexpr std::ptrdiff_t ahead = 6, behind = 8;
 
 // Blocks by their addresses: neither taking nor giving one touches it, and those that come next can be fetched from the
 // cache of the worker that has freed them while one is being filled.
 struct magazine {
-    std::size_t count = 0;
     magazine* next = nullptr;    // in the store
-    std::array<void*, batch> at{};
+    void** top = at();           // one past the last block; of an open one: see cache
+    // So that a look at what comes next, or was before, stays inside.
+    std::array<void*, ahead + batch + behind> entries{};
+
+    void** at() noexcept { return entries.data() + ahead; }
+    [[nodiscard]] bool is_empty() noexcept { return top == at(); }
 };
 
 struct loose_block {
@@ -46,7 +51,7 @@ struct store {
         return *stores;
     }
     void put(magazine* m) noexcept {
-        auto& list = m->count ? filled : empty;
+        auto& list = m->is_empty() ? empty : filled;
         m->next = list;
         list = m;
     }
@@ -54,8 +59,27 @@ struct store {
 
 // Two magazines, so that taking and giving at a boundary does not go to the store each time. Neither at first.
 struct cache {
+    void** top = nullptr;                  // of the open one
+    void** bottom = nullptr;
+    void** end = nullptr;                  // how far `top` may go
     magazine* open = nullptr;
     magazine* other = nullptr;             // full or empty
+
+    void use(magazine* m) noexcept {
+        open = m;
+        top = m->top;
+        bottom = m->at();
+        end = m->at() + batch;
+    }
+    magazine* release() noexcept {         // the open one
+        if (open) open->top = top;
+        return std::exchange(open, nullptr);
+    }
+    void exchange() noexcept {
+        magazine* const m = release();
+        use(other);
+        other = m;
+    }
 };
 
 thread_local constinit std::array<cache, pooled_lines> mine{};
@@ -65,10 +89,10 @@ thread_local bool is_registered = false;
 struct at_thread_end {
     ~at_thread_end() {
         for (std::size_t i = 0; i < pooled_lines; ++i) {
-            const cache c = std::exchange(mine[i], {});
+            cache c = std::exchange(mine[i], {});
             auto& s = store::all()[i];
             std::lock_guard hold(s.lock);
-            if (c.open) s.put(c.open);
+            if (magazine* const m = c.release()) s.put(m);
             if (c.other) s.put(c.other);
         }
     }
@@ -99,38 +123,34 @@ char* take_fresh(store& s, std::size_t bytes) {
     }
 }
 
-// So that `open` has a block.
-[[gnu::noinline]] void refill(std::size_t size) {
-    cache& c = mine[size];
+// So that the open one has a block.
+void refill(cache& c, std::size_t size) {
     if (!is_registered) register_thread();
-    if (c.other && c.other->count) return std::swap(c.open, c.other);
+    if (c.other && !c.other->is_empty()) return c.exchange();
     auto& s = store::all()[size];
     {
         std::lock_guard hold(s.lock);
         if (magazine* const m = s.filled) {
             s.filled = m->next;
-            if (c.open) s.put(c.open);
-            c.open = m;
-            return;
+            if (magazine* const before = c.release()) s.put(before);
+            return c.use(m);
         }
     }
-    if (!c.open) c.open = new magazine;
+    if (!c.open) c.use(new magazine);
     {
         std::lock_guard hold(s.lock);
-        for (; s.loose && c.open->count < batch; s.loose = s.loose->next) c.open->at[c.open->count++] = s.loose;
+        for (; s.loose && c.top != c.end; s.loose = s.loose->next) *c.top++ = s.loose;
     }
-    if (c.open->count) return;
+    if (c.top != c.bottom) return;
     const std::size_t bytes = (size + 1) * 64;
     char* const first = take_fresh(s, bytes * batch);
-    for (std::size_t i = 0; i < batch; ++i) c.open->at[i] = first + (batch - 1 - i) * bytes;
-    c.open->count = batch;
+    for (std::size_t i = batch; i-- > 0;) *c.top++ = first + i * bytes;
 }
 
-// So that `open` has room. False: there is no memory for a magazine.
-[[gnu::noinline]] bool spill(std::size_t size) noexcept {
-    cache& c = mine[size];
+// So that the open one has room. False: there is no memory for a magazine.
+bool spill(cache& c, std::size_t size) noexcept {
     if (!is_registered) register_thread();
-    if (!c.other || c.other->count) {
+    if (!c.other || !c.other->is_empty()) {
         auto& s = store::all()[size];
         std::lock_guard hold(s.lock);
         magazine* const fresh = s.empty ? std::exchange(s.empty, s.empty->next) : new (std::nothrow) magazine;
@@ -138,34 +158,45 @@ char* take_fresh(store& s, std::size_t bytes) {
         if (c.other) s.put(c.other);
         c.other = fresh;
     }
-    std::swap(c.open, c.other);
+    c.exchange();
     return true;
+}
+
+fresh_block take_at(cache& c) noexcept {
+    void** const top = --c.top;
+    fetch_to_write(top[-ahead]);
+    return {*top, top[behind]};            // what has been taken still stands there
+}
+[[gnu::noinline]] fresh_block take_slowly(std::size_t lines) {
+    if (lines > pooled_lines) return {::operator new(lines * 64, std::align_val_t{64}), nullptr};
+    cache& c = mine[lines - 1];
+    refill(c, lines - 1);
+    return take_at(c);
+}
+[[gnu::noinline]] void give_slowly(void* block, std::size_t lines) noexcept {
+    if (lines > pooled_lines) return ::operator delete(block, std::align_val_t{64});
+    cache& c = mine[lines - 1];
+    if (spill(c, lines - 1)) {
+        *c.top++ = block;
+        return;
+    }
+    auto& s = store::all()[lines - 1];
+    std::lock_guard hold(s.lock);
+    s.loose = ::new (block) loose_block{s.loose};
 }
 
 }  // namespace
 
 // Out of line: nobody keeps a thread-local's address over a call that may suspend.
 [[gnu::noinline]] fresh_block take_next_block(std::size_t lines) {
-    if (lines > pooled_lines) [[unlikely]] return {::operator new(lines * 64, std::align_val_t{64}), nullptr};
-    cache& c = mine[lines - 1];
-    if (!c.open || c.open->count == 0) [[unlikely]] refill(lines - 1);
-    magazine& m = *c.open;
-    const auto n = --m.count;
-    if (n >= ahead) fetch_to_write(m.at[n - ahead]);
-    return {m.at[n], n + behind < batch ? m.at[n + behind] : nullptr};       // what has been taken still stands there
+    if (lines > pooled_lines || mine[lines - 1].top == mine[lines - 1].bottom) [[unlikely]] return take_slowly(lines);
+    return take_at(mine[lines - 1]);
 }
 void* take_block(std::size_t lines) { return take_next_block(lines).at; }
 
 [[gnu::noinline]] void give_block(void* block, std::size_t lines) noexcept {
-    if (lines > pooled_lines) [[unlikely]] return ::operator delete(block, std::align_val_t{64});
-    cache& c = mine[lines - 1];
-    if ((!c.open || c.open->count == batch) && !spill(lines - 1)) [[unlikely]] {
-        auto& s = store::all()[lines - 1];
-        std::lock_guard hold(s.lock);
-        s.loose = ::new (block) loose_block{s.loose};
-        return;
-    }
-    c.open->at[c.open->count++] = block;
+    if (lines > pooled_lines || mine[lines - 1].top == mine[lines - 1].end) [[unlikely]] return give_slowly(block, lines);
+    *mine[lines - 1].top++ = block;
 }
 #endif
 

@@ -310,7 +310,9 @@ void look_at_deadline(const waiter& me) {
 
 }  // namespace
 
-waiter& enter() {
+namespace {
+
+[[gnu::noinline]] waiter& enter_slowly() {
     worker* w;
     task* t = running_tasklet(w);
     if (!t) {
@@ -326,6 +328,18 @@ waiter& enter() {
     }
     if (!w->has_spare_stack()) [[unlikely]]
         rondo::detail::throw_out_of_memory(rondo::detail::no_memory_for::a_stack_to_go_on);
+    return *t;
+}
+
+}  // namespace
+
+// Its own frame is empty: all that calls something is left to enter_slowly(), which begins anew.
+waiter& enter() {
+    worker* const w = worker::here();
+    task* const t = w ? w->running : nullptr;
+    if (!t || t->stop_requested() || t->deadline_ns != timer_wheel::never || w->budget <= 0 || !w->has_stack_at_hand()) [[unlikely]]
+        return enter_slowly();
+    --w->budget;
     return *t;
 }
 

@@ -93,8 +93,9 @@ public:
     /// Leaves the running tasklet's stack; d.after publishes it. Goes on with `into`, or with whoever is next.
     /// Returns when it is resumed.
     static void leave(worker& w, departure& d, task* into = nullptr) noexcept;     // leave.hpp
+    [[nodiscard]] bool has_stack_at_hand() const noexcept { return spare_context_ || cached_; }
     [[nodiscard]] bool has_spare_stack() noexcept {       // false: no memory for one
-        return spare_context_ || cached_ || fetch_stacks();
+        return has_stack_at_hand() || fetch_stacks();
     }
     [[nodiscard]] bool others_are_ready() noexcept;
     /// For a tasklet that yields, in the simplest case: the oldest ready one. nullptr: pick() has to look.
