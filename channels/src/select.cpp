@@ -11,12 +11,15 @@
 // I2  A partner that was there while we enlisted is found in this round or in the next: it has either seen our node, and
 //     has marked the word, or we have seen it.
 // I3  After each round no list holds a node of ours.
+// I4  A stop that ends the wait has claimed it: no clause has gone ahead then, nor will one of this round. So it can be
+//     thrown, or be the choice of a clause that takes it.
 // Progress: nobody else ever waits for a select. Two selects that enlist with one another at the same time may both have
 //     to begin anew; a random pause, longer each time, parts them (obstruction-free, as in Kotlin's select).
 // Dropped: locking all channels in the order of their addresses, as Go does: n locks, held over a switch, and none of it
 //     works for a channel without a lock.
 #include <rondo/lowlevel/select_clause.hpp>
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -27,9 +30,14 @@ namespace rondo::lowlevel {
 class selection {
 public:
     selection(std::span<select_clause* const> clauses, const select_options& options)
-        : clauses_(clauses), options_(options), me_(enter()) {
+        : clauses_(clauses), options_(options), takes_stop_(std::ranges::any_of(clauses, &select_clause::takes_stop)),
+          me_(takes_stop_ ? enter_though_stopped() : enter()) {
         for (std::size_t i = 0; i < clauses.size(); ++i) order_[i] = static_cast<std::uint8_t>(i);
-        if (!options.in_order) shuffle();
+        if (options.in_order) return;
+        shuffle();
+        if (takes_stop_)                     // as where it throws: a stop comes before all else
+            std::ranges::partition(order_.begin(), order_.begin() + clauses.size(),
+                                   [&](std::uint8_t i) { return clauses_[i]->takes_stop; });
     }
     ~selection() {
         for (auto* c : clauses_) c->finish();
@@ -100,6 +108,9 @@ private:
             if (end == wake::ready) return i;
             if (end == wake::closed) c.closed_ = true;
         }
+        if (outcome == wake::stopped && takes_stop_)
+            for (const auto i : order())
+                if (clauses_[i]->takes_stop) return i;
         raise(outcome);
         return outcome == wake::timed_out ? select_timed_out : none;
     }
@@ -143,6 +154,7 @@ private:
 
     const std::span<select_clause* const> clauses_;
     const select_options& options_;
+    const bool takes_stop_;
     waiter& me_;
     partner met_;
     bool missed_ = false;

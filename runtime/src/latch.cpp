@@ -83,4 +83,14 @@ bool latch::arrive_and_wait_by(std::ptrdiff_t by, lowlevel::time_point until) {
     return false;
 }
 
+bool latch::done_or_enlist(lowlevel::waiter&, lowlevel::wait_node* node) noexcept {
+    if (try_wait()) return true;
+    if (!node) return false;
+    lock_.lock();
+    const bool yes = try_wait();
+    if (!yes) waiters_.push_back(*node);
+    lock_.unlock();
+    return yes;
+}
+
 }  // namespace rondo

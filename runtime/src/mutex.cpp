@@ -95,11 +95,13 @@ bool mutex::lock_slowly(waiter& me, lowlevel::time_point until) {
     return false;
 }
 
-bool mutex::lock_or_enlist(waiter& me, lowlevel::wait_node& node) {
+bool mutex::done_or_enlist(waiter& me, lowlevel::wait_node* node) {
+    if (take(me)) return true;
+    if (!node) return false;
     lock_.lock();
     std::uintptr_t now;
     const bool mine = take_or_contend(me, true, now);
-    if (!mine) waiters_.push_back(node);
+    if (!mine) waiters_.push_back(*node);
     lock_.unlock();
     return mine;
 }

@@ -13,10 +13,8 @@ once::~once() {
     expect(state_.load(relaxed) != state::running, "a once must not be destroyed while its function runs");
 }
 
-once::turn once::begin(lowlevel::time_point until) {
-    waiter& me = lowlevel::enter();
-    if (done()) return turn::done;
-    lowlevel::wait_node node(me);
+// run, done: what there is to do, without the spin lock. timed_out: another one runs its function; it is still held.
+once::turn once::begin_and_unlock(waiter& me) {
     lock_.lock();
     if (const auto now = state_.load(relaxed); now != state::running) {
         if (now == state::idle) {
@@ -30,6 +28,14 @@ once::turn once::begin(lowlevel::time_point until) {
         lock_.unlock();
         throw usage_error("once::call from inside the function that it runs would wait for itself for ever");
     }
+    return turn::timed_out;
+}
+
+once::turn once::begin(lowlevel::time_point until) {
+    waiter& me = lowlevel::enter();
+    if (done()) return turn::done;
+    lowlevel::wait_node node(me);
+    if (const turn now = begin_and_unlock(me); now != turn::timed_out) return now;
     if (until == detail::at_once) {
         lock_.unlock();
         return turn::timed_out;
@@ -42,6 +48,13 @@ once::turn once::begin(lowlevel::time_point until) {
     lowlevel::unlink(lock_, waiters_, node);
     lowlevel::raise(outcome);
     return turn::timed_out;
+}
+
+bool once::done_or_enlist(waiter& me, lowlevel::wait_node* node) {
+    if (done() || begin_and_unlock(me) != turn::timed_out) return true;
+    if (node) waiters_.push_back(*node);
+    lock_.unlock();
+    return false;
 }
 
 void once::end(bool is_done) noexcept {

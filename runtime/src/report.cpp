@@ -123,6 +123,7 @@ const char* describe(lowlevel::wait_kind k) noexcept {
         case work_queue: return "work_queue";
         case mailbox: return "room in the mailbox of";
         case reply: return "a reply from";
+        case stop: return "a stop";
         case other: return "something";
     }
     return "?";

@@ -39,6 +39,15 @@ bool semaphore::acquire_by(lowlevel::time_point until) {
     return false;
 }
 
+bool semaphore::done_or_enlist(lowlevel::waiter&, lowlevel::wait_node* node) noexcept {
+    lock_.lock();
+    const bool yes = free_ > 0;
+    if (yes) --free_;
+    else if (node) waiters_.push_back(*node);
+    lock_.unlock();
+    return yes;
+}
+
 void semaphore::release(std::ptrdiff_t permits) {
     if (permits < 0) throw usage_error("semaphore::release: the number of permits must not be negative");
     detail::woken_waiters woken;

@@ -28,19 +28,23 @@ bool shared_mutex::try_acquire(as what) noexcept {
     return yes;
 }
 
-bool shared_mutex::acquire(as what, lowlevel::time_point until) {
-    waiter& me = lowlevel::enter();
-    lowlevel::wait_node node(me);
+// True: it is ours. False: somebody else's, and the spin lock is still held. Throws without it.
+bool shared_mutex::take_and_unlock(as what, waiter& me) {
     lock_.lock();
     if (writer_ == &me) {
         lock_.unlock();
         throw usage_error("shared_mutex: the caller holds it alone already and would wait for itself for ever");
     }
-    if (waiters_.empty() && is_free_for(what)) {
-        give_to(what, me);
-        lock_.unlock();
-        return true;
-    }
+    if (!waiters_.empty() || !is_free_for(what)) return false;
+    give_to(what, me);
+    lock_.unlock();
+    return true;
+}
+
+bool shared_mutex::acquire(as what, lowlevel::time_point until) {
+    waiter& me = lowlevel::enter();
+    lowlevel::wait_node node(me);
+    if (take_and_unlock(what, me)) return true;
     if (until == detail::at_once) {
         lock_.unlock();
         return false;
@@ -50,11 +54,25 @@ bool shared_mutex::acquire(as what, lowlevel::time_point until) {
     waiters_.push_back(node);
     const auto outcome = lowlevel::suspend(me, {lowlevel::wait_kind::shared_mutex, this, holder}, &lock_, until);
     if (outcome == lowlevel::wake::ready) return true;
+    withdraw(node);
+    lowlevel::raise(outcome);
+    return false;
+}
+
+bool shared_mutex::done_or_enlist(waiter& me, lowlevel::wait_node* node, bool as_reader) {
+    const as what = as_reader ? as::reader : as::writer;
+    if (!node) return try_acquire(what);
+    if (take_and_unlock(what, me)) return true;
+    node->tag = static_cast<std::uint8_t>(what);
+    waiters_.push_back(*node);
+    lock_.unlock();
+    return false;
+}
+
+void shared_mutex::withdraw(lowlevel::wait_node& node) noexcept {
     lock_.lock();
     if (node.linked) waiters_.erase(node);
     admit_and_unlock();                                 // readers may have waited behind a writer that gives up
-    lowlevel::raise(outcome);
-    return false;
 }
 
 void shared_mutex::unlock() noexcept {

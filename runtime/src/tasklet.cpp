@@ -315,6 +315,15 @@ void stop_task(task_ref r) noexcept {
     source.request_stop();                        // callbacks run here, without our lock
 }
 
+bool is_own_token(const std::stop_token& token) noexcept {
+    worker* const w = worker::current();
+    task* const t = w ? w->running : nullptr;
+    if (!t || !token.stop_possible()) return false;
+    std::lock_guard hold(t->guard);
+    auto* extra = t->extra.load(relaxed);
+    return extra && extra->stop_source.get_token() == token;
+}
+
 void detach_task(task_ref r) noexcept {
     if (r.t->id.load(acquire) != r.id) return;
     // A thief that has it since may have seen that it is detached, or not: then we meet under its guard.

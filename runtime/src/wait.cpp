@@ -343,6 +343,18 @@ waiter& enter() {
     return *t;
 }
 
+bool stop_is_due(const waiter& me) noexcept {
+    return me.is_tasklet && me.stop_requested() && !me.shield && !is_unwinding(*worker::current());
+}
+
+waiter& enter_though_stopped() {
+    waiter& me = self();
+    if (!me.is_tasklet) return enter();
+    if (!stop_is_due(me)) look_at_deadline(me);
+    const shield from_both;                       // a stop may come now, too
+    return enter();
+}
+
 void ensure_stack() noexcept {
     for (unsigned round = 0;; ++round) {
         worker* w = worker::current();

@@ -28,8 +28,8 @@ struct calls {
     std::function<outcome()> attempt;                     // try_...
     std::function<outcome(std::chrono::steady_clock::duration)> for_some_time;
     std::function<outcome(rondo::lowlevel::time_point)> until;
-    // The four that follow: alone; among others; with a limit; not waiting.
-    std::function<outcome()> select, select_more, select_after, select_otherwise;
+    // The five that follow: alone; among others; with a limit; not waiting; where a stop is one of the clauses.
+    std::function<outcome()> select, select_more, select_after, select_otherwise, select_stopping;
 };
 
 // What is waited for, made anew for each run.
@@ -87,6 +87,11 @@ void add_selects(calls& by, Clause clause, beside what = beside::itself) {
     by.select_otherwise = [=] {
         outcome end = "closed";
         rondo::select(clause([&] { end = "done"; }), rondo::otherwise([&] { end = "not now"; }));
+        return end;
+    };
+    by.select_stopping = [=] {
+        outcome end = "closed";
+        rondo::select(clause([&] { end = "done"; }), rondo::stopping([&] { end = "stopped"; }));
         return end;
     };
 }

@@ -1,9 +1,10 @@
-// The table of all waits: locks, conditions, counts, and the ends of tasklets.
+// The table of all waits: locks, conditions, counts, stops, and the ends of tasklets.
 #include <catch2/catch.hpp>
 
 #include <atomic>
 #include <mutex>
 #include <shared_mutex>
+#include <stop_token>
 #include <thread>
 
 #include <rondo/barrier.hpp>
@@ -29,6 +30,7 @@ calls waits(std::shared_ptr<T> on) {
     by.attempt = [=] { return text(on->try_wait(), "not now"); };
     by.for_some_time = [=](auto d) { return text(on->wait_for(d), "late"); };
     by.until = [=](auto tp) { return text(on->wait_until(tp), "late"); };
+    add_selects(by, [=](auto f) { return rondo::waited(*on, f); });
     return by;
 }
 constexpr auto nothing = [](bool) {};
@@ -68,6 +70,7 @@ subject acquire() {
     by.attempt = [=] { return text(s->try_acquire(), "not now"); };
     by.for_some_time = [=](auto d) { return text(s->acquire_for(d), "late"); };
     by.until = [=](auto tp) { return text(s->acquire_until(tp), "late"); };
+    add_selects(by, [=](auto f) { return rondo::acquired(*s, f); });
     return {std::move(by), [=] { s->release(); }, {}, [=](bool) { CHECK_FALSE(s->try_acquire()); }};
 }
 
@@ -95,8 +98,13 @@ template <class Mutex, class Guard>
 subject lock() {
     const auto h = std::make_shared<held<Mutex, Guard>>();
     calls by = locks_of(h);
-    if constexpr (std::is_same_v<Mutex, rondo::mutex>)
-        add_selects(by, [=](auto f) { return rondo::locked(h->m, [=](auto&) { f(); }); }, beside::an_idle_channel);
+    add_selects(by, [=](auto f) {
+        const auto with_guard = [=](Guard& guard) {
+            if (guard.owns_lock()) f();
+        };
+        if constexpr (std::is_same_v<Guard, std::shared_lock<Mutex>>) return rondo::locked_shared(h->m, with_guard);
+        else return rondo::locked(h->m, with_guard);
+    });
     return {std::move(by), [=] { h->let_go(); }, {}, [=](bool) {
                 h->let_go();
                 CHECK(Guard(h->m, std::try_to_lock).owns_lock());
@@ -162,7 +170,29 @@ subject call_once() {
     by.attempt = [=] { return text(a->once.try_call(wrong), "not now"); };
     by.for_some_time = [=](auto d) { return text(a->once.call_for(d, wrong), "late"); };
     by.until = [=](auto tp) { return text(a->once.call_until(tp, wrong), "late"); };
+    add_selects(by, [=](auto f) { return rondo::called(a->once, wrong, f); });
     return {std::move(by), [=] { a->end(); }, {}, nothing};
+}
+
+// Somebody else's stop. To wait for it in any form is to select. (One's own: that is form "select, stopping".)
+subject be_told_to_stop() {
+    const auto source = std::make_shared<std::stop_source>();
+    const auto clause = [=](auto f) { return rondo::stopped_by(source->get_token(), f); };
+    calls by;
+    add_selects(by, clause);
+    by.plain = by.another = by.select;
+    by.attempt = [=] { return text(source->stop_requested(), "not now"); };
+    by.for_some_time = [=](auto d) {
+        outcome end;
+        rondo::select(clause([&] { end = "done"; }), rondo::after(d, [&] { end = "late"; }));
+        return end;
+    };
+    by.until = [=](auto tp) {
+        outcome end;
+        rondo::select(clause([&] { end = "done"; }), rondo::at(tp, [&] { end = "late"; }));
+        return end;
+    };
+    return {std::move(by), [=] { source->request_stop(); }, {}, nothing};
 }
 
 // A tasklet of another runtime.
@@ -196,22 +226,22 @@ subject join() {
 }  // namespace
 
 std::vector<row> locks() {
-    const char* no_clause = "select takes channels, tasklets and mutexes; others as in lowlevel/select_clause.hpp";
-    const char* no_arrival = "an arrival cannot be tried, and is no clause of select";
+    const char* no_arrival = "an arrival cannot be tried; it is no clause of select, since the one that completes a round lets all "
+                             "go on who count in it, and could not take back that of a select which goes another way";
     std::vector<row> all;
-    all.push_back({"wait, event", wait_for_event, no_clause});
-    all.push_back({"wait, wait_group", wait_for_group, no_clause});
-    all.push_back({"wait, latch", wait_for_latch, no_clause});
+    all.push_back({"wait, event", wait_for_event});
+    all.push_back({"wait, wait_group", wait_for_group});
+    all.push_back({"wait, latch", wait_for_latch});
     all.push_back({"arrive_and_wait, latch", arrive_at_latch, no_arrival});
     all.push_back({"arrive_and_wait, barrier", arrive_at_barrier, no_arrival});
-    all.push_back({"acquire, semaphore", acquire, no_clause});
+    all.push_back({"acquire, semaphore", acquire});
     all.push_back({"lock, mutex", lock<rondo::mutex, std::unique_lock<rondo::mutex>>});
-    all.push_back({"lock, shared_mutex", lock<rondo::shared_mutex, std::unique_lock<rondo::shared_mutex>>, no_clause});
-    all.push_back({"lock_shared, shared_mutex", lock<rondo::shared_mutex, std::shared_lock<rondo::shared_mutex>>,
-                   no_clause});
+    all.push_back({"lock, shared_mutex", lock<rondo::shared_mutex, std::unique_lock<rondo::shared_mutex>>});
+    all.push_back({"lock_shared, shared_mutex", lock<rondo::shared_mutex, std::shared_lock<rondo::shared_mutex>>});
     all.push_back({"wait, condition_variable", wait_for_condition,
                    "to try, look at the condition; a wait lets go of a mutex, too: no clause of select"});
-    all.push_back({"call, once", call_once, no_clause});
+    all.push_back({"call, once", call_once});
+    all.push_back({"stop, of a token", be_told_to_stop});
     all.push_back({"join, tasklet", join});
     all.back().asks_for_a_stop = false;                   // what has ended gives its result to whoever asks
     return all;

@@ -107,7 +107,7 @@ template <class Time>
 std::function<outcome()> within(const calls& by, Time time) {
     return [call = by.plain, time] { return rondo::within(time(), call).value_or("late"); };
 }
-const std::array<form, 13> forms{{
+const std::array<form, 14> forms{{
     {"plain", [](auto& by) { return by.plain; }, form::waits},
     {"by another name", [](auto& by) { return by.another; }, form::waits},
     {"try", [](auto& by) { return by.attempt; }, form::tries},
@@ -121,6 +121,7 @@ const std::array<form, 13> forms{{
     {"select, more clauses", [](auto& by) { return by.select_more; }, form::waits},
     {"select, after", [](auto& by) { return by.select_after; }, form::gives_up},
     {"select, otherwise", [](auto& by) { return by.select_otherwise; }, form::tries},
+    {"select, stopping", [](auto& by) { return by.select_stopping; }, form::waits},
 }};
 
 std::vector<row> all_rows() {

@@ -1,4 +1,4 @@
-// select: waits for the first of several things: a receive, a send, the end of a tasklet, a mutex, a time.
+// select: waits for the first of several things: a receive, a send, the end of a tasklet, a lock, a count, a stop, a time.
 #pragma once
 
 #include <algorithm>
@@ -9,168 +9,30 @@
 #include <exception>
 #include <functional>
 #include <mutex>
+#include <shared_mutex>
 #include <span>
+#include <stop_token>
 #include <type_traits>
 #include <utility>
 
 #include <rondo/channel.hpp>
+#include <rondo/detail/clauses.hpp>
 #include <rondo/detail/time_limit.hpp>
+#include <rondo/event.hpp>
+#include <rondo/latch.hpp>
 #include <rondo/lowlevel/select_clause.hpp>
 #include <rondo/mutex.hpp>
+#include <rondo/once.hpp>
+#include <rondo/semaphore.hpp>
+#include <rondo/shared_mutex.hpp>
 #include <rondo/tasklet.hpp>
+#include <rondo/wait_group.hpp>
 
 namespace rondo {
-namespace lowlevel {
 
-// ---- the clauses that come with the library; others: lowlevel/select_clause.hpp
-
-template <class T, class F>
-class receive_clause final : public select_clause {
-public:
-    receive_clause(const channel<T>& c, F f)
-        : select_clause({wait_kind::receive, &c.core()}), core_(&c.core()), f_(std::move(f)) {
-        can_close = true;
-    }
-    progress attempt(waiter& me, bool enlists, partner& met) override {
-        if (!enlists) return core_->select_receive(into_, met);
-        if (!std::exchange(pinned_, true)) core_->pin();
-        return core_->select_receive(into_, fresh_node(me), place_, met);
-    }
-    void withdraw() noexcept override { core_->withdraw_receive(node(), place_); }
-    void finish() noexcept override {
-        if (std::exchange(pinned_, false)) core_->unpin();
-    }
-    void run() { std::invoke(f_, into_.take()); }
-    [[nodiscard]] const void* object() const noexcept { return core_; }
-
-private:
-    rondo::detail::channel_core<T>* core_;
-    F f_;
-    rondo::detail::packet<T> into_;
-    void* place_ = nullptr;
-    bool pinned_ = false;
-};
-
-/// Source is T& (the caller's variable: moved from when the value is sent, untouched if not), T (a value of our own), or
-/// a packet with an error in it.
-template <class T, class Source, class F>
-class send_clause final : public select_clause {
-public:
-    send_clause(const channel<T>& c, Source value, F f)
-        : select_clause({wait_kind::send, &c.core()}), core_(&c.core()), value_(std::forward<Source>(value)), f_(std::move(f)) {
-        can_close = true;
-    }
-    progress attempt(waiter& me, bool enlists, partner& met) override {
-        if (!enlists) return core_->select_send(value_, met);
-        if (!std::exchange(pinned_, true)) core_->pin();
-        return core_->select_send(value_, fresh_node(me), place_, met);
-    }
-    void withdraw() noexcept override { core_->withdraw_send(node(), place_); }
-    wake ended(wake outcome) noexcept override {
-        const wake end = select_clause::ended(outcome);
-        return end == wake::ready && node().tag == rondo::detail::value_is_back ? wake::closed : end;
-    }
-    void finish() noexcept override {
-        if (std::exchange(pinned_, false)) core_->unpin();
-    }
-    void run() { std::invoke(f_); }
-    [[nodiscard]] const void* object() const noexcept { return core_; }
-
-private:
-    rondo::detail::channel_core<T>* core_;
-    Source value_;
-    F f_;
-    void* place_ = nullptr;
-    bool pinned_ = false;
-};
-
-template <class R, class F>
-class join_clause final : public select_clause {
-public:
-    join_clause(tasklet<R>& t, F f)
-        : select_clause({wait_kind::join, t.ref().t, t.ref().t}), tasklet_(t), f_(std::move(f)) {}
-    progress attempt(waiter& me, bool enlists, partner&) override {
-        if (!enlists && tasklet_.joinable()) return tasklet_.done() ? progress::done : progress::waits;
-        return rondo::detail::ended_or_enlist(tasklet_.ref(), fresh_node(me)) ? progress::done : progress::waits;
-    }
-    void withdraw() noexcept override { rondo::detail::withdraw_from(tasklet_.ref(), node()); }
-    void run() {
-        if constexpr (std::is_void_v<R>) {
-            tasklet_.join();
-            std::invoke(f_);
-        } else {
-            std::invoke(f_, tasklet_.join());
-        }
-    }
-
-private:
-    tasklet<R>& tasklet_;
-    F f_;
-};
-
-class mutex_clause : public select_clause {
-public:
-    explicit mutex_clause(mutex& m) noexcept : select_clause({wait_kind::mutex, &m}), mutex_(m) {}
-    progress attempt(waiter& me, bool enlists, partner&) override {
-        if (mutex_.take(me)) return progress::done;
-        return enlists && mutex_.lock_or_enlist(me, fresh_node(me)) ? progress::done : progress::waits;
-    }
-    void withdraw() noexcept override { mutex_.withdraw(node()); }
-
-protected:
-    ~mutex_clause() = default;
-    mutex& mutex_;
-};
-template <class F>
-class lock_clause final : public mutex_clause {
-public:
-    lock_clause(mutex& m, F f) : mutex_clause(m), f_(std::move(f)) {}
-    void run() {
-        std::unique_lock<mutex> guard(mutex_, std::adopt_lock);
-        std::invoke(f_, guard);
-    }
-
-private:
-    F f_;
-};
-
-template <class F>
-struct time_clause {
-    time_point until;
-    F f;
-    void run() { std::invoke(f); }
-};
-template <class F>
-struct otherwise_clause {
-    F f;
-    void run() { std::invoke(f); }
-};
-
-template <class C>
-inline constexpr bool is_time_clause = false;
-template <class F>
-inline constexpr bool is_time_clause<time_clause<F>> = true;
-template <class C>
-inline constexpr bool is_otherwise_clause = false;
-template <class F>
-inline constexpr bool is_otherwise_clause<otherwise_clause<F>> = true;
-template <class C>
-inline constexpr bool is_send_clause = false;
-template <class T, class S, class F>
-inline constexpr bool is_send_clause<send_clause<T, S, F>> = true;
-template <class C>
-inline constexpr bool is_receive_clause = false;
-template <class T, class F>
-inline constexpr bool is_receive_clause<receive_clause<T, F>> = true;
-
-template <class C>
-concept waiting_clause = std::derived_from<C, select_clause>;
-
-/// What select takes: from, to, joined, locked, after, otherwise, or a class of your own.
-template <class C>
-concept clause = (waiting_clause<C> || is_time_clause<C> || is_otherwise_clause<C>) && requires(C& c) { c.run(); };
-
-}  // namespace lowlevel
+// What follows makes clauses. A clause stands for a call that may wait: it goes ahead when that call could, from a tasklet or
+// from a plain thread, and then its function is called. Making one never suspends and allocates nothing; the object it names
+// must be there until select returns. Its cost is what it adds to select's: O(1).
 
 /// A clause of select: receives from `c` and calls f(value). An exception sent in the value's place comes out of select.
 template <message T, std::invocable<T> F>
@@ -205,10 +67,74 @@ template <class R, class F>
     return lowlevel::join_clause<R, F>(t, std::move(f));
 }
 
-/// A clause of select: locks `m` and calls f(guard), a std::unique_lock<mutex>& that unlocks it after f.
-template <std::invocable<std::unique_lock<mutex>&> F>
-[[nodiscard]] auto locked(mutex& m, F f) {
-    return lowlevel::lock_clause<F>(m, std::move(f));
+/// A clause of select: locks `m`, a mutex or a shared_mutex (alone), and calls f(guard), a std::unique_lock<M>& that unlocks
+/// it after f, unless f has moved from it. It stands in line for `m` as lock() does: readers of a shared_mutex that come later
+/// wait behind it, until another clause goes ahead. Throws usage_error out of select if the caller holds `m` alone already
+/// and would wait for it.
+template <class M, class F>
+    requires lowlevel::lock_for_select<M> && std::invocable<F, std::unique_lock<M>&>
+[[nodiscard]] auto locked(M& m, F f) {
+    if constexpr (std::same_as<M, mutex>)
+        return lowlevel::lock_clause<std::unique_lock<M>, F, M>(lowlevel::wait_kind::mutex, m, std::move(f));
+    else
+        return lowlevel::lock_clause<std::unique_lock<M>, F, M, false>(lowlevel::wait_kind::shared_mutex, m, std::move(f));
+}
+/// A clause of select: the same for a shared_mutex as one of its readers; f gets a std::shared_lock<shared_mutex>&.
+template <std::invocable<std::shared_lock<shared_mutex>&> F>
+[[nodiscard]] auto locked_shared(shared_mutex& m, F f) {
+    using clause = lowlevel::lock_clause<std::shared_lock<shared_mutex>, F, shared_mutex, true>;
+    return clause(lowlevel::wait_kind::shared_mutex, m, std::move(f));
+}
+
+/// A clause of select: takes a permit, as acquire() does, and calls f(). The permit is the caller's now, also if f throws:
+/// release() gives it back. A clause that does not go ahead takes none.
+template <std::invocable<> F>
+[[nodiscard]] auto acquired(semaphore& s, F f) {
+    return lowlevel::done_clause<F, semaphore>(lowlevel::wait_kind::semaphore, s, std::move(f));
+}
+
+/// A clause of select: goes ahead when wait() would return, and calls f(). As from wait(), whoever was found waiting by
+/// set() goes on even if reset() follows at once, and may destroy the event.
+template <std::invocable<> F>
+[[nodiscard]] auto waited(event& e, F f) {
+    return lowlevel::done_clause<F, event>(lowlevel::wait_kind::event, e, std::move(f));
+}
+template <std::invocable<> F>
+[[nodiscard]] auto waited(latch& l, F f) {
+    return lowlevel::done_clause<F, latch>(lowlevel::wait_kind::latch, l, std::move(f));
+}
+template <std::invocable<> F>
+[[nodiscard]] auto waited(wait_group& g, F f) {
+    return lowlevel::done_clause<F, wait_group>(lowlevel::wait_kind::wait_group, g, std::move(f));
+}
+
+/// A clause of select: does what o.call(g) does, then calls f(). It goes ahead when `o` has been done, and also when nobody is
+/// at it: then g() is run here, once select has chosen this clause (not before, and not if another one goes ahead), and may
+/// suspend. What g throws comes out of select, f is not called, and it does not count: whoever waits longest tries its own.
+/// Throws usage_error out of select when called from inside o's function.
+template <std::invocable<> G, std::invocable<> F>
+[[nodiscard]] auto called(once& o, G g, F f) {
+    return lowlevel::once_clause<G, F>(o, std::move(g), std::move(f));
+}
+
+/// A clause of select: where select would throw `stopped`, it calls f() instead and returns true. So the last words of a
+/// tasklet that is stopped need no catch:
+///
+///     while (running && rondo::select(rondo::from(orders, cook), rondo::stopping([&] { running = false; }))) {}
+///
+/// A stop comes first, whatever else can go ahead; with in_order it has its place in the list, so that what lies before it
+/// is still done. The stop stays: the next call that may suspend, in f or later, throws `stopped` (unless it is such a
+/// select). A deadline (rondo::within) is no stop, and a plain thread is not stopped: there it never goes ahead.
+template <std::invocable<> F>
+[[nodiscard]] auto stopping(F f) {
+    return lowlevel::stop_clause<F>(std::move(f));
+}
+/// A clause of select: calls f() once a stop has been requested of `token`'s source, by whatever thread. One among others:
+/// of several that can go ahead, chance decides. The token of the calling tasklet itself is as stopping(). A token without
+/// a source never goes ahead. The caller of request_stop() is held up by nothing but the making ready of who waits.
+template <std::invocable<> F>
+[[nodiscard]] auto stopped_by(std::stop_token token, F f) {
+    return lowlevel::stopped_by_clause<F>(std::move(token), std::move(f));
 }
 
 /// A clause of select: calls f() if nothing else could go ahead for that long (from the making of the clause on).
@@ -312,7 +238,7 @@ bool select(bool is_in_order, Clauses&... clauses) {
 ///
 /// Suspends: until then; may resume on another worker. On a plain thread: blocks the thread. With otherwise(): yields at
 ///           most.
-/// Stop:     throws `stopped`; no clause has gone ahead.
+/// Stop:     throws `stopped`; no clause has gone ahead. With stopping(): that one goes ahead.
 /// Throws:   what the chosen function throws; usage_error for a send and a receive on the same channel.
 /// Cost:     O(number of clauses), no allocation. Measured in perf/select.
 template <lowlevel::clause... Clauses>

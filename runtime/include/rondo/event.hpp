@@ -44,7 +44,11 @@ public:
     }
 
 private:
+    friend class lowlevel::clause_on<event>;
+
     bool wait_by(lowlevel::time_point until);
+    bool done_or_enlist(lowlevel::waiter& me, lowlevel::wait_node* node) noexcept;
+    void withdraw(lowlevel::wait_node& node) noexcept { lowlevel::unlink(lock_, waiters_, node); }
 
     detail::atomic<bool> set_;                          // changed under lock_ only
     lowlevel::spin_lock lock_;

@@ -55,7 +55,11 @@ public:
     }
 
 private:
+    friend class lowlevel::clause_on<latch>;
+
     bool wait_by(lowlevel::time_point until);
+    bool done_or_enlist(lowlevel::waiter& me, lowlevel::wait_node* node) noexcept;
+    void withdraw(lowlevel::wait_node& node) noexcept { lowlevel::unlink(lock_, waiters_, node); }
     bool arrive_and_wait_by(std::ptrdiff_t by, lowlevel::time_point until);
     std::ptrdiff_t rest(std::ptrdiff_t now, std::ptrdiff_t by) const;
 

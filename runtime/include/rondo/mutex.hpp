@@ -8,10 +8,6 @@
 #include <rondo/lowlevel/wait.hpp>
 
 namespace rondo {
-namespace lowlevel {
-class mutex_clause;                                     // select's locked()
-}
-
 /// One holder at a time; may be held over calls that suspend, and belongs to the tasklet (or plain thread) that locked
 /// it, on whichever worker it goes on. Fair: under contention unlock() hands the mutex to whoever has waited longest,
 /// and nobody can slip in between. Satisfies TimedLockable: use it with std::unique_lock and std::lock_guard; for
@@ -59,7 +55,7 @@ public:
 
 private:
     friend class condition_variable;
-    friend class lowlevel::mutex_clause;
+    friend class lowlevel::clause_on<mutex>;
 
     // The word: 0, or its holder's address, and these bits, which the address leaves free.
     static constexpr std::uintptr_t contended = 1;      // somebody waits: unlock() must look at the list
@@ -88,8 +84,7 @@ private:
     }
     bool lock_slowly(lowlevel::waiter& me, lowlevel::time_point until);
     bool take_soon(lowlevel::waiter& me) noexcept;
-    // For select. True: it is ours now. False: the node is in the list.
-    bool lock_or_enlist(lowlevel::waiter& me, lowlevel::wait_node& node);
+    bool done_or_enlist(lowlevel::waiter& me, lowlevel::wait_node* node);
     void withdraw(lowlevel::wait_node& node) noexcept { lowlevel::unlink(lock_, waiters_, node); }
     bool take_or_contend(lowlevel::waiter& me, bool may_wait, std::uintptr_t& now);
     void lock_again(lowlevel::waiter& me) noexcept;     // condition_variable: whatever has been asked of the caller

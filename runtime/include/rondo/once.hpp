@@ -54,16 +54,18 @@ public:
     [[nodiscard]] bool done() const noexcept { return state_.load(detail::acquire) == state::done; }  // end()
 
 private:
+    friend class lowlevel::clause_on<once>;
     enum class state : std::uint8_t { idle, running, done };
     enum class turn : std::uint8_t { run, done, timed_out };
 
     turn begin(lowlevel::time_point until);             // run: the caller must run its function, and then call end()
     void end(bool is_done) noexcept;
+    turn begin_and_unlock(lowlevel::waiter& me);
+    bool done_or_enlist(lowlevel::waiter& me, lowlevel::wait_node* node);     // true, but not done(): it is our turn
+    void withdraw(lowlevel::wait_node& node) noexcept { lowlevel::unlink(lock_, waiters_, node); }
 
     template <class F, class... Args>
-    bool call_by(lowlevel::time_point until, F&& f, Args&&... args) {
-        const turn what = begin(until);
-        if (what != turn::run) return what == turn::done;
+    void run(F&& f, Args&&... args) {                   // it is the caller's turn
         struct ending {                                 // also when f throws
             once& of;
             bool is_done = false;
@@ -71,6 +73,13 @@ private:
         } at_end{*this};
         std::invoke(std::forward<F>(f), std::forward<Args>(args)...);
         at_end.is_done = true;
+    }
+
+    template <class F, class... Args>
+    bool call_by(lowlevel::time_point until, F&& f, Args&&... args) {
+        const turn what = begin(until);
+        if (what != turn::run) return what == turn::done;
+        run(std::forward<F>(f), std::forward<Args>(args)...);
         return true;
     }
 

@@ -45,7 +45,11 @@ public:
     void release(std::ptrdiff_t permits = 1);
 
 private:
+    friend class lowlevel::clause_on<semaphore>;
+
     bool acquire_by(lowlevel::time_point until);
+    bool done_or_enlist(lowlevel::waiter& me, lowlevel::wait_node* node) noexcept;
+    void withdraw(lowlevel::wait_node& node) noexcept { lowlevel::unlink(lock_, waiters_, node); }
 
     lowlevel::spin_lock lock_;                          // guards what follows
     std::ptrdiff_t free_;                               // 0 while somebody waits

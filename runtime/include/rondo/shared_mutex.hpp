@@ -59,10 +59,15 @@ public:
     void unlock_shared() noexcept;
 
 private:
+    friend class lowlevel::clause_on<shared_mutex, true>;      // as a reader
+    friend class lowlevel::clause_on<shared_mutex, false>;
     enum class as : unsigned char { reader, writer };
 
     bool acquire(as what, lowlevel::time_point until);
     bool try_acquire(as what) noexcept;
+    bool done_or_enlist(lowlevel::waiter& me, lowlevel::wait_node* node, bool as_reader);
+    void withdraw(lowlevel::wait_node& node) noexcept;
+    bool take_and_unlock(as what, lowlevel::waiter& me);
     [[nodiscard]] bool is_free_for(as what) const noexcept;
     void give_to(as what, lowlevel::waiter& who) noexcept;
     void admit_and_unlock() noexcept;                   // those at the front who can go ahead

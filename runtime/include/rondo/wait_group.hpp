@@ -45,7 +45,11 @@ public:
     }
 
 private:
+    friend class lowlevel::clause_on<wait_group>;
+
     bool wait_by(lowlevel::time_point until);
+    bool done_or_enlist(lowlevel::waiter& me, lowlevel::wait_node* node) noexcept;
+    void withdraw(lowlevel::wait_node& node) noexcept { lowlevel::unlink(lock_, waiters_, node); }
     std::ptrdiff_t sum(std::ptrdiff_t now, std::ptrdiff_t jobs) const;
 
     detail::atomic<std::ptrdiff_t> jobs_;               // becomes 0 under lock_ only

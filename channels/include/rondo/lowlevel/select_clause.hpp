@@ -65,6 +65,8 @@ public:
 
     /// select returns false once it has clauses that can close and all of them have.
     bool can_close = false;
+    /// Chosen where select would throw `stopped`; attempt() must be done while stop_is_due(me).
+    bool takes_stop = false;
 
 protected:
     ~select_clause() = default;

@@ -247,6 +247,8 @@ struct task_ref {
 [[nodiscard]] bool ended_or_enlist(task_ref r, lowlevel::wait_node& node);
 void withdraw_from(task_ref r, lowlevel::wait_node& node) noexcept;
 void stop_task(task_ref r) noexcept;
+/// Is it the running tasklet's own, this_tasklet::stop_token()?
+[[nodiscard]] bool is_own_token(const std::stop_token& token) noexcept;
 void detach_task(task_ref r) noexcept;
 
 /// Room for what join_task() brings.

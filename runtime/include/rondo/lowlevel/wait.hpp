@@ -57,13 +57,18 @@ enum class wake : std::uint8_t {
 /// What is waited for: shown in dumps and deadlock reports.
 enum class wait_kind : std::uint8_t {
     none, send, receive, select, join, sleep, mutex, shared_mutex, condition, semaphore, event, wait_group, barrier,
-    latch, once, scope, blocking, yield, work_queue, mailbox, reply, other
+    latch, once, scope, blocking, yield, work_queue, mailbox, reply, stop, other
 };
 
 using time_point = std::chrono::steady_clock::time_point;
 inline constexpr time_point no_deadline = time_point::max();
 
 class waiter;
+
+/// How select waits for a lock, a count and the like: these let it in at two functions, done_or_enlist(me, node) (true: it
+/// has gone ahead for `me`; else the node, if there is one, is linked now) and withdraw(node) (of one that was not claimed).
+template <class Object, auto... How>
+class clause_on;
 
 /// The wait record: object and kind, and who holds it, if known.
 struct wait_site {
@@ -215,6 +220,11 @@ enum class placement : std::uint8_t {
 /// Throws: `stopped` (a stop was requested; unless shielded), `out_of_memory` (no stack to go on with).
 /// Suspends: when the budget of the slice is used up.
 waiter& enter();
+
+/// Would enter() throw `stopped` now? (Not while a shield holds, nor while an exception is on its way.)
+[[nodiscard]] bool stop_is_due(const waiter& me) noexcept;
+/// Like enter(), for an operation that says itself what a stop comes to: throws no `stopped`.
+waiter& enter_though_stopped();
 
 /// Like enter(), for operations that never suspend (try_...): no budget, no stop, no stack.
 waiter& self() noexcept;
