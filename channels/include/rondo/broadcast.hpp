@@ -274,32 +274,27 @@ public:
 
     /// For select: see from().
     template <class F>
-    class receive_clause final : public lowlevel::select_clause {
+    class receive_clause final : public detail::shared_clause<core, F> {
     public:
         receive_clause(subscription& s, F f)
-            : select_clause({lowlevel::wait_kind::receive, s.core_.get()}), from_(s), f_(std::move(f)) {
-            can_close = true;
-            s.look();
-        }
+            : detail::shared_clause<core, F>(lowlevel::wait_kind::receive, s.pin(), std::move(f)), from_(s) {}
         lowlevel::progress attempt(lowlevel::waiter& me, bool enlists, lowlevel::partner&) override {
-            return attempt_with(enlists ? &fresh_node(me) : nullptr);
+            return attempt_with(this->node_for(me, enlists));
         }
-        void withdraw() noexcept override { from_.core_->withdraw(node()); }
+        void withdraw() noexcept override { this->core_->withdraw(this->node()); }
         // Woken: the value is still to be taken. Nobody else receives for this subscription.
         lowlevel::wake ended(lowlevel::wake outcome) noexcept override {
-            const auto how = select_clause::ended(outcome);
-            if (how != lowlevel::wake::ready) return how;
-            attempt_with(nullptr);
+            const auto how = lowlevel::select_clause::ended(outcome);
+            if (how == lowlevel::wake::ready) attempt_with(nullptr);
             return how;
         }
-        void run() { std::invoke(f_, copy_of(value_, missed_)); }
+        void run() { std::invoke(this->f_, copy_of(value_, missed_)); }
 
     private:
         lowlevel::progress attempt_with(lowlevel::wait_node* node) noexcept {
-            return detail::progress_of(from_.core_->take_or_enlist(from_.position_, value_, missed_, node));
+            return detail::progress_of(this->core_->take_or_enlist(from_.position_, value_, missed_, node));
         }
         subscription& from_;
-        F f_;
         typename core::item value_;
         std::uint64_t missed_ = 0;
     };
@@ -310,6 +305,10 @@ private:
 
     explicit subscription(std::shared_ptr<core> c) : core_(std::move(c)), position_(core_->subscribe()) {}
 
+    std::shared_ptr<core> pin() const {
+        look();
+        return core_;
+    }
     core& look() const {
         if (!core_) [[unlikely]] throw usage_error("this subscription was moved from: it receives nothing any more");
         return *core_;
@@ -319,8 +318,7 @@ private:
         return *value;
     }
     std::optional<T> receive_by(lowlevel::time_point until, bool throws_closed) {
-        look();
-        const auto keep = core_;
+        const auto keep = pin();
         item value;
         std::uint64_t missed = 0;
         switch (keep->receive(position_, value, missed, until)) {

@@ -219,31 +219,27 @@ public:
 
     /// For select: see from().
     template <class F>
-    class receive_clause final : public lowlevel::select_clause {
+    class receive_clause final : public detail::shared_clause<core, F> {
     public:
         receive_clause(latest_reader& r, F f)
-            : select_clause({lowlevel::wait_kind::receive, r.core_.get()}), from_(r), f_(std::move(f)) {
-            can_close = true;
-            r.look();
-        }
+            : detail::shared_clause<core, F>(lowlevel::wait_kind::receive, r.pin(), std::move(f)), from_(r) {}
         lowlevel::progress attempt(lowlevel::waiter& me, bool enlists, lowlevel::partner&) override {
-            return attempt_with(enlists ? &fresh_node(me) : nullptr);
+            return attempt_with(this->node_for(me, enlists));
         }
-        void withdraw() noexcept override { from_.core_->withdraw(node()); }
+        void withdraw() noexcept override { this->core_->withdraw(this->node()); }
         // Woken: the value is still to be taken. Nobody else receives for this reader.
         lowlevel::wake ended(lowlevel::wake outcome) noexcept override {
-            const auto how = select_clause::ended(outcome);
+            const auto how = lowlevel::select_clause::ended(outcome);
             if (how == lowlevel::wake::ready) attempt_with(nullptr);
             return how;
         }
-        void run() { std::invoke(f_, T(*value_)); }
+        void run() { std::invoke(this->f_, T(*value_)); }
 
     private:
         lowlevel::progress attempt_with(lowlevel::wait_node* node) noexcept {
-            return detail::progress_of(from_.core_->take_or_enlist(from_.seen_, value_, node));
+            return detail::progress_of(this->core_->take_or_enlist(from_.seen_, value_, node));
         }
         latest_reader& from_;
-        F f_;
         item value_;
     };
 
@@ -251,14 +247,17 @@ private:
     friend class latest<T>;
     explicit latest_reader(std::shared_ptr<core> c) noexcept : core_(std::move(c)) {}
 
+    std::shared_ptr<core> pin() const {
+        look();
+        return core_;
+    }
     core& look() const {
         if (!core_) [[unlikely]] throw usage_error("this reader was moved from: it receives nothing any more");
         return *core_;
     }
 
     std::optional<T> receive_by(lowlevel::time_point until, bool throws_closed) {
-        look();
-        const auto keep = core_;
+        const auto keep = pin();
         item value;
         switch (keep->receive(seen_, value, until)) {
             case detail::received::value: return *value;

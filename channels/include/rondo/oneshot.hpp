@@ -220,27 +220,17 @@ public:
 
     /// For select: see from().
     template <class F>
-    class receive_clause final : public lowlevel::select_clause {
+    class receive_clause final : public detail::shared_clause<core, F> {
     public:
         receive_clause(const oneshot& o, F f)
-            : select_clause({lowlevel::wait_kind::receive, std::to_address(o.core_)}), core_(o.core_.pin()),
-              f_(std::move(f)) {
-            can_close = true;
-        }
+            : detail::shared_clause<core, F>(lowlevel::wait_kind::receive, o.core_.pin(), std::move(f)) {}
         lowlevel::progress attempt(lowlevel::waiter& me, bool enlists, lowlevel::partner&) override {
-            lowlevel::wait_node* node = nullptr;
-            if (enlists) {
-                node = &fresh_node(me);
-                node->slot = &into_;
-            }
-            return detail::progress_of(core_->take_or_enlist(into_, node));
+            return detail::progress_of(this->core_->take_or_enlist(into_, this->node_for(me, enlists, &into_)));
         }
-        void withdraw() noexcept override { core_->withdraw(node()); }
-        void run() { std::invoke(f_, into_.take()); }
+        void withdraw() noexcept override { this->core_->withdraw(this->node()); }
+        void run() { std::invoke(this->f_, into_.take()); }
 
     private:
-        std::shared_ptr<core> core_;
-        F f_;
         detail::packet<T> into_;
     };
 

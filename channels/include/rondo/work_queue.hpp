@@ -351,73 +351,52 @@ public:
 
     /// For select: see from().
     template <class F>
-    class get_clause final : public lowlevel::select_clause {
+    class get_clause final : public detail::shared_clause<core, F> {
     public:
         get_clause(const work_queue& q, F f)
-            : select_clause({lowlevel::wait_kind::work_queue, std::to_address(q.core_)}), core_(q.core_.pin()),
-              f_(std::move(f)) {
-            can_close = true;
-        }
+            : detail::shared_clause<core, F>(lowlevel::wait_kind::work_queue, q.core_.pin(), std::move(f)) {}
         lowlevel::progress attempt(lowlevel::waiter& me, bool enlists, lowlevel::partner& met) override {
-            lowlevel::wait_node* node = nullptr;
-            if (enlists) {
-                node = &fresh_node(me);
-                node->slot = &into_;
-            }
-            return detail::progress_of(core_->take_or_enlist(into_, node, met.who));
+            return detail::progress_of(this->core_->take_or_enlist(into_, this->node_for(me, enlists, &into_), met.who));
         }
-        void withdraw() noexcept override { core_->withdraw_getter(node()); }
-        void run() { std::invoke(f_, into_.take()); }
+        void withdraw() noexcept override { this->core_->withdraw_getter(this->node()); }
+        void run() { std::invoke(this->f_, into_.take()); }
 
     private:
-        std::shared_ptr<core> core_;
-        F f_;
         detail::packet<T> into_;
     };
 
     /// For select: see to(). Source is T& or T, as in a channel's.
     template <class Source, class F>
-    class put_clause final : public lowlevel::select_clause {
+    class put_clause final : public detail::shared_clause<core, F> {
     public:
         put_clause(const work_queue& q, Source item, F f)
-            : select_clause({lowlevel::wait_kind::work_queue, std::to_address(q.core_)}), core_(q.core_.pin()),
-              item_(std::forward<Source>(item)), f_(std::move(f)) {
-            can_close = true;
-        }
+            : detail::shared_clause<core, F>(lowlevel::wait_kind::work_queue, q.core_.pin(), std::move(f)),
+              item_(std::forward<Source>(item)) {}
         lowlevel::progress attempt(lowlevel::waiter& me, bool enlists, lowlevel::partner&) override {
-            switch (core_->put_or_enlist(item_, enlists ? &fresh_node(me) : nullptr)) {
+            switch (this->core_->put_or_enlist(item_, this->node_for(me, enlists))) {
                 case core::put_result::done: return lowlevel::progress::done;
                 case core::put_result::closed: return lowlevel::progress::closed;
                 default: return lowlevel::progress::waits;
             }
         }
-        void withdraw() noexcept override { core_->withdraw_putter(node()); }
-        void run() { std::invoke(f_); }
+        void withdraw() noexcept override { this->core_->withdraw_putter(this->node()); }
+        void run() { std::invoke(this->f_); }
 
     private:
-        std::shared_ptr<core> core_;
         Source item_;
-        F f_;
     };
     /// For select: see joined().
     template <class F>
-    class join_clause final : public lowlevel::select_clause {
+    class join_clause final : public detail::shared_clause<core, F> {
     public:
         join_clause(const work_queue& q, F f)
-            : select_clause({lowlevel::wait_kind::work_queue, std::to_address(q.core_)}), core_(q.core_.pin()),
-              f_(std::move(f)) {
-            can_close = true;
-        }
+            : detail::shared_clause<core, F>(lowlevel::wait_kind::work_queue, q.core_.pin(), std::move(f)) {}
         lowlevel::progress attempt(lowlevel::waiter& me, bool enlists, lowlevel::partner&) override {
-            return core_->done_or_enlist(enlists ? &fresh_node(me) : nullptr) ? lowlevel::progress::done
-                                                                              : lowlevel::progress::waits;
+            return this->core_->done_or_enlist(this->node_for(me, enlists)) ? lowlevel::progress::done
+                                                                            : lowlevel::progress::waits;
         }
-        void withdraw() noexcept override { core_->withdraw_joiner(node()); }
-        void run() { std::invoke(f_); }
-
-    private:
-        std::shared_ptr<core> core_;
-        F f_;
+        void withdraw() noexcept override { this->core_->withdraw_joiner(this->node()); }
+        void run() { std::invoke(this->f_); }
     };
 
 private:

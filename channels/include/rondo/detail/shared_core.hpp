@@ -1,4 +1,4 @@
-// What oneshot, broadcast, latest and work_queue share: cheap handles, and waking many.
+// What oneshot, broadcast, latest and work_queue share: cheap handles, waking many, and what their clauses of select have.
 //
 // None of the four is lock-free: all they have lies behind one spin lock each, and they have no atomics of their own. What
 // they stand on is walked through in tests/model/wait_word_test.cpp: the lock, the list of waiters behind it, the claim
@@ -11,6 +11,7 @@
 
 #include <rondo/detail/received.hpp>
 #include <rondo/error.hpp>
+#include <rondo/lowlevel/select_clause.hpp>
 #include <rondo/lowlevel/wait.hpp>
 
 namespace rondo::detail {
@@ -77,6 +78,28 @@ private:
         return *owner_;
     }
     std::shared_ptr<owner> owner_;
+};
+
+/// A clause of select on such a core, which it keeps, with the function that is called once it has gone ahead.
+template <class Core, class F>
+class shared_clause : public lowlevel::select_clause {
+public:
+    shared_clause(lowlevel::wait_kind kind, std::shared_ptr<Core> core, F f)
+        : select_clause({kind, core.get()}), core_(std::move(core)), f_(std::move(f)) {
+        can_close = true;
+    }
+
+protected:
+    ~shared_clause() = default;
+    /// The node to be linked, if any; what arrives through it goes to `into`.
+    lowlevel::wait_node* node_for(lowlevel::waiter& me, bool enlists, void* into = nullptr) noexcept {
+        if (!enlists) return nullptr;
+        lowlevel::wait_node& n = fresh_node(me);
+        n.slot = into;
+        return &n;
+    }
+    std::shared_ptr<Core> core_;
+    F f_;
 };
 
 }  // namespace rondo::detail
