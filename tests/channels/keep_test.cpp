@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include <rondo/broadcast.hpp>
+#include <rondo/latest.hpp>
 #include <rondo/oneshot.hpp>
 #include <rondo/select.hpp>
 #include <rondo/testing.hpp>
@@ -230,4 +232,68 @@ TEST_CASE("an object that was not sent is whole, be it of a derived class", "[ch
         CHECK(d.more == "and a long text of its own, which is on the heap");
     }
     CHECK(ends == 1);
+}
+
+namespace {
+
+struct base_of_more {                              // a variable may be the base of a larger object
+    explicit base_of_more(std::string t) : text(std::move(t)) {}
+    base_of_more(const base_of_more&) = default;
+    base_of_more(base_of_more&&) noexcept = default;
+    base_of_more& operator=(const base_of_more&) = delete;
+    virtual ~base_of_more() = default;
+    std::string text;
+};
+struct larger : base_of_more {
+    using base_of_more::base_of_more;
+    std::string more = "a text that is too long to lie within its string";
+};
+struct copied {                                    // its move may throw
+    explicit copied(std::string t) : text(std::move(t)) {}
+    copied(const copied&) = default;
+    copied(copied&& other) noexcept(false) : text(std::move(other.text)) {}
+    copied& operator=(const copied&) = default;
+    std::string text;
+};
+const std::string wanted = "a value that is too long to lie within its string";
+
+template <class Value>
+void check_shared() {
+    Value v(wanted);
+    const rondo::broadcast<Value> b(2);
+    auto s = b.subscribe();
+    b.send(v);
+    CHECK(v.text == wanted);
+    CHECK(s.receive().text == wanted);
+    b.close();
+    CHECK(end_of([&] { b.send(std::move(v)); }) == "closed");
+    CHECK(v.text == wanted);
+
+    const rondo::latest<Value> l{Value("first")};
+    l.set(v);
+    CHECK(l.get().text == wanted);
+    l.close();
+    CHECK(end_of([&] { l.set(std::move(v)); }) == "closed");
+    CHECK(v.text == wanted);
+}
+
+}  // namespace
+
+TEST_CASE("a value that a broadcast or a latest has refused is still its sender's", "[broadcast][latest][values]") {
+    check_shared<larger>();
+    check_shared<copied>();
+    larger l(wanted);
+    const rondo::broadcast<base_of_more> b(1);
+    b.close();
+    CHECK(end_of([&] { b.send(std::move(l)); }) == "closed");
+    CHECK(l.text == wanted);
+    CHECK(l.more.starts_with("a text"));
+
+    // What is sent is moved, not copied.
+    const rondo::broadcast<std::string> words(1);
+    auto s = words.subscribe();
+    std::string word = wanted;
+    CHECK(words.send(std::move(word)) == 1);
+    CHECK(word.empty());    // NOLINT: moved from
+    CHECK(s.receive() == wanted);
 }

@@ -57,13 +57,15 @@ public:
 
     explicit broadcast_core(std::size_t slots) : ring_(slots) {}
 
-    /// The number of subscribers; throws closed.
-    std::size_t send(item value) {
+    /// The number of subscribers; throws closed, and has not taken it then.
+    std::size_t send(shared_offer<T>& offered) {
         claimed_waiters woken;
         std::size_t subscribers;
+        item value;
         {
             const hold_spin_lock hold(lock_);
             if (closed_) throw closed();
+            value = offered.take();
             ring_[static_cast<std::size_t>(end_ % ring_.size())].swap(value);       // the old one dies without the lock
             ++end_;
             subscribers = subscribers_;
@@ -186,10 +188,15 @@ public:
     /// Allocates its slots. Throws usage_error for 0.
     explicit broadcast(std::size_t slots) : core_(std::in_place, checked(slots)) {}
 
-    /// Sends to all who subscribe now; gives their number (0: nobody will receive it). Suspends: never.
-    /// Throws: `closed` (the value is gone: it has been shared already), std::bad_alloc. Cost: one allocation, and
-    /// O(subscribers that wait).
-    std::size_t send(T value) const { return core_->send(std::make_shared<const T>(std::move(value))); }
+    /// Sends to all who subscribe now; gives their number (0: nobody will receive it). A variable that is given away,
+    /// send(std::move(v)), is moved from if and only if it is sent. Suspends: never.
+    /// Throws: `closed`, std::bad_alloc, what T throws when it is copied. Cost: one allocation, and O(subscribers that
+    ///         wait); a copy of a T whose move may throw.
+    std::size_t send(T&& value) const {
+        detail::shared_offer<T> offered(value);
+        return core_->send(offered);
+    }
+    std::size_t send(const T& value) const { return send(T(value)); }
 
     /// Receives what is sent from now on.
     [[nodiscard]] subscription<T> subscribe() const { return subscription<T>(core_.pin()); }

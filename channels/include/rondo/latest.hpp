@@ -34,11 +34,14 @@ public:
 
     explicit latest_core(item first) noexcept : value_(std::move(first)) {}
 
-    void set(item value) {
+    /// Throws closed, and has not taken it then.
+    void set(shared_offer<T>& offered) {
         claimed_waiters woken;
+        item value;
         {
             const hold_spin_lock hold(lock_);
             if (closed_) throw closed();
+            value = offered.take();
             value_.swap(value);                            // the old one dies without the lock
             ++version_;
             woken.take_all(waiting_, lowlevel::wake::ready);
@@ -144,8 +147,14 @@ public:
 
     explicit latest(T first) : core_(std::in_place, std::make_shared<const T>(std::move(first))) {}
 
-    /// Suspends: never. Throws: `closed`, std::bad_alloc. Cost: one allocation, and O(readers that wait).
-    void set(T value) const { core_->set(std::make_shared<const T>(std::move(value))); }
+    /// A variable that is given away, set(std::move(v)), is moved from if and only if it is set. Suspends: never.
+    /// Throws: `closed`, std::bad_alloc, what T throws when it is copied. Cost: one allocation, and O(readers that wait);
+    ///         a copy of a T whose move may throw.
+    void set(T&& value) const {
+        detail::shared_offer<T> offered(value);
+        core_->set(offered);
+    }
+    void set(const T& value) const { set(T(value)); }
     /// Sets it to f(value), where nobody else has set it in between; f may be called several times. Suspends: never itself.
     template <class F>
         requires std::convertible_to<std::invoke_result_t<F&, const T&>, T>

@@ -15,6 +15,18 @@ namespace rondo::detail {
 /// value is back, since the channel was closed before it could be passed on.
 inline constexpr std::uint8_t slot_is_packet = 0, slot_is_value = 1, value_is_back = 2;
 
+/// Gives a value back to the variable that it was moved out of.
+template <class T>
+void give_back(T& to, T&& value) noexcept {
+    if constexpr (std::is_nothrow_move_assignable_v<T>) {
+        to = std::move(value);
+    } else {
+        // It may be the base of a larger object, with a virtual destructor: that one is not to be destroyed.
+        to.T::~T();
+        std::construct_at(std::addressof(to), std::move(value));
+    }
+}
+
 /// A reference: to a value (several clauses of a select may offer the same one), or to a packet with an error in it.
 template <class T>
 class offer {
@@ -47,14 +59,7 @@ public:
             *static_cast<packet<T>*>(at_) = std::move(p);
             return;
         }
-        // It may be the base of a larger object, with a virtual destructor: that one is not to be destroyed.
-        T* const value = static_cast<T*>(at_);
-        if constexpr (std::is_nothrow_move_assignable_v<T>) {
-            *value = p.take();
-        } else {
-            value->T::~T();
-            std::construct_at(value, p.take());
-        }
+        give_back(*static_cast<T*>(at_), p.take());
     }
 
 private:

@@ -7,8 +7,10 @@
 #pragma once
 
 #include <memory>
+#include <type_traits>
 #include <utility>
 
+#include <rondo/detail/offer.hpp>
 #include <rondo/detail/received.hpp>
 #include <rondo/error.hpp>
 #include <rondo/lowlevel/select_clause.hpp>
@@ -78,6 +80,30 @@ private:
         return *owner_;
     }
     std::shared_ptr<owner> owner_;
+};
+
+/// A value that many will share (broadcast, latest), made before any lock is held, since nothing of the user's is moved or
+/// copied under one. Until it has been taken over it can go back to its sender's variable: it is moved only if it can be
+/// moved back for sure, else copied.
+template <class T>
+class shared_offer {
+public:
+    using item = std::shared_ptr<const T>;
+
+    explicit shared_offer(T& value) : from_(value), made_(std::make_shared<T>(static_cast<source>(value))) {}
+    ~shared_offer() {
+        if constexpr (is_moved)
+            if (made_) give_back(from_, std::move(*made_));
+    }
+    shared_offer(const shared_offer&) = delete;
+    shared_offer& operator=(const shared_offer&) = delete;
+    [[nodiscard]] item take() noexcept { return std::move(made_); }
+
+private:
+    static constexpr bool is_moved = std::is_nothrow_move_constructible_v<T>;
+    using source = std::conditional_t<is_moved, T&&, const T&>;
+    T& from_;
+    std::shared_ptr<T> made_;
 };
 
 /// A clause of select on such a core, which it keeps, with the function that is called once it has gone ahead.
