@@ -11,7 +11,7 @@
 #include <rondo/stackless.hpp>
 #include <rondo/work_queue.hpp>
 
-#include "matrix.hpp"
+#include "matrix_rows.hpp"
 
 namespace matrix {
 namespace {

@@ -17,7 +17,7 @@
 #include <rondo/shared_mutex.hpp>
 #include <rondo/wait_group.hpp>
 
-#include "matrix.hpp"
+#include "matrix_rows.hpp"
 
 namespace matrix {
 namespace {

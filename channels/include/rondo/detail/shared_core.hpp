@@ -3,7 +3,8 @@
 // None of the four is lock-free: all they have lies behind one spin lock each, and they have no atomics of their own. What
 // they stand on is walked through in tests/model/wait_word_test.cpp: the lock, the list of waiters behind it, the claim
 // that ends a wait under the lock, and the frame of the claimed waiter, which its claimer fills without the lock, before
-// resume(). Themselves they are checked by tests/stress/further_channels_test.cpp, and by rows of tests/channels/matrix.hpp.
+// resume(). Themselves they are checked by tests/stress/further_channels_test.cpp, and by rows of
+// tests/channels/matrix_channels.cpp.
 #pragma once
 
 #include <memory>

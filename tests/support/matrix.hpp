@@ -1,16 +1,13 @@
-// The table of all waits: what a row is. matrix_test.cpp goes through it; matrix_channels.cpp and matrix_locks.cpp fill it.
+// The table of all waits: what a row is. matrix_walk.hpp goes through it; channels/matrix_*.cpp and actors/matrix_test.cpp
+// fill it.
 #pragma once
 
 #include <chrono>
 #include <functional>
-#include <memory>
-#include <optional>
 #include <string>
-#include <utility>
-#include <vector>
 
+#include <rondo/channel.hpp>
 #include <rondo/select.hpp>
-#include <rondo/time.hpp>
 
 namespace matrix {
 
@@ -47,6 +44,7 @@ struct row {
     bool never_waits = false;
     bool meets = false;                                   // allow() itself waits for the call
     const char* attempt_on_closed = "closed";
+    bool takes_time = false;                              // also once it is allowed: a limit that has passed comes first
     bool asks_for_a_stop = true;                          // also where it need not wait
 };
 
@@ -95,28 +93,5 @@ void add_selects(calls& by, Clause clause, beside what = beside::itself) {
         return end;
     };
 }
-
-// For whatever has receive(), next() and so on; `wanted` is what must arrive.
-template <class Source>
-calls receives(std::shared_ptr<Source> from, int wanted) {
-    calls by;
-    const auto is = [=](const std::optional<int>& v, const char* none) {
-        return !v ? none : *v == wanted ? "done" : "?";
-    };
-    by.plain = [=] { return is(from->receive(), "?"); };
-    by.another = [=] { return is(from->next(), "closed"); };
-    by.attempt = [=] { return is(from->try_receive(), "not now"); };
-    by.for_some_time = [=](auto d) { return is(from->receive_for(d), "late"); };
-    by.until = [=](auto tp) { return is(from->receive_until(tp), "late"); };
-    add_selects(by, [=](auto f) {
-        return rondo::from(*from, [=](int v) {
-            if (v == wanted) f();
-        });
-    });
-    return by;
-}
-
-std::vector<row> channels();
-std::vector<row> locks();
 
 }  // namespace matrix
