@@ -769,9 +769,32 @@ void actor_cell::end(exit_reason why, bool is_reported, std::exception_ptr& unha
     drop_weak();                                          // the living actor's
 }
 
-exit_reason wait_for_end(actor_cell& c, lowlevel::time_point until, bool* timed_out) {
+namespace {
+
+void check_join(const actor_cell& c) {
     if (actor_here_or_null() == &c)
         throw usage_error("actor_ref::join from the actor's own handler would wait for itself");
+}
+
+}  // namespace
+
+std::optional<exit_reason> end_or_enlist(actor_cell& c, lowlevel::wait_node* node) {
+    if (node) check_join(c);
+    actor_extra* e = node ? &c.need_extra() : c.extra.load(acquire);      // pairs with the release in need_extra()
+    if (!e) return std::nullopt;
+    std::lock_guard hold(e->guard);
+    if (e->has_ended) return e->why;
+    if (node) e->joiners.push_back(*node);
+    return std::nullopt;
+}
+
+void withdraw_joiner(actor_cell& c, lowlevel::wait_node& node) noexcept {
+    auto& e = *c.extra.load(acquire);
+    lowlevel::unlink(e.guard, e.joiners, node);
+}
+
+exit_reason wait_for_end(actor_cell& c, lowlevel::time_point until, bool* timed_out) {
+    check_join(c);
     auto& e = c.need_extra();
     lowlevel::waiter& me = lowlevel::enter();
     lowlevel::wait_node node(me);

@@ -302,3 +302,92 @@ TEST_CASE("the last handle of a member may be its group's", "[group]") {
     world.settle();
     CHECK(gone == 1);
 }
+
+TEST_CASE("a limit is one for all who are told, and passes over those without room", "[group][topic][pool]") {
+    struct stuck {
+        rondo::channel<int> key;
+        void on(note) { key.receive(); }
+    };
+    rondo::testing::world world{{.workers = GENERATE(1u, 2u)}};
+    const rondo::channel<int> key(100);
+    const rondo::actor_options small{.mailbox_slots = 1};
+    std::vector<rondo::actor_ref<stuck>> all;
+    for (int i = 0; i < 3; ++i) all.push_back(rondo::start_on<stuck>(world.in(), small, key));
+    rondo::topic<note> news;
+    for (auto& a : all) news.subscribe(a);
+    world.run([&] {                                       // the first and the last are full
+        for (int i = 0; i < 2; ++i) {
+            all[0].tell(note{i});
+            all[2].tell(note{i});
+        }
+    });
+    const auto before = world.run([] { return rondo::now(); });
+    CHECK(world.run([&] { return news.publish_for(note{2}, std::chrono::seconds(1)); }) == 1);
+    const auto after = world.run([] { return rondo::now(); });
+    CHECK(after - before >= std::chrono::seconds(1));
+    CHECK(after - before < std::chrono::milliseconds(1500));
+    CHECK(world.run([&] { return news.publish_until(note{3}, after); }) == 1);      // the passed limit of those who wait
+    for (auto& a : all) a.kill();
+}
+
+TEST_CASE("a broadcasting pool says what the first who have not got a message came to", "[pool]") {
+    struct stuck {
+        rondo::channel<int> key;
+        void on(std::string) { key.receive(); }
+    };
+    rondo::testing::world world{{.workers = GENERATE(1u, 2u)}};
+    const rondo::channel<int> key;
+    std::string text = "to all";
+    world.run([&] {
+        const rondo::pool<stuck> p(2, rondo::routing::broadcast, {}, rondo::child<stuck>({.name = "", .mailbox_slots = 1}, key));
+        CHECK(p.tell_for("as text", std::chrono::seconds(1)));
+        while (p.members()[0].mailbox_size() + p.members()[1].mailbox_size() != 0) rondo::yield();
+        CHECK(p.members()[1].try_tell(std::string("one more")));
+        CHECK(p.try_tell(text) == rondo::send_status::full);
+        CHECK(text == "to all");                          // it is copied
+        CHECK(p.members()[0].mailbox_size() == 1);        // who had room has it
+        CHECK(p.tell_until("late", rondo::now() + std::chrono::seconds(1)) == rondo::send_status::timed_out);
+        CHECK_THROWS_AS(p.members()[0].try_join().value(), std::bad_optional_access);
+        for (const auto& a : p.members()) a.kill();
+        p.stop();
+        CHECK(p.supervisor().join_until(rondo::now() + std::chrono::seconds(10)));
+    });
+}
+
+TEST_CASE("the end of an actor is a clause of select, and a loser leaves no trace", "[actor][select]") {
+    struct quiet {
+        void on(note) {}
+        std::string on(seen) {
+            const auto self = rondo::this_actor::ref<quiet>();
+            try {
+                rondo::select(rondo::joined(self, [](const rondo::exit_reason&) {}));
+            } catch (const rondo::usage_error&) {
+                return "usage_error";
+            }
+            return "?";
+        }
+    };
+    rondo::testing::world world{{.workers = GENERATE(1u, 2u)}};
+    auto a = rondo::start_on<quiet>(world.in()), b = rondo::start_on<quiet>(world.in());
+    const rondo::channel<int> line;
+    std::string log;
+    const auto ends = [&](const char* who) {
+        return [&log, who](const rondo::exit_reason& why) { log += who + why.text() + ";"; };
+    };
+    auto t = world.spawn([&] {
+        rondo::select(rondo::joined(a, ends("a ")), rondo::joined(b, ends("b ")), rondo::from(line, [](int) {}));
+        rondo::select(rondo::joined(a, ends("a ")), rondo::joined(rondo::address<note>(b), ends("b ")));
+        rondo::select(rondo::joined(a, ends("a ")), rondo::otherwise([&] { log += "a lives"; }));
+    });
+    world.settle();
+    CHECK(log.empty());
+    b.kill();
+    world.settle();
+    CHECK(log == "b killed;b killed;a lives");
+    CHECK(line.balance() == 0);
+    CHECK(world.run([&] { return a.ask(seen{}); }) == "usage_error");
+    CHECK_FALSE(a.try_join());
+    a.stop();
+    world.settle();
+    CHECK(a.try_join()->kind == rondo::exit_kind::stopped);
+}

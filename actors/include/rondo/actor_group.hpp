@@ -2,6 +2,8 @@
 #pragma once
 
 #include <algorithm>
+#include <chrono>
+#include <concepts>
 #include <cstddef>
 #include <memory>
 #include <mutex>
@@ -40,10 +42,18 @@ public:
     template <std::copy_constructible M>
         requires(detail::index_of<M, E...>() < sizeof...(E))
     std::size_t tell(const M& message) const {
-        return each([&](const member& a) {
-            const auto& ops = *a.template ops<M>();
-            return detail::tell_until<M>(a.cell(), ops, message, lowlevel::no_deadline) == send_status::done;
-        });
+        return tell_by(message, lowlevel::no_deadline);
+    }
+    /// As tell, but waits no longer than that, in all: passes over those who have no room until then.
+    template <std::copy_constructible M, class Rep, class Period>
+        requires(detail::index_of<M, E...>() < sizeof...(E))
+    std::size_t tell_for(const M& message, std::chrono::duration<Rep, Period> d) const {
+        return tell_by(message, detail::limit_after(d));
+    }
+    template <std::copy_constructible M, class Clock, class Duration>
+        requires(detail::index_of<M, E...>() < sizeof...(E))
+    std::size_t tell_until(const M& message, std::chrono::time_point<Clock, Duration> tp) const {
+        return tell_by(message, detail::limit_at(tp));
     }
     /// As tell, but passes over those whose mailbox is full. Suspends: never.
     template <std::copy_constructible M>
@@ -88,6 +98,13 @@ private:
         std::erase_if(*next, &has_ended);
         f(*next);
         before = std::exchange(core_->members, std::move(next));
+    }
+    template <class M>
+    std::size_t tell_by(const M& message, lowlevel::time_point until) const {
+        return each([&](const member& a) {
+            const auto& ops = *a.template ops<M>();
+            return detail::tell_until<M>(a.cell(), ops, message, until) == send_status::done;
+        });
     }
     template <class F>
     std::size_t each(F&& f) const {

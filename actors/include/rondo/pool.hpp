@@ -2,6 +2,8 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -75,15 +77,54 @@ public:
     void tell(V&& message) const {
         using M = detail::message_for_t<A, V>;
         if constexpr (!std::same_as<M, std::remove_cvref_t<V>>) return tell(M(detail::whole_text(message)));
-        else route<M>(std::forward<V>(message));
+        else (void)route<M>(message, [&](const actor_ref<A>& a, auto&&... copy) {
+            if constexpr (sizeof...(copy) != 0) (a.tell(copy), ...);
+            else a.tell(std::forward<V>(message));
+            return send_status(send_status::done);
+        });
     }
-    /// Asks one. usage_error of a broadcasting pool: ask its members.
+    /// As actor_ref's. Of a broadcasting pool: done if all have it, else what the first of the others came to; those that could
+    /// take it have it, and a limit is one for all of them. It tells copies, so `message` stays as it is.
+    template <class M>
+        requires(!std::is_const_v<M> && has_handler_for<A, M>)
+    send_status try_tell(M& message) const {
+        return route<M>(message, [&](const actor_ref<A>& a, auto... copy) {
+            if constexpr (sizeof...(copy) != 0) return (a.try_tell(copy), ...);
+            else return a.try_tell(message);
+        });
+    }
+    template <class M>
+        requires(!std::is_lvalue_reference_v<M> && has_handler_for<A, std::remove_cv_t<M>>)
+    send_status try_tell(M&& message) const {
+        return try_tell(message);
+    }
+    template <class V, class Rep, class Period>
+        requires has_handler_for<A, detail::message_for_t<A, V>>
+    send_status tell_for(V&& message, std::chrono::duration<Rep, Period> d) const {
+        return tell_by(std::forward<V>(message), detail::limit_after(d));
+    }
+    template <class V, class Clock, class Duration>
+        requires has_handler_for<A, detail::message_for_t<A, V>>
+    send_status tell_until(V&& message, std::chrono::time_point<Clock, Duration> tp) const {
+        return tell_by(std::forward<V>(message), detail::limit_at(tp));
+    }
+    /// Asks one, in these forms as actor_ref's. usage_error of a broadcasting pool: ask its members.
     template <class V>
         requires has_handler_for<A, detail::message_for_t<A, V>>
     auto ask(V&& message) const -> answer_t<A, detail::message_for_t<A, V>> {
         using M = detail::message_for_t<A, V>;
         if constexpr (!std::same_as<M, std::remove_cvref_t<V>>) return ask(M(detail::whole_text(message)));
         else return choose(std::as_const(message)).ask(std::forward<V>(message));
+    }
+    template <class V, class Rep, class Period>
+        requires has_handler_for<A, detail::message_for_t<A, V>>
+    auto ask_for(V&& message, std::chrono::duration<Rep, Period> d) const {
+        return ask_by(std::forward<V>(message), detail::limit_after(d));
+    }
+    template <class V, class Clock, class Duration>
+        requires has_handler_for<A, detail::message_for_t<A, V>>
+    auto ask_until(V&& message, std::chrono::time_point<Clock, Duration> tp) const {
+        return ask_by(std::forward<V>(message), detail::limit_at(tp));
     }
     [[nodiscard]] const std::vector<actor_ref<A>>& members() const noexcept { return core_->members; }
     [[nodiscard]] const rondo::supervisor& supervisor() const noexcept { return core_->boss; }
@@ -96,17 +137,35 @@ private:
         std::vector<actor_ref<A>> members;
         rondo::supervisor boss;
     };
-    template <class M, class V>
-    void route(V&& message) const {
-        if (core_->how == routing::broadcast) {
-            if constexpr (std::copy_constructible<M>) {
-                for (const auto& a : core_->members) a.tell(std::as_const(message));
-                return;
-            } else {
-                throw usage_error("rondo::pool: a broadcast message must be copyable");
-            }
+    template <class V>
+    send_status tell_by(V&& message, lowlevel::time_point until) const {
+        using M = detail::message_for_t<A, V>;
+        if constexpr (!std::same_as<M, std::remove_cvref_t<V>>) return tell_by(M(detail::whole_text(message)), until);
+        else return route<M>(message, [&](const actor_ref<A>& a, auto&&... copy) {
+            const auto& ops = detail::ops_of<A, M>;
+            if constexpr (sizeof...(copy) != 0) return (detail::tell_until<M>(a.cell(), ops, copy, until), ...);
+            else return detail::tell_until<M>(a.cell(), ops, std::forward<V>(message), until);
+        });
+    }
+    template <class V>
+    auto ask_by(V&& message, lowlevel::time_point until) const {
+        using M = detail::message_for_t<A, V>;
+        if constexpr (!std::same_as<M, std::remove_cvref_t<V>>) return ask_by(M(detail::whole_text(message)), until);
+        else return detail::ask_until<answer_t<A, M>, M>(choose(std::as_const(message)).cell(), detail::ops_of<A, M>,
+                                                         std::forward<V>(message), until);
+    }
+    /// give(a): the message itself. give(a, message): a copy of it, to each.
+    template <class M, class Give>
+    send_status route(const M& message, Give give) const {
+        if (core_->how != routing::broadcast) return give(choose(message));
+        if constexpr (std::copy_constructible<M>) {
+            send_status all = send_status::done;
+            for (const auto& a : core_->members)
+                if (const send_status one = give(a, message); all) all = one;
+            return all;
+        } else {
+            throw usage_error("rondo::pool: a broadcast message must be copyable");
         }
-        choose(std::as_const(message)).tell(std::forward<V>(message));
     }
     template <class M>
     const actor_ref<A>& choose(const M& message) const {

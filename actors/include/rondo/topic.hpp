@@ -1,6 +1,7 @@
 // Topics: one message to all who subscribed.
 #pragma once
 
+#include <chrono>
 #include <concepts>
 #include <cstddef>
 
@@ -19,6 +20,15 @@ public:
     /// Tells all; gives how many have it in their mailbox, which who has ended has not. Suspends: while a subscriber's
     /// mailbox is full.
     std::size_t publish(const M& message) const { return all_.tell(message); }
+    /// As publish, but waits no longer than that, in all: passes over those who have no room until then.
+    template <class Rep, class Period>
+    std::size_t publish_for(const M& message, std::chrono::duration<Rep, Period> d) const {
+        return all_.tell_for(message, d);
+    }
+    template <class Clock, class Duration>
+    std::size_t publish_until(const M& message, std::chrono::time_point<Clock, Duration> tp) const {
+        return all_.tell_until(message, tp);
+    }
     /// As publish, but passes over those whose mailbox is full; gives how many were told. Suspends: never.
     std::size_t try_publish(const M& message) const { return all_.try_tell(message); }
     [[nodiscard]] std::size_t size() const { return all_.size(); }

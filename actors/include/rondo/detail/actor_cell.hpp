@@ -284,6 +284,9 @@ void bury(actor_cell& to, message_node* m, dead_letter_reason why) noexcept;
 void add_known(atomic<known_message*>& list, known_message& one) noexcept;
 [[nodiscard]] const message_ops& known_ops(const actor_cell& c, const type_tag& message, const char* call);
 exit_reason wait_for_end(actor_cell& c, lowlevel::time_point until, bool* timed_out);
+/// Why it has ended; nullopt: not yet, and the node, if there is one, waits for it among the joiners.
+std::optional<exit_reason> end_or_enlist(actor_cell& c, lowlevel::wait_node* node);
+void withdraw_joiner(actor_cell& c, lowlevel::wait_node& node) noexcept;
 void check_ask(const actor_cell& to);
 
 template <class A>

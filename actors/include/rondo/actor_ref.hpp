@@ -1,0 +1,431 @@
+// Handles to actors: actor_ref, which knows the class, and address, which knows the messages. Telling, asking, joining, each
+// in every form.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <concepts>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+#include <rondo/channel.hpp>
+#include <rondo/detail/actor_cell.hpp>
+#include <rondo/detail/handlers.hpp>
+#include <rondo/detail/message.hpp>
+#include <rondo/detail/time_limit.hpp>
+#include <rondo/lowlevel/select_clause.hpp>
+
+namespace rondo {
+
+template <class A>
+class actor_ref;
+template <class... M>
+class address;
+
+namespace detail {
+
+/// A counted handle to any actor.
+class any_actor {
+public:
+    any_actor() noexcept = default;
+    explicit any_actor(actor_cell* c) noexcept : cell_(c) {}                 // takes a reference over
+    any_actor(const any_actor& other) noexcept : cell_(other.cell_) {
+        if (cell_) cell_->add_ref();
+    }
+    any_actor(any_actor&& other) noexcept : cell_(std::exchange(other.cell_, nullptr)) {}
+    any_actor& operator=(any_actor other) noexcept {
+        std::swap(cell_, other.cell_);
+        return *this;
+    }
+    ~any_actor() {
+        if (cell_) cell_->drop_ref();
+    }
+
+    /// Asks it to end after the message it is handling; what is in its mailbox becomes dead letters, askers get
+    /// actor_ended. Nothing happens if it has ended. Suspends: never.
+    void stop() const noexcept {
+        if (cell_) cell_->tell_to_end(actor_cell::stop);
+    }
+    /// As stop(), and the message it is handling ends at its next call that may suspend, or in the one it is in, with
+    /// rondo::stopped.
+    void kill() const noexcept {
+        if (cell_) cell_->kill_now();
+    }
+    /// Waits until it has ended, for good, and says why. Does not stop it. Any number may wait, and come again.
+    ///
+    /// Suspends: until then; may resume on another worker. On a plain thread: blocks the thread.
+    /// Stop:     throws `stopped`.
+    /// Throws:   usage_error from the actor's own handler, which would wait for itself.
+    /// Cost:     O(1); the first call may allocate.
+    exit_reason join() const { return *join_by(lowlevel::no_deadline); }
+    /// Why it has ended, or nullopt: not yet. Suspends: never.
+    [[nodiscard]] std::optional<exit_reason> try_join() const { return end_or_enlist(cell(), nullptr); }
+    /// As join(), but gives up after a while: nullopt.
+    template <class Rep, class Period>
+    std::optional<exit_reason> join_for(std::chrono::duration<Rep, Period> d) const {
+        return join_by(limit_after(d));
+    }
+    template <class Clock, class Duration>
+    std::optional<exit_reason> join_until(std::chrono::time_point<Clock, Duration> tp) const {
+        return join_by(limit_at(tp));
+    }
+    /// Has it ended, for good? A snapshot.
+    [[nodiscard]] bool has_ended() const { return cell().has_ended(); }
+    /// Messages that wait in its mailbox. A snapshot.
+    [[nodiscard]] std::size_t mailbox_size() const { return cell().messages.depth(); }
+    /// Unique in its runtime; stays the same over restarts.
+    [[nodiscard]] std::uint64_t id() const { return cell().id; }
+    /// `actor 7 "ann" (account)`
+    [[nodiscard]] std::string label() const { return cell().label(); }
+    explicit operator bool() const noexcept { return cell_ != nullptr; }
+    friend bool operator==(const any_actor& a, const any_actor& b) noexcept { return a.cell_ == b.cell_; }
+
+    /// For the library.
+    [[nodiscard]] actor_cell& cell() const {
+        if (!cell_) [[unlikely]] no_such_actor();
+        return *cell_;
+    }
+    [[nodiscard]] actor_cell* cell_or_null() const noexcept { return cell_; }
+
+protected:
+    actor_cell* cell_ = nullptr;
+
+private:
+    std::optional<exit_reason> join_by(lowlevel::time_point until) const {
+        bool timed_out = false;
+        auto why = wait_for_end(cell(), until, &timed_out);
+        if (timed_out) return std::nullopt;
+        return why;
+    }
+};
+
+/// See joined(). Keeps its actor's memory, as any handle does.
+template <class F>
+class actor_end_clause final : public lowlevel::select_clause {
+public:
+    actor_end_clause(const any_actor& a, F f)
+        : select_clause({lowlevel::wait_kind::reply, &a.cell()}), actor_(a), f_(std::move(f)) {}
+    lowlevel::progress attempt(lowlevel::waiter& me, bool enlists, lowlevel::partner&) override {
+        return end_or_enlist(actor_.cell(), enlists ? &fresh_node(me) : nullptr) ? lowlevel::progress::done
+                                                                                 : lowlevel::progress::waits;
+    }
+    void withdraw() noexcept override { withdraw_joiner(actor_.cell(), node()); }
+    void run() { std::invoke(f_, *end_or_enlist(actor_.cell(), nullptr)); }
+
+private:
+    any_actor actor_;
+    F f_;
+};
+
+template <class M, class V>
+void tell(actor_cell& to, const message_ops& ops, V&& value) {
+    finish_tell(to, put_message<M>(begin_tell(lines_of<message_with<M>>), ops, std::forward<V>(value)));
+}
+template <class M, class V>
+send_status tell_until(actor_cell& to, const message_ops& ops, V&& value, lowlevel::time_point until) {
+    message_node* m = put_message<M>(begin_tell(lines_of<message_with<M>>), ops, std::forward<V>(value));
+    switch (finish_tell(to, m, until)) {
+        case told::taken: return send_status::done;
+        case told::dropped: return send_status::full;
+        case told::ended: return send_status::closed;
+        case told::late: break;
+    }
+    return send_status::timed_out;
+}
+template <class M>
+send_status try_tell(actor_cell& to, const message_ops& ops, M& value) {
+    message_node* m = make_message<M>(ops, std::move(value));
+    const auto result = try_push(to, m);
+    if (result == actor_cell::box::pushed::queued || result == actor_cell::box::pushed::scheduled) return send_status::done;
+    if constexpr (std::is_move_assignable_v<M>) {
+        value = std::move(payload_of<M>(*m));
+    } else {
+        std::destroy_at(&value);
+        std::construct_at(&value, std::move(payload_of<M>(*m)));
+    }
+    destroy_payload<M>(*m);
+    give_block(m, ops.lines);
+    return result == actor_cell::box::pushed::full ? send_status::full : send_status::closed;
+}
+
+template <class R>
+struct reply_holder {
+    reply_with<R>* cell;
+    ~reply_holder() { cell->let_go(); }
+};
+/// nullopt (false): `until` came first.
+template <class R, class M, class V>
+auto ask_until(actor_cell& to, const message_ops& ops, V&& value, lowlevel::time_point until) {
+    using result = std::conditional_t<std::is_void_v<R>, bool, std::optional<stored_t<R>>>;
+    check_ask(to);
+    message_node* m = put_message<M>(begin_tell(ops.lines), ops, std::forward<V>(value));
+    reply_with<R>* r;
+    try {
+        r = new_reply<R>();
+    } catch (...) {
+        ops.destroy(*m);
+        give_block(m, ops.lines);
+        throw;
+    }
+    reply_holder<R> mine{r};
+    m->reply = r;
+    bool timed_out = finish_tell(to, m, until) == told::late;
+    if (!timed_out) r->wait(&to, until, &timed_out);
+    if (timed_out) return result{};
+    if constexpr (std::is_void_v<R>) return true;
+    else return result(std::move(r->value));
+}
+template <class R, class M, class V>
+R ask(actor_cell& to, const message_ops& ops, V&& value) {
+    if constexpr (std::is_void_v<R>) (void)ask_until<R, M>(to, ops, std::forward<V>(value), lowlevel::no_deadline);
+    else return *ask_until<R, M>(to, ops, std::forward<V>(value), lowlevel::no_deadline);
+}
+
+}  // namespace detail
+
+/// A handle to an actor of class A: cheap to copy, safe from any tasklet and any thread, of any runtime or none. It
+/// stays good over restarts. When the last handle goes, the actor ends once it has handled what it was told.
+///
+/// Messages from one sender arrive in the order in which they were told, for any number of workers.
+template <class A>
+class actor_ref : public detail::any_actor {
+public:
+    using actor_type = A;
+    using any_actor::any_actor;
+
+    /// Puts the message into the mailbox. A dead actor: the message becomes a dead letter (rondo::dead_letters).
+    /// A "literal", an array of char or a char pointer is told as a std::string, if the class has a handler for that; it
+    /// ends before the first NUL, or with the array.
+    ///
+    /// Suspends: while the mailbox is full (blocks a plain thread), not from the actor's own handler; and when the
+    ///           slice's budget is used up.
+    /// Stop:     throws `stopped`; the message has not been sent.
+    /// Cost:     O(1); no allocation once memory for messages has been in use. Measured in perf/actor_counting.
+    template <class V>
+        requires has_handler_for<A, detail::message_for_t<A, V>>
+    void tell(V&& message) const {
+        using M = detail::message_for_t<A, V>;
+        detail::tell<M>(cell(), detail::ops_of<A, M>, std::forward<V>(message));
+    }
+    /// Only if it can be taken at once; on failure (full, closed: the actor has ended) `message` is untouched. Of 64 slots
+    /// or more up to 15 that have just become free may still count as full, unless the mailbox drops the newest.
+    /// Suspends: never.
+    template <class M>
+        requires(!std::is_const_v<M> && has_handler_for<A, M>)
+    send_status try_tell(M& message) const {
+        return detail::try_tell<M>(cell(), detail::ops_of<A, M>, message);
+    }
+    template <class M>
+        requires(!std::is_lvalue_reference_v<M> && has_handler_for<A, std::remove_cv_t<M>>)
+    send_status try_tell(M&& message) const {
+        return detail::try_tell<std::remove_cv_t<M>>(cell(), detail::ops_of<A, std::remove_cv_t<M>>, message);
+    }
+    /// As tell(), but gives up after a while: send_status::timed_out; then the message is destroyed unsent. `full`: its
+    /// mailbox drops the newest; `closed`: it has ended; both leave a dead letter.
+    template <class V, class Rep, class Period>
+        requires has_handler_for<A, detail::message_for_t<A, V>>
+    send_status tell_for(V&& message, std::chrono::duration<Rep, Period> d) const {
+        using M = detail::message_for_t<A, V>;
+        return detail::tell_until<M>(cell(), detail::ops_of<A, M>, std::forward<V>(message), detail::limit_after(d));
+    }
+    template <class V, class Clock, class Duration>
+        requires has_handler_for<A, detail::message_for_t<A, V>>
+    send_status tell_until(V&& message, std::chrono::time_point<Clock, Duration> tp) const {
+        using M = detail::message_for_t<A, V>;
+        return detail::tell_until<M>(cell(), detail::ops_of<A, M>, std::forward<V>(message), detail::limit_at(tp));
+    }
+
+    /// Tells, and waits for what the handler returns, or sends through its reply<R>.
+    ///
+    /// Suspends: until the answer is there. rondo::within gives it a deadline.
+    /// Stop:     throws `stopped`; the message may be handled nevertheless.
+    /// Throws:   what came out of the handler; actor_ended if the actor, or who owes the answer now, has ended or ends
+    ///           before it answers; no_answer; error if the mailbox's policy drops the message;
+    ///           usage_error from the actor's own handler, which would wait for itself.
+    template <class V>
+        requires has_handler_for<A, detail::message_for_t<A, V>>
+    auto ask(V&& message) const -> answer_t<A, detail::message_for_t<A, V>> {
+        using M = detail::message_for_t<A, V>;
+        return detail::ask<answer_t<A, M>, M>(cell(), detail::ops_of<A, M>, std::forward<V>(message));
+    }
+    /// As ask(), but gives up after a while: nullopt (false for an answer without a value).
+    template <class V, class Rep, class Period>
+        requires has_handler_for<A, detail::message_for_t<A, V>>
+    auto ask_for(V&& message, std::chrono::duration<Rep, Period> d) const {
+        using M = detail::message_for_t<A, V>;
+        return detail::ask_until<answer_t<A, M>, M>(cell(), detail::ops_of<A, M>, std::forward<V>(message),
+                                                    detail::limit_after(d));
+    }
+    template <class V, class Clock, class Duration>
+        requires has_handler_for<A, detail::message_for_t<A, V>>
+    auto ask_until(V&& message, std::chrono::time_point<Clock, Duration> tp) const {
+        using M = detail::message_for_t<A, V>;
+        return detail::ask_until<answer_t<A, M>, M>(cell(), detail::ops_of<A, M>, std::forward<V>(message),
+                                                    detail::limit_at(tp));
+    }
+};
+
+namespace detail {
+
+// An entry of address<...>: a message type, or R(Message) where the answer's type matters.
+template <class E>
+struct entry {
+    using message = E;
+    using answer = void;
+    static constexpr bool has_answer = false;
+};
+template <class E>
+    requires requires { typename E::answer; }
+struct entry<E> {
+    using message = E;
+    using answer = typename E::answer;
+    static constexpr bool has_answer = true;
+};
+template <class R, class M>
+struct entry<R(M)> {
+    using message = M;
+    using answer = R;
+    static constexpr bool has_answer = true;
+};
+template <class A, class E>
+concept fits_entry = has_handler_for<A, typename entry<E>::message> &&
+                     (!entry<E>::has_answer ||
+                      std::same_as<typename answer_of<A, typename entry<E>::message>::type, typename entry<E>::answer>);
+
+template <class M, class... E>
+constexpr std::size_t index_of() {
+    std::size_t i = 0, found = sizeof...(E);
+    ((found = found == sizeof...(E) && std::is_same_v<M, typename entry<E>::message> ? i : found, ++i), ...);
+    return found;
+}
+
+// As message_for, of the messages that an address lists.
+template <class V, class... E>
+using message_in_t = std::conditional_t<(c_text<V> && index_of<std::string, E...>() < sizeof...(E)), std::string,
+                                        std::remove_cvref_t<V>>;
+
+}  // namespace detail
+
+/// Whoever takes these messages, of whatever class. Made from an actor_ref, or from an address that takes more. An entry
+/// is a message type, or `R(M)` if asking it must give an R.
+template <class... E>
+class address : public detail::any_actor {
+public:
+    address() noexcept = default;
+    template <class A>
+        requires(detail::fits_entry<A, E> && ...)
+    address(const actor_ref<A>& a) noexcept    // NOLINT: conversion is the point
+        : any_actor(a), ops_{&detail::ops_of<A, typename detail::entry<E>::message>...} {}
+    template <class... F>
+        requires(!std::is_same_v<address<F...>, address> &&
+                 ((detail::index_of<typename detail::entry<E>::message, F...>() < sizeof...(F)) && ...))
+    address(const address<F...>& wider) noexcept    // NOLINT
+        : any_actor(wider), ops_{wider.template ops<typename detail::entry<E>::message>()...} {}
+
+    /// These four as actor_ref's.
+    template <class V>
+        requires(detail::index_of<detail::message_in_t<V, E...>, E...>() < sizeof...(E))
+    void tell(V&& message) const {
+        using M = detail::message_in_t<V, E...>;
+        detail::tell<M>(cell(), *ops<M>(), std::forward<V>(message));
+    }
+    template <class M>
+        requires(!std::is_const_v<M> && detail::index_of<M, E...>() < sizeof...(E))
+    send_status try_tell(M& message) const {
+        return detail::try_tell<M>(cell(), *ops<M>(), message);
+    }
+    template <class M>
+        requires(!std::is_lvalue_reference_v<M> && detail::index_of<M, E...>() < sizeof...(E))
+    send_status try_tell(M&& message) const {
+        return detail::try_tell<M>(cell(), *ops<M>(), message);
+    }
+    template <class V, class Rep, class Period>
+        requires(detail::index_of<detail::message_in_t<V, E...>, E...>() < sizeof...(E))
+    send_status tell_for(V&& message, std::chrono::duration<Rep, Period> d) const {
+        using M = detail::message_in_t<V, E...>;
+        return detail::tell_until<M>(cell(), *ops<M>(), std::forward<V>(message), detail::limit_after(d));
+    }
+    template <class V, class Clock, class Duration>
+        requires(detail::index_of<detail::message_in_t<V, E...>, E...>() < sizeof...(E))
+    send_status tell_until(V&& message, std::chrono::time_point<Clock, Duration> tp) const {
+        using M = detail::message_in_t<V, E...>;
+        return detail::tell_until<M>(cell(), *ops<M>(), std::forward<V>(message), detail::limit_at(tp));
+    }
+    /// As actor_ref's, all three. The answer's type comes from the entry (`R(M)`, or M::answer); else say ask<R>(message),
+    /// which throws usage_error if the actor's handler gives something else.
+    template <class R, class V>
+        requires(detail::index_of<detail::message_in_t<V, E...>, E...>() < sizeof...(E))
+    R ask(V&& message) const {
+        using M = detail::message_in_t<V, E...>;
+        return detail::ask<R, M>(cell(), ops_answering<R, M>(), std::forward<V>(message));
+    }
+    template <class V>
+        requires(detail::index_of<detail::message_in_t<V, E...>, E...>() < sizeof...(E))
+    auto ask(V&& message) const {
+        return ask<known_answer<V>>(std::forward<V>(message));
+    }
+    template <class R, class V, class Rep, class Period>
+        requires(detail::index_of<detail::message_in_t<V, E...>, E...>() < sizeof...(E))
+    auto ask_for(V&& message, std::chrono::duration<Rep, Period> d) const {
+        return ask_by<R>(std::forward<V>(message), detail::limit_after(d));
+    }
+    template <class V, class Rep, class Period>
+        requires(detail::index_of<detail::message_in_t<V, E...>, E...>() < sizeof...(E))
+    auto ask_for(V&& message, std::chrono::duration<Rep, Period> d) const {
+        return ask_by<known_answer<V>>(std::forward<V>(message), detail::limit_after(d));
+    }
+    template <class R, class V, class Clock, class Duration>
+        requires(detail::index_of<detail::message_in_t<V, E...>, E...>() < sizeof...(E))
+    auto ask_until(V&& message, std::chrono::time_point<Clock, Duration> tp) const {
+        return ask_by<R>(std::forward<V>(message), detail::limit_at(tp));
+    }
+    template <class V, class Clock, class Duration>
+        requires(detail::index_of<detail::message_in_t<V, E...>, E...>() < sizeof...(E))
+    auto ask_until(V&& message, std::chrono::time_point<Clock, Duration> tp) const {
+        return ask_by<known_answer<V>>(std::forward<V>(message), detail::limit_at(tp));
+    }
+
+    template <class M>
+    [[nodiscard]] const detail::message_ops* ops() const noexcept {
+        return ops_[detail::index_of<M, E...>()];
+    }
+
+private:
+    template <class V>
+    static auto entry_of() {
+        constexpr auto i = detail::index_of<detail::message_in_t<V, E...>, E...>();
+        using known = detail::entry<typename std::tuple_element_t<i, std::tuple<std::type_identity<E>...>>::type>;
+        static_assert(known::has_answer, "what does it answer? Say ask<R>(message), or R(M) in the address's list");
+        return std::type_identity<typename known::answer>();
+    }
+    template <class V>
+    using known_answer = typename decltype(entry_of<V>())::type;
+
+    template <class R, class M>
+    const detail::message_ops& ops_answering() const {
+        const auto& o = *ops<M>();
+        if (o.answer != &detail::tag_of<R>) detail::wrong_answer(o, detail::tag_of<R>);
+        return o;
+    }
+    template <class R, class V>
+    auto ask_by(V&& message, lowlevel::time_point until) const {
+        using M = detail::message_in_t<V, E...>;
+        return detail::ask_until<R, M>(cell(), ops_answering<R, M>(), std::forward<V>(message), until);
+    }
+    std::array<const detail::message_ops*, sizeof...(E)> ops_{};
+};
+
+/// A clause of select: calls f(why) once the actor has ended, for good. Any handle will do: actor_ref, address, supervisor.
+/// Throws usage_error out of select in the actor's own handler, if it would wait.
+template <std::derived_from<detail::any_actor> A, std::invocable<exit_reason> F>
+[[nodiscard]] auto joined(const A& actor, F f) {
+    return detail::actor_end_clause<F>(actor, std::move(f));
+}
+
+}  // namespace rondo
