@@ -339,7 +339,8 @@ TEST_CASE("a broadcasting pool says what the first who have not got a message ca
     const rondo::channel<int> key;
     std::string text = "to all";
     world.run([&] {
-        const rondo::pool<stuck> p(2, rondo::routing::broadcast, {}, rondo::child<stuck>({.name = "", .mailbox_slots = 1}, key));
+        const rondo::child_options small{.mailbox_slots = 1};
+        const rondo::pool<stuck> p(2, rondo::routing::broadcast, {}, rondo::child<stuck>(small, key));
         CHECK(p.tell_for("as text", std::chrono::seconds(1)));
         while (p.members()[0].mailbox_size() + p.members()[1].mailbox_size() != 0) rondo::yield();
         CHECK(p.members()[1].try_tell(std::string("one more")));

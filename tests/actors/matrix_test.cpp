@@ -40,8 +40,8 @@ struct office {
     std::atomic<int> handled{0};
     rondo::runtime rt{{.workers = 1}};
     rondo::pool<clerk> clerks = rt.run([this] {
-        return rondo::pool<clerk>(1, rondo::routing::round_robin, {},
-                                  rondo::child<clerk>(rondo::child_options{.name = "", .mailbox_slots = 1}, &may_go, &handled));
+        const rondo::child_options small{.mailbox_slots = 1};
+        return rondo::pool<clerk>(1, rondo::routing::round_robin, {}, rondo::child<clerk>(small, &may_go, &handled));
     });
     rondo::actor_ref<clerk> one = clerks.members().front();
     ~office() { may_go.set(); }
@@ -131,6 +131,14 @@ subject ask(const std::function<To(office&)>& handle) {
             }, [](bool) {}};
 }
 
+// Of an address that does not say what is answered.
+struct untyped {
+    rondo::address<question> to;
+    int ask(question q) const { return to.ask<int>(q); }
+    auto ask_for(question q, auto d) const { return to.ask_for<int>(q, d); }
+    auto ask_until(question q, auto tp) const { return to.ask_until<int>(q, tp); }
+};
+
 // ---- join: waits for the end
 
 subject join() {
@@ -163,29 +171,28 @@ subject join() {
 }
 
 rows all_rows() {
-    const char* no_try = "an answer takes time, so there is nothing to try, and no clause: ask in a tasklet, and select its end";
+    const char* no_try = "an answer takes time: there is nothing to try, and no clause; ask in a tasklet, and select its end";
     rows all;
-    all.push_back({"tell, actor_ref", [] { return tell([](auto& o, auto keep) { return tells(o.one, keep); }); }, no_told_clause});
-    all.push_back({"tell, address",
-                   [] { return tell([](auto& o, auto keep) { return tells(rondo::address<item>(o.one), keep); }); }, no_told_clause});
-    all.push_back({"tell, pool", [] { return tell([](auto& o, auto keep) { return tells(o.clerks, keep); }); }, no_told_clause});
-    all.push_back({"publish, topic", [] {
-                       return tell([](auto& o, auto keep) {
-                           const rondo::topic<item> news;
-                           news.subscribe(o.one);
-                           return publishes(news, keep);
-                       });
-                   }, no_told_clause});
-    all.push_back({"tell, actor_group", [] {
-                       return tell([](auto& o, auto keep) {
-                           const choir c;
-                           c.all.join(o.one);
-                           return publishes(c, keep);
-                       });
-                   }, no_told_clause});
+    const auto add_tell = [&](const char* name, auto make_calls) {
+        all.push_back({name, [=] { return tell(make_calls); }, no_told_clause});
+    };
+    add_tell("tell, actor_ref", [](auto& o, auto keep) { return tells(o.one, keep); });
+    add_tell("tell, address", [](auto& o, auto keep) { return tells(rondo::address<item>(o.one), keep); });
+    add_tell("tell, pool", [](auto& o, auto keep) { return tells(o.clerks, keep); });
+    add_tell("publish, topic", [](auto& o, auto keep) {
+        const rondo::topic<item> news;
+        news.subscribe(o.one);
+        return publishes(news, keep);
+    });
+    add_tell("tell, actor_group", [](auto& o, auto keep) {
+        const choir c;
+        c.all.join(o.one);
+        return publishes(c, keep);
+    });
     all.push_back({"ask, actor_ref", [] { return ask<rondo::actor_ref<clerk>>([](auto& o) { return o.one; }); }, no_try});
     all.push_back({"ask, address",
                    [] { return ask<rondo::address<int(question)>>([](auto& o) { return o.one; }); }, no_try});
+    all.push_back({"ask, address, its answer named", [] { return ask<untyped>([](auto& o) { return untyped{o.one}; }); }, no_try});
     all.push_back({"ask, pool", [] { return ask<rondo::pool<clerk>>([](auto& o) { return o.clerks; }); }, no_try});
     for (auto& r : all) r.takes_time = r.name.starts_with("ask");
     all.push_back({"join, actor_ref", join});

@@ -226,8 +226,8 @@ subject join() {
 }  // namespace
 
 std::vector<row> locks() {
-    const char* no_arrival = "an arrival cannot be tried; it is no clause of select, since the one that completes a round lets all "
-                             "go on who count in it, and could not take back that of a select which goes another way";
+    const char* no_arrival = "an arrival cannot be tried; it is no clause of select, since the one that completes a round lets "
+                             "all go on who count in it, and could not take back that of a select which goes another way";
     std::vector<row> all;
     all.push_back({"wait, event", wait_for_event});
     all.push_back({"wait, wait_group", wait_for_group});

@@ -14,6 +14,7 @@
 #include <stop_token>
 #include <string>
 #include <thread>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -487,18 +488,26 @@ struct a_semaphore {
     void allow() { s.release(); }
     bool is_conserved(bool taken) { return s.try_acquire() != taken && !s.try_acquire(); }
 };
-struct a_mutex {
-    rondo::shared_mutex m;
-    std::atomic<int> held{0};
-    a_mutex() { m.lock_shared(); }
+template <class Mutex>
+struct a_lock {
+    Mutex m;
+    int held = 0;
+    a_lock() { m.lock(); }
     auto clause(auto f) {
         return locked(m, [this, f = std::move(f)](auto&) mutable { f(), ++held; });
     }
-    void allow() { m.unlock_shared(); }
+    void allow() { m.unlock(); }
     bool is_conserved(bool taken) {
         const bool free = m.try_lock();
         if (free) m.unlock();
         return free && held == taken;
+    }
+};
+using a_mutex = a_lock<rondo::mutex>;
+using a_shared_mutex = a_lock<rondo::shared_mutex>;
+struct a_readers_lock : a_shared_mutex {
+    auto clause(auto f) {
+        return locked_shared(m, [this, f = std::move(f)](auto&) mutable { f(), ++held; });
     }
 };
 struct an_event {
@@ -507,6 +516,18 @@ struct an_event {
     void allow() { e.set(); }
     bool is_conserved(bool) { return e.is_set(); }
 };
+template <class Count>
+struct a_count {
+    Count c{1};
+    auto clause(auto f) { return waited(c, std::move(f)); }
+    void allow() {
+        if constexpr (std::is_same_v<Count, rondo::latch>) c.count_down();
+        else c.done();
+    }
+    bool is_conserved(bool) { return c.try_wait(); }
+};
+using a_latch = a_count<rondo::latch>;
+using a_wait_group = a_count<rondo::wait_group>;
 struct a_once {
     rondo::once o;
     std::atomic<int> runs{0};
@@ -565,7 +586,7 @@ int races(const std::function<void(std::function<void()>, std::function<void(std
 }  // namespace
 
 TEMPLATE_TEST_CASE("whichever wins the race, what was there is taken or left, never lost", "[select][race]", a_semaphore,
-                   a_mutex, an_event, a_once) {
+                   a_mutex, a_shared_mutex, a_readers_lock, an_event, a_latch, a_wait_group, a_once) {
     std::array<int, 6> ends{};
     const int rounds = 300;
     SECTION("a tasklet") {
@@ -583,6 +604,7 @@ TEMPLATE_TEST_CASE("whichever wins the race, what was there is taken or left, ne
                   t.join();
               }, rounds, ends) == 0);
     }
-    INFO("taken " << ends[1] << ", second " << ends[2] << ", stop " << ends[3] << ", token " << ends[4] << ", late " << ends[5]);
+    INFO(ends[1] << " taken, " << ends[2] << " second, " << ends[3] << " stopped, " << ends[4] << " by a token, " << ends[5]
+                 << " late");
     CHECK(ends[1] + ends[2] + ends[3] + ends[4] + ends[5] == rounds);
 }

@@ -99,10 +99,16 @@ struct crowd {
         using namespace rondo;
         switch (d(7)) {
             case 0: select(acquired(permits, with_permit), locked(m, with_m), after(a_while, in_time)); break;
-            case 1: select(acquired(permits, with_permit), locked(book, as_writer), stopping(stops), stopped_by(token, stops)); break;
+            case 1:
+                select(acquired(permits, with_permit), locked(book, as_writer), stopping(stops), stopped_by(token, stops));
+                break;
             case 2: select(locked_shared(book, as_reader), acquired(permits, with_permit), otherwise(in_time)); break;
-            case 3: select(waited(door, through), locked_shared(book, as_reader), stopping(stops), after(a_while, in_time)); break;
-            case 4: select(in_order, locked(book, as_writer), locked(m, with_m), stopped_by(token, stops), stopping(stops)); break;
+            case 3:
+                select(waited(door, through), locked_shared(book, as_reader), stopping(stops), after(a_while, in_time));
+                break;
+            case 4:
+                select(in_order, locked(book, as_writer), locked(m, with_m), stopped_by(token, stops), stopping(stops));
+                break;
             case 5: select(waited(door, through), stopped_by(token, stops), after(a_while, in_time)); break;
             default:
                 if (!within(a_while, [&] { select(acquired(permits, with_permit), locked_shared(book, as_reader)); }))

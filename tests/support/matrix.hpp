@@ -44,7 +44,7 @@ struct row {
     bool never_waits = false;
     bool meets = false;                                   // allow() itself waits for the call
     const char* attempt_on_closed = "closed";
-    bool takes_time = false;                              // also once it is allowed: a limit that has passed comes first
+    bool takes_time = false;                              // also once it is allowed: a limit that has passed may come first
     bool asks_for_a_stop = true;                          // also where it need not wait
 };
 
