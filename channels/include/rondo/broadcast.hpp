@@ -191,7 +191,7 @@ public:
     /// Sends to all who subscribe now; gives their number (0: nobody will receive it). A variable that is given away,
     /// send(std::move(v)), is moved from if and only if it is sent. Suspends: never.
     /// Throws: `closed`, std::bad_alloc, what T throws when it is copied. Cost: one allocation, and O(subscribers that
-    ///         wait); a copy of a T whose move may throw.
+    ///         wait); a copy of a T that cannot be moved back without fail.
     std::size_t send(T&& value) const {
         detail::shared_offer<T> offered(value);
         return core_->send(offered);

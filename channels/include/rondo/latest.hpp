@@ -149,7 +149,7 @@ public:
 
     /// A variable that is given away, set(std::move(v)), is moved from if and only if it is set. Suspends: never.
     /// Throws: `closed`, std::bad_alloc, what T throws when it is copied. Cost: one allocation, and O(readers that wait);
-    ///         a copy of a T whose move may throw.
+    ///         a copy of a T that cannot be moved back without fail.
     void set(T&& value) const {
         detail::shared_offer<T> offered(value);
         core_->set(offered);

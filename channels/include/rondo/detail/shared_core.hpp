@@ -101,7 +101,9 @@ public:
     [[nodiscard]] item take() noexcept { return std::move(made_); }
 
 private:
-    static constexpr bool is_moved = std::is_nothrow_move_constructible_v<T>;
+    // What is polymorphic may be the base of a larger object: made anew it would be no such base any more.
+    static constexpr bool is_moved = std::is_nothrow_move_constructible_v<T> &&
+                                     (std::is_nothrow_move_assignable_v<T> || !std::is_polymorphic_v<T>);
     using source = std::conditional_t<is_moved, T&&, const T&>;
     T& from_;
     std::shared_ptr<T> made_;
