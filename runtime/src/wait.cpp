@@ -308,10 +308,6 @@ void look_at_deadline(const waiter& me) {
     if (me.deadline_ns != timer_wheel::never) [[unlikely]] compare_with_deadline(me);
 }
 
-}  // namespace
-
-namespace {
-
 [[gnu::noinline]] waiter& enter_slowly() {
     worker* w;
     task* t = running_tasklet(w);
@@ -337,8 +333,8 @@ namespace {
 waiter& enter() {
     worker* const w = worker::here();
     task* const t = w ? w->running : nullptr;
-    if (!t || t->stop_requested() || t->deadline_ns != timer_wheel::never || w->budget <= 0 || !w->has_stack_at_hand()) [[unlikely]]
-        return enter_slowly();
+    if (!t || t->stop_requested() || t->deadline_ns != timer_wheel::never || w->budget <= 0 || !w->has_stack_at_hand())
+        [[unlikely]] return enter_slowly();
     --w->budget;
     return *t;
 }
