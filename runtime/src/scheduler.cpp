@@ -428,7 +428,7 @@ std::vector<task_ref> scheduler::living() const {
     tasks.for_each([&](task& t) {
         const auto id = t.id.load(acquire);
         const auto state = t.state.load(acquire);
-        if (id != 0 && (state == task::phase::fresh || state == task::phase::started)) all.push_back({&t, id});
+        if (id != 0 && state != task::phase::free && state != task::phase::finished) all.push_back({&t, id});
     });
     std::sort(all.begin(), all.end(), [](auto& a, auto& b) { return a.id > b.id; });
     return all;

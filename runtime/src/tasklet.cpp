@@ -177,6 +177,15 @@ bool become_joiner(task_ref r, lowlevel::wait_node& node, bool& gone) {
     return true;
 }
 
+// Has it failed in a scope, which may be what stops the joiner?
+bool has_failed(task_ref r) noexcept {
+    // acquire: pairs with the release in claim_joiner_of_failing(); the stop that we have seen came after it.
+    const auto state = r.t->state.load(acquire);
+    return (state == task::phase::failing || state == task::phase::finished) && r.t->id.load(acquire) == r.id;
+}
+
+[[gnu::noinline]] bool join_failing(task_ref& r, void* into);
+
 // The tasklet has begun, or lies somewhere else, or the caller is a plain thread.
 [[gnu::noinline]] bool wait_for_task(task_ref& r, lowlevel::time_point until, void* into) {
     expect_something_to_join(r);
@@ -190,15 +199,28 @@ bool become_joiner(task_ref r, lowlevel::wait_node& node, bool& gone) {
     if (t.state.load(acquire) == task::phase::finished && t.id.load(acquire) == r.id) return collect(r, into);
     if (until == lowlevel::time_point::min()) return false;
 
-    lowlevel::waiter& self = lowlevel::enter();
-    lowlevel::wait_node node(self);
+    lowlevel::waiter* self = nullptr;
+    try {
+        self = &lowlevel::enter();
+    } catch (const stopped&) {
+        if (!has_failed(r)) throw;
+    }
+    if (!self) return join_failing(r, into);
+    lowlevel::wait_node node(*self);
     bool is_gone;
     if (!become_joiner(r, node, is_gone)) return is_gone ? gone() : collect(r, into);
-    const auto outcome = lowlevel::suspend(self, {lowlevel::wait_kind::join, &t, &t}, &t.guard, until);
+    const auto outcome = lowlevel::suspend(*self, {lowlevel::wait_kind::join, &t, &t}, &t.guard, until);
     if (outcome == lowlevel::wake::ready) return collect(r, into);
     withdraw_from(r, node);
+    if (outcome == lowlevel::wake::stopped && has_failed(r)) return join_failing(r, into);
     lowlevel::raise(outcome);
     return false;
+}
+
+// It is at its very end: that is what the joiner came for, and the stop stays for its next wait.
+bool join_failing(task_ref& r, void* into) {
+    const lowlevel::shield until_it_has_ended;
+    return wait_for_task(r, lowlevel::no_deadline, into);
 }
 
 // It lies deeper in a queue, or somebody else runs it, or it has ended.

@@ -267,20 +267,30 @@ worker* worker::move_loop(worker& w, task& t) noexcept {
     return switch_stacks(w.here_, to, s, d, for_good, &worker::state_of);
 }
 
+// Its joiner is to get the error, not the stop that the error brings upon the scope, whose owner it may be. Whoever joins
+// later sees the phase: join_failing(). Once claimed the joiner stays where it is until it is resumed, its node with it.
+lowlevel::waiter* worker::claim_joiner_of_failing(task& t) noexcept {
+    std::lock_guard hold(t.guard);
+    // release: pairs with the acquire in has_failed(), as does what follows it, the group's stop and interrupt().
+    t.state.store(task::phase::failing, release);
+    return t.joiner && t.joiner->claim(lowlevel::wake::ready) ? t.joiner->who : nullptr;
+}
+
 // Somebody may join it, or has to hear of its error, or it is the first of its group to end here, or it leaves something behind.
 [[gnu::noinline]] worker* worker::end_slowly(task& t) noexcept {
     group* const g = t.in_group.load(relaxed);
+    lowlevel::waiter* wakee = nullptr;
+    if (g && t.error) wakee = claim_joiner_of_failing(t);
     if (g) g->note_end(t);
     worker& w = *current();
     ++w.counters.finished;
     if (g) w.count_in(*g);
     const auto id = t.id.load(relaxed);
-    lowlevel::waiter* wakee = nullptr;
     bool held = false;
     if (!t.detached.load(acquire)) {                  // acquire: as above
         t.guard.lock();
         lowlevel::wait_node* joiner = std::exchange(t.joiner, nullptr);
-        if (joiner && joiner->claim(lowlevel::wake::ready)) wakee = joiner->who;
+        if (joiner && !wakee && joiner->claim(lowlevel::wake::ready)) wakee = joiner->who;
         held = joiner || (!t.detached.load(relaxed) && (t.ops->keeps || t.error));
         // release: pairs with the acquire in join_task() and task_done().
         if (held) t.state.store(task::phase::finished, release);

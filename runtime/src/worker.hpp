@@ -220,6 +220,7 @@ private:
     }
     void count_in(group& g) noexcept;                     // a child of g has ended here
     static worker* end_slowly(task& t) noexcept;
+    static lowlevel::waiter* claim_joiner_of_failing(task& t) noexcept;
     void poll() noexcept;                                 // timers, the inbox
     void look_at_clock() noexcept;
     // Of a long queue each one's descriptor and stack are cold. Their lines are asked for in time: the third one's

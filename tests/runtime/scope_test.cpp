@@ -14,6 +14,7 @@
 #include <rondo/event.hpp>
 #include <rondo/run.hpp>
 #include <rondo/scope.hpp>
+#include <rondo/testing.hpp>
 #include <rondo/time.hpp>
 
 #include "support/helpers.hpp"
@@ -248,6 +249,57 @@ TEST_CASE("a failed child may be joined, and its scope fails all the same", "[sc
         return std::tuple(joined, scope_end);
     });
     CHECK(ends == std::tuple(std::string("child"), std::string("child")));
+}
+
+TEST_CASE("who waits for a child that fails gets its error, not the stop that it brings", "[scope][stop]") {
+    const bool by_owner = GENERATE(true, false);
+    rondo::testing::world world{{.workers = 1}};
+    std::string joined, next_wait;
+    const auto scope_end = world.run([&] {
+        rondo::event fails;
+        return end_of([&] {
+            rondo::scope([&](rondo::group& g) {
+                auto child = g.spawn([&]() -> int {
+                    fails.wait();
+                    throw std::runtime_error("child");
+                });
+                auto join = [&, child = std::move(child)]() mutable {
+                    rondo::yield();                    // the child has begun: this join waits
+                    g.spawn([&] { fails.set(); });
+                    joined = end_of([&] { child.join(); });
+                    next_wait = end_of([] { rondo::sleep_for(1h); });
+                };
+                if (by_owner) return join();
+                g.spawn(std::move(join));
+                rondo::sleep_for(1h);
+            });
+        });
+    });
+    CHECK(joined == "child");
+    CHECK(next_wait == "stopped");
+    CHECK(scope_end == "child");
+}
+
+TEST_CASE("a failed child gives its error to its joiner under every schedule", "[scope][stop]") {
+    const auto report = rondo::testing::explore({.seeds = 500, .throws = false}, [] {
+        std::string joined;
+        const auto scope_end = end_of([&] {
+            rondo::event has_begun, fails;
+            rondo::scope([&](rondo::group& g) {
+                auto child = g.spawn([&]() -> int {
+                    has_begun.set();
+                    fails.wait();
+                    throw std::runtime_error("child");
+                });
+                has_begun.wait();
+                fails.set();
+                joined = end_of([&] { child.join(); });
+            });
+        });
+        return joined == "child" && scope_end == "child";
+    });
+    INFO(report.text);
+    CHECK(report.ok());
 }
 
 TEST_CASE("children give results to whoever joins them", "[scope]") {

@@ -46,7 +46,8 @@ struct alignas(64) task : lowlevel::waiter {
         bool keeps;                               // there is a result: the descriptor stays until the handle lets go
         bool needs_destroy;                       // destroy() has something to do
     };
-    enum class phase : std::uint8_t { free, fresh, started, finished };
+    // failing: its scope is about to hear of its error, and may be stopped by that; whoever joins it waits for the error.
+    enum class phase : std::uint8_t { free, fresh, started, failing, finished };
     static constexpr std::size_t inline_bytes = 64;
 
     // Written when it suspends; with the waiter above, one cache line.
