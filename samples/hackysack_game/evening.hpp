@@ -1,11 +1,13 @@
 // An evening of hackysack: plays all that was asked for, has it checked, and tells how it went.
 #pragma once
 
+#include <cerrno>
 #include <fstream>
 #include <new>
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <system_error>
 #include <utility>
 
 #include <fmt/format.h>
@@ -113,7 +115,8 @@ private:
 
     static void write(const std::string& file, const std::string& text) {
         std::ofstream to(file, std::ios::binary);
-        if (!(to << text).flush()) throw bad_option(fmt::format("cannot write {}", file));
+        if (!(to << text).flush())
+            throw bad_option(fmt::format("cannot write {}: {}", file, std::generic_category().message(errno)));
         fmt::print("Wrote {}\n", file);
     }
 

@@ -72,6 +72,13 @@ refused no-such-option --no-such-option
 refused unwanted unwanted
 refused "cannot write" --json "$folder/missing/out.json"
 refused "cannot write" --plot "$folder"
+refused "cannot write /dev/full: No space left" --json /dev/full
+refused "cannot write /dev/full: No space left" --plot /dev/full
+echo "an earlier result" >"$folder/kept.json"
+refused "cannot write" --json "$folder/kept.json" --plot /dev/full
+[ "$(cat "$folder/kept.json")" = "an earlier result" ] || fail "a refused run changed a file"
+refused "cannot write" --json "$folder/new.json" --plot /dev/full
+[ ! -e "$folder/new.json" ] || fail "a refused run left a file behind"
 refused --json --json ""
 refused --plot --plot ""
 refused "same file" --json "$folder/x" --plot "$folder/x"
@@ -92,7 +99,7 @@ grep -q '"workers": 2,' "$folder/two.json" || fail "--workers 2 was not respecte
 unset RONDO_WORKERS
 
 played --players 10 --circles 3 --kicks 500 --workers 1
-played --players 2 --circles 1 --kicks 1
+played --players 2 --circles 1 --kicks 1 --json /dev/null
 played --players 5 --circles 2 --bags 3 --slots 3 --kicks 100 --seed 7
 played --players 3 --circles 2 --bags 5 --kicks 4 --slots 5
 played --players 4 --circles 2 --kicks 100 --engine threads
