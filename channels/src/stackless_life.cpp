@@ -1,7 +1,6 @@
 // The life of a tasklet: made, bound to a function, inserted, run, removed, thrown into, killed, ended.
 #include "stackless_session.hpp"
 
-#include <limits>
 #include <thread>
 
 namespace rondo::stackless::detail {
@@ -110,9 +109,7 @@ void live(context& c) noexcept {
 
 void make_runtime(session_core& s) {
     if (s.rt) return;
-    // No backlog: a spawn under the lock must not yield.
-    auto rt = std::make_unique<runtime>(
-        runtime_options{.workers = s.workers, .spawn_backlog = std::numeric_limits<std::size_t>::max()});
+    auto rt = new_runtime(s.workers);
     const hold_lock hold;
     if (!s.rt) s.rt = std::move(rt);
 }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <limits>
 #include <string>
 #include <unordered_map>
 
@@ -42,6 +43,12 @@ rondo::detail::atomic<std::size_t> contexts_of_waiters{0};
 
 std::uint64_t new_id() noexcept { return last_id.fetch_add(1, relaxed) + 1; }
 
+std::unique_ptr<runtime> new_runtime(unsigned workers) {
+    // No backlog: a spawn under the lock must not yield.
+    return std::make_unique<runtime>(
+        runtime_options{.workers = workers, .spawn_backlog = std::numeric_limits<std::size_t>::max()});
+}
+
 std::vector<session_core*>& all_sessions() {
     static std::vector<session_core*> all;
     return all;
@@ -63,8 +70,13 @@ context_ptr& last_of(session_core& s) noexcept { return s.is_ring ? s.last : las
 namespace {
 
 std::shared_ptr<session_core> new_session(unsigned workers) {
-    if (workers == 0) workers = std::max(1u, std::thread::hardware_concurrency());
+    std::unique_ptr<runtime> rt;
+    if (workers == 0) {                                  // as many as the runtime takes by itself
+        rt = new_runtime(0);
+        workers = rt->workers();
+    }
     auto s = std::make_shared<session_core>(workers);
+    s->rt = std::move(rt);
     s->main = std::make_shared<context>();
     context& m = *s->main;
     m.home = s;

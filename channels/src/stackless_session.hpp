@@ -271,6 +271,8 @@ struct access {
 // ---------------------------------------------------------------------------------------------- stackless_session.cpp
 
 [[nodiscard]] std::uint64_t new_id() noexcept;
+/// For a session's tasklets.
+[[nodiscard]] std::unique_ptr<runtime> new_runtime(unsigned workers);
 
 /// All sessions: who could still help whom. With the lock held.
 [[nodiscard]] std::vector<session_core*>& all_sessions();

@@ -8,6 +8,7 @@
 #include <ctime>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <memory>
 #include <set>
 #include <stdexcept>
@@ -453,6 +454,19 @@ TEST_CASE("a session belongs to a thread: in a tasklet it cannot be made", "[ses
     CHECK(sl::getruncount() == 2);
     sl::run();
     CHECK(ran == 1);
+}
+
+TEST_CASE("a session without a number of workers has as many as a runtime has by itself", "[session]") {
+    const auto threads_with = [](const char* workers) {
+        const support::environment_variable wanted("RONDO_WORKERS", workers);
+        sl::session s({.workers = 0});
+        sl::tasklet([] {})();
+        sl::run();
+        const std::filesystem::directory_iterator threads("/proc/self/task");
+        return std::distance(begin(threads), end(threads));
+    };
+    CHECK(threads_with("7") - threads_with("3") == 4);
+    CHECK(end_of([&] { threads_with("many"); }) == "usage_error");
 }
 
 TEST_CASE("sessions that end out of order leave their thread usable", "[session]") {

@@ -45,22 +45,6 @@ std::string report_of(unsigned workers, F&& f) {
     }
 }
 
-class environment_variable {
-public:
-    environment_variable(const char* name, const char* value) : name_(name) {
-        if (const char* before = std::getenv(name)) before_ = before;
-        ::setenv(name, value, 1);
-    }
-    ~environment_variable() {
-        if (before_) ::setenv(name_, before_->c_str(), 1);
-        else ::unsetenv(name_);
-    }
-
-private:
-    const char* name_;
-    std::optional<std::string> before_;
-};
-
 [[gnu::noinline]] int fill_stack(int frames) {    // 4 KiB and some a frame
     volatile char frame[4096];
     frame[0] = static_cast<char>(frames);

@@ -3,7 +3,9 @@
 
 #include <cerrno>
 #include <cstddef>
+#include <cstdlib>
 #include <exception>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,6 +21,23 @@ inline constexpr unsigned one_worker = 1;
 using lines = std::vector<std::string>;
 
 inline bool has(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
+
+/// Set as long as it lives.
+class environment_variable {
+public:
+    environment_variable(const char* name, const char* value) : name_(name) {
+        if (const char* before = std::getenv(name)) before_ = before;
+        ::setenv(name, value, 1);
+    }
+    ~environment_variable() {
+        if (before_) ::setenv(name_, before_->c_str(), 1);
+        else ::unsetenv(name_);
+    }
+
+private:
+    const char* name_;
+    std::optional<std::string> before_;
+};
 
 /// What calling f comes to: "returned", the name of Rondo's exception, or the message of another one.
 template <class F>

@@ -418,7 +418,8 @@ error_handler set_error_handler(error_handler f);
 // ------------------------------------------------------------------------------------------------------------ sessions
 
 struct session_options {
-    unsigned workers = 1;            ///< 1: Stackless's order, one tasklet at a time. More: in parallel. 0: one per core
+    unsigned workers = 1;            ///< 1: Stackless's order, one tasklet at a time. More: in parallel. 0: as many as a
+                                     ///< runtime_options::workers of 0 gives ($RONDO_WORKERS, else one per usable core)
 };
 
 /// What a thread's tasklets live in. The first call of this layer makes one with one worker, for the life of the thread;
