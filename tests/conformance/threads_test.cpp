@@ -130,6 +130,36 @@ TEST_CASE("a switch to a tasklet of another thread is an error, it can be insert
     CHECK(ran == 1);
 }
 
+// Stackless: a paused one may be bound to another thread, a ready one may not. Rondo: there is no bind_thread, the workers
+// share whatever is ready.
+TEST_CASE("a tasklet goes on on another worker while its own is held, paused or ready", "[M05][several]") {
+    const bool pauses = GENERATE(true, false);
+    sl::session s({.workers = GENERATE(2u, 4u)});
+    std::atomic<bool> has_begun{false}, is_held{false}, has_moved{false};
+    std::thread::id first;
+    auto t = sl::tasklet([&] {
+        first = this_thread();
+        has_begun = true;
+        if (pauses) sl::schedule_remove();
+        while (this_thread() == first) sl::schedule();
+        has_moved = true;
+    })();
+    while (!has_begun || (pauses && !t.paused())) sl::schedule();
+    for (int i = 0; i < 4; ++i)                       // one of them gets hold of the worker that it was on
+        sl::tasklet([&] {
+            if (this_thread() != first) {
+                while (!is_held && !has_moved) std::this_thread::yield();
+                return;
+            }
+            is_held = true;
+            while (!has_moved) std::this_thread::yield();
+        })();
+    if (pauses) t.insert();
+    CHECK(sl::run().parked == 0);
+    CHECK(has_moved);
+    CHECK_FALSE(t.alive());
+}
+
 TEST_CASE("tasklets of a thread that has ended are dead, and calls about them are errors, not crashes", "[M06]") {
     sl::tasklet_ref waiting, fresh, unstarted;
     std::atomic<int> unwound{0};
