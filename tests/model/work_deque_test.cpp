@@ -35,6 +35,16 @@ struct table {
     bool take_newest(unsigned i) { return deque.take_bottom_if(&elements[i], false) && count(&elements[i]); }
     bool take_oldest_if(unsigned i) { return deque.take_top_if(&elements[i], false) && count(&elements[i]); }
     bool take_oldest() { return count(deque.take_top(false)); }
+    unsigned take_oldest_ones(std::size_t most) {
+        std::array<element*, 4> these{};
+        const auto n = deque.take_top_many(these.data(), most);
+        model::check(n <= most, "no more than asked for");
+        for (std::size_t i = 0; i < n; ++i) {
+            count(these[i]);
+            model::check(i == 0 || these[i] == these[i - 1] + 1, "the oldest ones, in order");
+        }
+        return static_cast<unsigned>(n);
+    }
     bool take_any_newest() { return count(deque.take_bottom(false)); }
     // A thief's: s: from the public part, p: from the private one too.
     void steal(std::string_view how) {
@@ -120,6 +130,44 @@ TEST_CASE("the owner takes the oldest of a deque while thieves do the same", "[w
         t.take_oldest_if(1);
     }, {"s", "s"});
     CHECK(seen);
+}
+
+TEST_CASE("the owner takes several of the oldest at once, undisturbed", "[work_deque]") {
+    for (std::int64_t most_private : {0, 4}) {
+        const auto seen = explore({}, [](table& t) {
+            model::check(t.take_oldest_ones(2) == 0, "none");
+            t.push(3);
+            model::check(t.take_oldest_ones(2) == 2 && t.deque.offered() == 1, "two; what is left goes in order now");
+            t.push(2);
+            model::check(t.take_newest(4) && t.take_oldest_ones(4) == 2 && t.take_oldest_ones(4) == 0, "all that is left");
+        }, {}, most_private);
+        CHECK(seen);
+    }
+}
+
+TEST_CASE("the owner takes several of the oldest at once while thieves take them one by one", "[work_deque]") {
+    for (std::int64_t most_private : {0, 4}) {
+        const auto owner = [](table& t) {
+            t.push(2);
+            t.take_oldest_ones(2);
+            t.push();                    // into a slot that has been emptied
+            t.take_oldest_ones(2);
+        };
+        const auto with_newest = [](table& t) {
+            t.push(3);
+            t.take_oldest_ones(2);
+            t.take_newest(2);
+        };
+        for (auto how : {"ss", "sp", "pp"}) {
+            if (most_private == 0 && std::string_view(how) != "ss") continue;
+            const auto several = explore({.preemptions = 3, .stale_reads = 2 + model::deep}, owner, {how}, most_private);
+            CHECK(several);
+            const auto both_ends = explore({.preemptions = 2 + model::deep, .stale_reads = 2}, with_newest, {how}, most_private);
+            CHECK(both_ends);
+        }
+        const auto two = explore({.preemptions = 2, .stale_reads = 1 + model::deep}, owner, {"s", "s"}, most_private);
+        CHECK(two);
+    }
 }
 
 TEST_CASE("a deque grows under the hands of its thieves", "[work_deque]") {
@@ -210,6 +258,19 @@ TEST_CASE("a deque with a private part loses nothing in long random runs", "[wor
         t.take_oldest();
         t.take_any_newest();
         t.take_any_newest();
+    }, {"sps", "ssp"}, 2);
+    CHECK(seen);
+}
+
+TEST_CASE("a deque whose owner takes several at once loses nothing in long random runs", "[work_deque]") {
+    const auto seen = explore({.random = 100'000 + 2'000'000 * model::deep}, [](table& t) {
+        t.push(3);
+        t.take_oldest_ones(2);
+        t.push(2);
+        t.take_any_newest();
+        t.take_oldest_ones(3);
+        t.push();
+        t.take_oldest_ones(2);
     }, {"sps", "ssp"}, 2);
     CHECK(seen);
 }
