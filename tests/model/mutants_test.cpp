@@ -5,7 +5,9 @@
 #include <catch2/catch.hpp>
 
 #include <array>
+#include <functional>
 #include <string>
+#include <vector>
 
 using namespace rondo::detail;
 namespace model = rondo::model;
@@ -14,7 +16,10 @@ namespace {
 
 // ---- runtime/src/work_deque.hpp, with four slots and for ever the same ring
 
-enum class deque_bug { none, relaxed_push, relaxed_take, no_fence_in_take, no_fence_in_steal, last_one_unclaimed };
+enum class deque_bug {
+    none, relaxed_push, relaxed_take, no_fence_in_take, no_fence_in_steal, last_one_unclaimed, many_unclaimed,
+    many_not_read_again
+};
 
 template <deque_bug Bug>
 struct small_deque {
@@ -43,6 +48,19 @@ struct small_deque {
         bottom.store(b + 1, relaxed);
         return x;
     }
+    int take_top_many(std::array<element*, 4>& into) {
+        int t = top.load(relaxed), n = 0;
+        do {
+            if (n == 0 || Bug != deque_bug::many_not_read_again) {
+                n = bottom.load(relaxed) - t;
+                for (int i = 0; i < n; ++i)
+                    into[static_cast<unsigned>(i)] = slots[static_cast<unsigned>(t + i)].load(relaxed);
+            }
+            if (n <= 0) return 0;
+            if (Bug == deque_bug::many_unclaimed) return top.store(t + n, seq_cst), n;
+        } while (!top.compare_exchange_weak(t, t + n, seq_cst, relaxed));
+        return n;
+    }
     element* steal() {
         int t = top.load(acquire);
         if (Bug != deque_bug::no_fence_in_steal) fence_seq_cst();
@@ -53,8 +71,8 @@ struct small_deque {
 };
 
 template <deque_bug Bug>
-model::outcome walk_deque() {
-    return model::explore({.preemptions = 3, .stale_reads = 3}, [] {
+model::outcome walk_deque(bool many = false) {
+    return model::explore({.preemptions = 3, .stale_reads = 3}, [many] {
         small_deque<Bug> deque;
         std::array<typename small_deque<Bug>::element, 2> elements;
         const auto count = [&](auto* x) {
@@ -67,6 +85,11 @@ model::outcome walk_deque() {
                                 x.payload = 1;
                                 deque.push(&x);
                             }
+                            if (many) {
+                                std::array<typename small_deque<Bug>::element*, 4> these{};
+                                for (int n = deque.take_top_many(these); n > 0;) count(these[static_cast<unsigned>(--n)]);
+                                return;
+                            }
                             count(deque.take_bottom());
                             count(deque.take_bottom());
                         },
@@ -74,6 +97,185 @@ model::outcome walk_deque() {
                             count(deque.steal());
                             count(deque.steal());
                         }});
+    });
+}
+
+// ---- runtime/src/taken_ahead.hpp, with three items and for ever the same places
+
+enum class ahead_bug {
+    none, relaxed_fill, no_fence_in_raid, raid_unseen, does_not_wait, end_not_read_again, relaxed_end_of_raid, two_raiders,
+    next_stays
+};
+
+template <ahead_bug Bug>
+struct small_ahead {
+    struct item {
+        model::plain<int> payload{0};
+        int taken = 0;
+    };
+    std::array<item, 3> items;
+    atomic<unsigned> next{0}, end{0}, raid_{0};
+    std::array<atomic<item*>, 4> places;
+    unsigned filled = 0;
+
+    void fill(unsigned n) {
+        const auto e = end.load(relaxed);
+        for (unsigned i = 0; i < n; ++i) {
+            items[filled].payload = 1;
+            places[(e + i) % places.size()].store(&items[filled++], relaxed);
+        }
+        end.store(e + n, Bug == ahead_bug::relaxed_fill ? relaxed : release);
+    }
+    item* take() {
+        const auto n = next.load(relaxed);
+        if (n >= end.load(relaxed)) return nullptr;
+        next.store(n + 1, relaxed);
+        fence_light();
+        if (Bug == ahead_bug::raid_unseen) return at(n);
+        if (raid_.load(acquire) == 0 && (Bug == ahead_bug::end_not_read_again || n < end.load(relaxed))) return at(n);
+        if (Bug != ahead_bug::does_not_wait)
+            while (raid_.load(acquire) != 0) cpu_relax();
+        if (n < end.load(relaxed)) return at(n);
+        if (Bug != ahead_bug::next_stays) next.store(n, relaxed);
+        return nullptr;
+    }
+    item* raid() {
+        unsigned nobody = 0;
+        if (next.load(relaxed) >= end.load(relaxed)) return nullptr;
+        if (Bug == ahead_bug::two_raiders) raid_.store(1, relaxed);
+        else if (!raid_.compare_exchange_strong(nobody, 1, acquire, relaxed)) return nullptr;
+        if (Bug != ahead_bug::no_fence_in_raid) fence_heavy();
+        const auto n = next.load(relaxed), e = end.load(acquire);
+        item* x = nullptr;
+        if (n < e) {
+            x = at(e - 1);
+            end.store(e - 1, relaxed);
+        }
+        raid_.store(0, Bug == ahead_bug::relaxed_end_of_raid ? relaxed : release);
+        return x;
+    }
+    item* at(unsigned n) { return places[n % places.size()].load(relaxed); }
+};
+
+template <ahead_bug Bug>
+model::outcome walk_ahead() {
+    return model::explore({.preemptions = 2, .stale_reads = 2}, [] {
+        small_ahead<Bug> ahead;
+        const auto count = [&](auto* x) {
+            if (!x) return;
+            model::check(x->payload == 1, "a taker sees what was written before");
+            model::check(++x->taken == 1, "no item is taken twice");
+        };
+        const auto take_all = [&] {
+            while (ahead.next.load(relaxed) < ahead.end.load(relaxed)) count(ahead.take());
+        };
+        model::threads({[&] {
+                            ahead.fill(2);
+                            take_all();
+                            ahead.fill(1);
+                            take_all();
+                        },
+                        [&] { count(ahead.raid()); }, [&] { count(ahead.raid()); }});
+        for (auto& x : ahead.items) model::check(x.taken == 1, "each item is taken");
+    });
+}
+
+// ---- runtime/include/rondo/detail/child_count.hpp
+
+enum class count_bug {
+    none, no_fence_in_stop, looks_before_showing, relaxed_enter, relaxed_leave, leave_in_two_steps, open_does_not_count,
+    spare_stays
+};
+
+template <count_bug Bug>
+struct small_count {
+    explicit small_count(unsigned n) : in_advance(n) {}
+    static constexpr unsigned child = 4, open = 2, stopping = 1;
+    const unsigned in_advance;
+    atomic<unsigned> live{open};
+    unsigned spare = 0;                               // the scope's own
+
+    template <class Show>
+    bool enter(bool by_the_scope, Show show) {
+        if (!by_the_scope || in_advance == 0) {
+            show();
+            return live.fetch_add(child, Bug == count_bug::relaxed_enter ? relaxed : acq_rel) & stopping;
+        }
+        if (spare == 0) {
+            live.fetch_add(in_advance * child, acq_rel);
+            spare = in_advance;
+        }
+        --spare;
+        const bool stops = Bug == count_bug::looks_before_showing && (live.load(relaxed) & stopping);
+        show();
+        if (Bug == count_bug::looks_before_showing) return stops;
+        fence_light();
+        return live.load(relaxed) & stopping;
+    }
+    void stop() {
+        const bool was_open = live.fetch_or(stopping, acq_rel) & open;
+        if (Bug != count_bug::no_fence_in_stop && was_open && in_advance != 0) fence_heavy();
+    }
+    bool leave() {
+        constexpr unsigned other = Bug == count_bug::open_does_not_count ? stopping | open : stopping;
+        if (Bug == count_bug::leave_in_two_steps) {
+            const auto now = live.load(acquire);
+            live.store(now - child, release);
+            return (now & ~other) == child;
+        }
+        return (live.fetch_sub(child, Bug == count_bug::relaxed_leave ? relaxed : acq_rel) & ~other) == child;
+    }
+    bool close() {
+        const auto gone = (Bug == count_bug::spare_stays ? 0 : spare * child) + open;
+        spare = 0;
+        return live.fetch_sub(gone, acq_rel) - gone >= child;
+    }
+};
+
+// A scope with two children, of which the one spawns the other or not, and a stop, or not.
+template <count_bug Bug>
+model::outcome walk_count(bool is_stopped, bool by_a_child, unsigned in_advance = 2) {
+    return model::explore({.preemptions = 2, .stale_reads = 2}, [=] {
+        small_count<Bug> count(in_advance);
+        std::array<atomic<int>, 2> shown, started;
+        std::array<model::plain<int>, 2> written;
+        std::array<bool, 2> told{}, found{};
+        atomic<int> woken{0};
+        bool is_over = false;
+        const auto spawn = [&](unsigned i, bool by_the_scope) {
+            told[i] = count.enter(by_the_scope, [&] { shown[i].store(1, relaxed); });
+            started[i].store(1, release);
+        };
+        const auto run = [&](unsigned i) {
+            while (started[i].load(acquire) == 0) cpu_relax();
+            if (i == 0 && by_a_child) spawn(1, false);
+            written[i] = 1;
+            if (!count.leave()) return;
+            woken.load(relaxed);                      // others may go on here
+            model::check(!is_over, "the scope waits for the last child");
+            woken.store(1, release);
+        };
+        std::vector<std::function<void()>> all{[&] {
+                                                   spawn(0, true);
+                                                   if (!by_a_child) spawn(1, true);
+                                                   if (is_stopped) return;
+                                                   if (count.close())
+                                                       while (woken.load(acquire) == 0) cpu_relax();
+                                                   is_over = true;
+                                                   for (auto& w : written) model::check(w == 1, "every child has ended");
+                                               }};
+        if (is_stopped) {
+            if (by_a_child) all.push_back([&] { spawn(1, false); });
+            all.push_back([&] {
+                count.stop();
+                for (unsigned i = 0; i < 2; ++i) found[i] = shown[i].load(relaxed) != 0;
+            });
+        } else {
+            all.push_back([&] { run(0); });
+            all.push_back([&] { run(1); });
+        }
+        model::threads(all);
+        for (unsigned i = 0; is_stopped && i < 2; ++i) model::check(told[i] || found[i], "a stop reaches each child");
     });
 }
 
@@ -225,6 +427,40 @@ TEST_CASE("mutants of the deque are caught", "[mutants]") {
     CHECK(walk_deque<deque_bug::no_fence_in_take>().failure == taken_twice);
     CHECK(walk_deque<deque_bug::no_fence_in_steal>().failure == taken_twice);
     CHECK(walk_deque<deque_bug::last_one_unclaimed>().failure == taken_twice);
+
+    const bool many = true;
+    CHECK(walk_deque<deque_bug::none>(many));
+    CHECK(walk_deque<deque_bug::many_unclaimed>(many).failure == taken_twice);
+    CHECK(walk_deque<deque_bug::many_not_read_again>(many).failure == taken_twice);
+}
+
+TEST_CASE("mutants of what is taken ahead are caught", "[mutants]") {
+    const std::string item_twice = "no item is taken twice";
+    CHECK(walk_ahead<ahead_bug::none>());
+    CHECK(walk_ahead<ahead_bug::relaxed_fill>().failure == races);
+    CHECK(walk_ahead<ahead_bug::no_fence_in_raid>().failure == item_twice);
+    CHECK(walk_ahead<ahead_bug::raid_unseen>().failure == item_twice);
+    CHECK(walk_ahead<ahead_bug::does_not_wait>().failure == item_twice);
+    CHECK(walk_ahead<ahead_bug::end_not_read_again>().failure == item_twice);
+    CHECK(walk_ahead<ahead_bug::relaxed_end_of_raid>().failure == item_twice);
+    CHECK(walk_ahead<ahead_bug::two_raiders>().failure == item_twice);
+    CHECK(walk_ahead<ahead_bug::next_stays>().failure == "each item is taken");
+}
+
+TEST_CASE("mutants of the count of children are caught", "[mutants]") {
+    const std::string unreached = "a stop reaches each child";
+    for (const bool by_a_child : {false, true}) {
+        CHECK(walk_count<count_bug::none>(false, by_a_child));
+        CHECK(walk_count<count_bug::none>(true, by_a_child));
+        CHECK(walk_count<count_bug::no_fence_in_stop>(true, by_a_child).failure == unreached);
+        CHECK(walk_count<count_bug::looks_before_showing>(true, by_a_child).failure == unreached);
+        CHECK(walk_count<count_bug::relaxed_leave>(false, by_a_child).failure == races);
+        CHECK_FALSE(walk_count<count_bug::leave_in_two_steps>(false, by_a_child));
+    }
+    CHECK(walk_count<count_bug::none>(true, true, 0));
+    CHECK(walk_count<count_bug::relaxed_enter>(true, true, 0).failure == unreached);
+    CHECK(walk_count<count_bug::open_does_not_count>(false, false).failure == "the scope waits for the last child");
+    CHECK(walk_count<count_bug::spare_stays>(false, true).failure == stuck);
 }
 
 TEST_CASE("mutants of the injection queue are caught", "[mutants]") {
