@@ -8,6 +8,7 @@
 #include <array>
 #include <exception>
 #include <string>
+#include <utility>
 
 namespace {
 
@@ -308,6 +309,45 @@ TEST_CASE("a close and a count go along while cells are unlinked", "[cell_queue]
     CHECK(seen);
 }
 
+// What walkers_ is for. A receiver waits, cells behind it are dead, then comes another who waits, then dead ones again. The
+// next to come sweeps: the dead ones between the two go, while a close, or a count, is on its way along them.
+TEST_CASE("who walks along the cells passes those that are unlinked under its feet", "[cell_queue][sweep]") {
+    const bool closes = GENERATE(true, false);
+    const auto seen = model::explore(within(2, 1), [&] {
+        line<1> l;
+        tasklet first, second, quitter;
+        const auto give_up = [&](int times) {
+            for (; times > 0; --times) {
+                quitter.request_stop();
+                l.pass(quitter, side::receive, true);
+                quitter.forget_stop();
+            }
+        };
+        wait_node first_node(first), second_node(second);
+        const auto enlist = [&](tasklet& who, wait_node& node) {
+            node.slot = &who.frame;
+            l.queue.arrive(side::receive, who, node);
+        };
+        model::threads({[&] {
+            enlist(first, first_node);
+            give_up(1);
+            enlist(second, second_node);
+            give_up(2);
+        }});
+        model::threads({[&] { give_up(2); },
+                        [&] {
+                            if (!closes) {
+                                const auto counted = l.queue.balance();
+                                model::check(counted == -2 || counted == -3, "those who wait, and who comes and goes");
+                            }
+                            l.queue.close();
+                            for (auto [who, node] : {std::pair(&first, &first_node), std::pair(&second, &second_node)})
+                                model::check(who->suspend_published(node->generation) == wake::closed, "it is told");
+                        }});
+    });
+    CHECK(seen);
+}
+
 TEST_CASE("two who give up in turn beside somebody who waits on leave few cells", "[cell_queue][sweep]") {
     const auto seen = model::explore({.random = (model::sanitized ? 1'000 : 20'000) + 400'000 * model::deep}, [] {
         line<1> l;
@@ -476,7 +516,35 @@ model::outcome walk_close() {
     });
 }
 
+// walkers_: a segment that has been unlinked is used again only when nobody can be on his way along it.
+enum class walk_bug { none, no_fence_in_walk, no_fence_in_retire, relaxed_leave, relaxed_look, looks_before_unlinking, flag };
+
+template <walk_bug Bug>
+model::outcome walk_along() {
+    return model::explore({.preemptions = 3, .stale_reads = 2}, [] {
+        atomic<unsigned> walkers{0}, link{0};
+        std::array<model::plain<int>, 2> segments;
+        const auto walk = [&] {
+            if (Bug == walk_bug::flag) walkers.store(1, relaxed);
+            else walkers.fetch_add(1, relaxed);
+            if (Bug != walk_bug::no_fence_in_walk) fence_seq_cst();
+            model::check(segments[link.load(acquire)] == 0, "it is as it was when it was linked");
+            constexpr auto leave = Bug == walk_bug::relaxed_leave ? relaxed : release;
+            if (Bug == walk_bug::flag) walkers.store(0, leave);
+            else walkers.fetch_sub(1, leave);
+        };
+        const auto is_quiet = [&] { return walkers.load(Bug == walk_bug::relaxed_look ? relaxed : acquire) == 0; };
+        model::threads({walk, walk, [&] {
+                            const bool was_quiet = Bug == walk_bug::looks_before_unlinking && is_quiet();
+                            link.store(1, release);
+                            if (Bug != walk_bug::no_fence_in_retire) fence_seq_cst();
+                            if (Bug == walk_bug::looks_before_unlinking ? was_quiet : is_quiet()) segments[0] = 1;
+                        }});
+    });
+}
+
 const std::string races = "a data race: it reads what another thread has written";
+const std::string written_under_it = "a data race: it writes what another thread reads";
 const std::string stuck = "stuck: every thread left waits for another";
 
 }  // namespace
@@ -491,4 +559,18 @@ TEST_CASE("mutants of the cells are caught", "[cell_queue][mutants]") {
     CHECK(walk<bug::dead_not_passed>().failure == stuck);
     CHECK(walk<bug::settle_in_two_steps>().failure == stuck);
     CHECK(walk_close<bug::close_skips_empty>().failure == stuck);
+}
+
+TEST_CASE("mutants of walking along the cells are caught", "[cell_queue][mutants]") {
+    const auto is_race = [](const model::outcome& seen) {
+        return seen.failure == races || seen.failure == written_under_it ||
+               seen.failure == "it is as it was when it was linked";
+    };
+    CHECK(walk_along<walk_bug::none>());
+    CHECK(is_race(walk_along<walk_bug::no_fence_in_walk>()));
+    CHECK(is_race(walk_along<walk_bug::no_fence_in_retire>()));
+    CHECK(is_race(walk_along<walk_bug::relaxed_leave>()));
+    CHECK(is_race(walk_along<walk_bug::relaxed_look>()));
+    CHECK(is_race(walk_along<walk_bug::looks_before_unlinking>()));
+    CHECK(is_race(walk_along<walk_bug::flag>()));
 }
