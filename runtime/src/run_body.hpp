@@ -13,14 +13,21 @@ namespace rondo::detail {
     t.error = std::current_exception();
 }
 
+// Stopped before it began. What it was spawned with goes as it does from a tasklet that has begun, by an exception: so a
+// rondo::reply among it knows that its handler may be failing.
+[[noreturn, gnu::noinline, gnu::cold]] inline void throw_before_it_begins(task& t) {
+    struct discarding {
+        task& t;
+        ~discarding() { t.ops->discard(t); }
+    } const on_the_way{t};
+    throw stopped();
+}
+
 /// False: `run` ended with an exception, which is in t.error. May suspend: afterwards the caller may be on another worker.
 template <class Run>
 [[gnu::always_inline]] inline bool run_body(task& t, Run run) noexcept {
     try {
-        if (t.stop_requested()) [[unlikely]] {        // stopped before it began
-            t.ops->discard(t);
-            throw stopped();
-        }
+        if (t.stop_requested()) [[unlikely]] throw_before_it_begins(t);
         run();
         return true;
     } catch (const stopped&) {
