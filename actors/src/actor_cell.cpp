@@ -214,7 +214,10 @@ inline void actor_cell::discard(message_node& m) noexcept {
     if (is_watched) lowlevel::watch_waits(false);
     if (current == &m) discard(m);                        // else it was stashed
     current = nullptr;
-    if (flags & puts_aside) [[unlikely]] let_out_of_hand(m);
+    if (flags & puts_aside) [[unlikely]] {
+        settle_lost(nullptr);
+        let_out_of_hand(m);
+    }
     return true;
 }
 
@@ -337,6 +340,25 @@ bool actor_cell::is_idle_too_early() noexcept {
     return early;
 }
 
+bool actor_cell::keep_lost(reply_cell& r) noexcept {
+    try {
+        need_extra().lost.push_back({&lowlevel::self(), &r});
+    } catch (...) {
+        return false;
+    }
+    flags |= puts_aside;                                  // so that handle() looks, if the exception stays in the handler
+    return true;
+}
+void actor_cell::settle_lost(const exit_reason* why) noexcept {
+    auto* e = extra.load(relaxed);
+    if (!e || e->lost.empty()) return;
+    const auto* const me = &lowlevel::self();
+    const auto mine = std::partition(e->lost.begin(), e->lost.end(), [me](const auto& l) { return l.by != me; });
+    for (auto at = mine; at != e->lost.end(); ++at)
+        at->what->fail(why ? std::make_exception_ptr(actor_ended(label(), *why)) : std::make_exception_ptr(no_answer()));
+    e->lost.erase(mine, e->lost.end());
+}
+
 void actor_cell::put_back_stash(actor_extra& e, std::size_t n, bool held_too) noexcept {
     message_node *back = nullptr, *stay = nullptr;
     message_node **end_of_back = &back, **end_of_stay = &stay;
@@ -379,10 +401,9 @@ void actor_cell::let_out_of_hand(const message_node& m) noexcept {
         return;
     }
     const auto found = std::find_if(e.held.begin(), e.held.end(), [&](const auto& h) { return h.m == &m; });
-    if (found == e.held.end()) return;
-    const bool is_due = found->is_due;
-    e.held.erase(found);
-    if (e.held.empty()) flags &= static_cast<std::uint8_t>(~puts_aside);
+    const bool is_held = found != e.held.end(), is_due = is_held && found->is_due;
+    if (is_held) e.held.erase(found);
+    if (e.held.empty() && e.lost.empty()) flags &= static_cast<std::uint8_t>(~puts_aside);
     if (!is_due) return;
     message_node *before = nullptr, *mine = e.stash_first;
     while (mine != &m) before = std::exchange(mine, mine->next);
@@ -454,6 +475,7 @@ bool actor_cell::fail(message_node& m, std::exception_ptr error, std::exception_
         std::exchange(m.reply, nullptr)->fail(error);
     }
     if (what != refusal) let_go(why);
+    settle_lost(what != refusal ? &why : nullptr);
     if (!was_stashed) discard(m);
     if (what == refusal) return true;
     return end_life(std::move(why), was_asked, unhandled);
@@ -602,6 +624,7 @@ bool actor_cell::start_over() noexcept {
         under->make(*this);
     } catch (...) {
         under->failure = std::current_exception();
+        settle_lost(nullptr);
     }
     const bool is_up = !under->failure;
     if (is_up) {

@@ -81,6 +81,11 @@ struct actor_extra {
         bool is_due;
     };
     std::vector<held_message> held;
+    struct lost_reply {
+        const lowlevel::waiter* by;                       // whose handler
+        reply_cell* what;
+    };
+    std::vector<lost_reply> lost;                         // see actor_cell::keep_lost()
     std::vector<std::uint64_t> timers;                    // their numbers; some may be over
     std::chrono::steady_clock::duration idle_after{};
     std::uint64_t idle_timer = 0;

@@ -35,7 +35,8 @@ std::exception_ptr why_dropped() noexcept {
 }  // namespace
 
 // An exception that leaves a handler destroys its rondo::reply on the way, before anybody has seen what it is; and a
-// handler that has put its message aside leaves the asker to that. So it is only marked: leave_handler() decides.
+// handler that has put its message aside leaves the asker to that. So it is only marked: leave_handler() decides. What the
+// handler owed to others (a message may bring a rondo::reply) goes the same way: actor_cell::fail() decides, and handle().
 void reply_cell::drop() noexcept {
     {
         const std::lock_guard hold(lock);
@@ -44,6 +45,8 @@ void reply_cell::drop() noexcept {
             return;
         }
     }
+    actor_cell* const c = std::uncaught_exceptions() > 0 ? actor_here_or_null() : nullptr;
+    if (c && !c->end_of_owing() && c->keep_lost(*this)) return;
     fail(why_dropped());
 }
 

@@ -375,6 +375,82 @@ TEST_CASE("whoever is owed an answer by an actor that ends is told so, and why",
     }
 }
 
+TEST_CASE("whoever is owed an answer by a handler that fails hears what it failed of", "[actor][reply]") {
+    struct question {
+        int how;
+    };
+    struct debt {
+        rondo::reply<int> owed;
+        int how;
+    };
+    struct collect {
+        bool fails;
+    };
+    struct debtor {
+        std::vector<rondo::reply<int>> kept;
+        void on(question q, rondo::reply<int> r) {
+            if (q.how < 4) rondo::this_actor::ref<debtor>().tell(debt{std::move(r), q.how});
+            else if (q.how == 4) kept.push_back(std::move(r));
+            else                                          // the failure of the one ends the other before it has begun
+                rondo::scope([&](rondo::group& g) {
+                    g.spawn([] { throw std::runtime_error("boom"); });
+                    g.spawn([r = std::move(r)]() mutable { r.send(1); });
+                });
+        }
+        void on(debt d) {
+            if (d.how == 0) throw std::runtime_error("boom");
+            if (d.how == 1) {
+                const debt mine = std::move(d);
+                throw std::runtime_error("boom");
+            }
+            if (d.how == 2) throw rondo::refused("not today");
+            try {
+                const debt mine = std::move(d);
+                throw std::runtime_error("boom");
+            } catch (const std::runtime_error&) {}
+        }
+        bool on(collect c) {
+            const auto mine = std::move(kept);
+            if (c.fails) throw std::runtime_error("boom");
+            return !mine.empty();
+        }
+    };
+    const auto how = GENERATE(0, 1, 2, 3, 4, 5);
+    const bool has_boss = GENERATE(false, true);
+    CAPTURE(how, has_boss);
+    rondo::testing::world world{{.workers = 1}};
+    rondo::supervisor boss;
+    rondo::actor_ref<debtor> d;
+    if (has_boss) {
+        boss = world.run([] { return rondo::supervise({}, rondo::child<debtor>("d")); });
+        d = world.run([&] { return boss.ref<debtor>("d"); });
+    } else {
+        d = rondo::start_on<debtor>(world.in(), rondo::actor_options{.name = "d"});
+    }
+    auto end = world.spawn([d] { return d.join(); });     // else an unseen crash would come out of the world
+    auto asker = world.spawn([=] { return d.ask(question{how}); });
+    const auto settle = [&] {
+        try {
+            world.settle();
+        } catch (const std::runtime_error&) {}            // the crash, of which nobody else was told
+    };
+    settle();
+    if (how == 4) {
+        auto other = world.spawn([=] { return d.ask(collect{true}); });
+        settle();
+        CHECK(end_of([&] { other.join(); }) == "boom");
+    }
+    const auto said = end_of([&] { asker.join(); });
+    if (how == 2 || how == 3) CHECK(said == rondo::no_answer().what());
+    else if (how == 5) CHECK(said == "boom");
+    else CHECK(said.find("debtor) cannot answer: it has ended (crashed: boom)") != std::string::npos);
+    if (has_boss || how == 2 || how == 3) d.kill();
+    boss = {};
+    d = {};
+    settle();
+    (void)end.join();
+}
+
 TEST_CASE("an answer that was handed to somebody who is killed before his turn is owed by that one", "[actor][reply]") {
     struct question {};
     struct debt {

@@ -195,6 +195,9 @@ public:
     static constexpr std::uint8_t puts_aside = 128;       // a handler that has put its message aside goes on with it
     /// Of the life that is over, or that the caller's handler is leaving because it was stopped; nullopt: it goes on.
     [[nodiscard]] std::optional<exit_reason> end_of_owing() const noexcept;
+    /// Of a handler that an exception is leaving, perhaps: an answer it owed to another message than its own. Kept until it
+    /// is known what becomes of the actor. False: no memory.
+    [[nodiscard]] bool keep_lost(reply_cell& r) noexcept;
 
     /// The first n that were put aside, for unstash(); not those in the hands of a handler, if not `held_too`.
     void put_back_stash(actor_extra& e, std::size_t n, bool held_too) noexcept;
@@ -222,6 +225,7 @@ private:
     void tell_links(const exit_reason& why) noexcept;
     [[nodiscard]] bool is_awaited(const message_node& down) noexcept;
     void stop_watching() noexcept;
+    void settle_lost(const exit_reason* why) noexcept;    // of the calling handler; nullptr: the actor goes on
     void let_out_of_hand(const message_node& m) noexcept; // its handler, which had put it aside, is through
     message_node* take() noexcept;
     message_node* take_alone() noexcept;                  // under the lock, as what else ends in _alone

@@ -28,7 +28,8 @@ struct down {
 
 /// An answer that is owed. A handler that takes `rondo::reply<R>` after its message may answer later, or let somebody
 /// else answer. Move-only; dropped without an answer, the asker gets no_answer, or actor_ended if the actor that held
-/// it has ended. Of a message that was told, not asked, the answer goes nowhere.
+/// it has ended, or ends with the exception that leaves the handler. Of a message that was told, not asked, the answer
+/// goes nowhere.
 template <class R>
 class reply {
 public:
