@@ -575,8 +575,17 @@ bool actor_cell::go_down(const exit_reason& why) noexcept {
     const bool is_ordered = orders.load(acquire) & halt;
     if (now.load(relaxed) == phase::alive) {
         const lowlevel::shield whatever_comes;
+        const auto refuse = [&](bool begins) {
+            under->refuses.store(begins, relaxed);
+            // Dekker's pattern with the asker: what he put there before he saw it refuse is taken out here, at the
+            // beginning or, if he did not wait for it, at the end.
+            fence_seq_cst();
+            empty_mailbox(dead_letter_reason::restarted, why);
+        };
+        if (of.ends_at_once) refuse(true);                // as in end()
         end_object(why);
-        if (!under->keep_messages) empty_mailbox(dead_letter_reason::restarted, why);
+        if (of.ends_at_once) refuse(false);
+        else if (!under->keep_messages) empty_mailbox(dead_letter_reason::restarted, why);
         now.store(phase::down, release);
         orders.fetch_and(static_cast<std::uint8_t>(~(stop | kill | linked)), relaxed);     // that was for this life
         if (why.is_failure() && !is_ordered) tell_links(why);

@@ -6,6 +6,7 @@
 #include <deque>
 #include <iterator>
 #include <list>
+#include <mutex>
 #include <string_view>
 #include <unordered_map>
 
@@ -242,10 +243,24 @@ private:
     std::deque<lowlevel::time_point> restarts_;
 };
 
+bool refuses(const actor_cell& boss) noexcept {
+    auto* e = boss.extra.load(detail::acquire);           // pairs with the release in need_extra()
+    if (!e) return false;
+    std::lock_guard hold(e->guard);                       // its record goes with its end
+    return e->under && e->under->refuses.load(detail::relaxed);
+}
+
 template <class M>
 auto ask(const any_actor& boss, M message) {
     using R = answer_t<supervisor_actor, M>;
-    return detail::ask<R, M>(boss.cell(), detail::ops_of<supervisor_actor, M>, std::move(message));
+    // It may be waiting for whoever asks: see actor_cell::go_down().
+    const auto is_not_refused = [&to = boss.cell()](detail::reply_cell& r) {
+        detail::fence_seq_cst();                          // keeps the message apart from the look: go_down()
+        if (!refuses(to)) return;
+        const std::lock_guard hold(r.lock);
+        if (!r.is_done) throw actor_ended(to.label(), {exit_kind::shutdown});
+    };
+    return detail::ask<R, M>(boss.cell(), detail::ops_of<supervisor_actor, M>, std::move(message), is_not_refused);
 }
 
 }  // namespace

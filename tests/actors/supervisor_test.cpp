@@ -288,6 +288,62 @@ TEST_CASE("a child that asks its supervisor while that ends is told so at once",
     CHECK(rondo::live_actors(world.in()) == 0);
 }
 
+TEST_CASE("a child that asks its supervisor while that is taken down to be made again is told so at once", "[supervisor]") {
+    struct asker {
+        rondo::detail::any_actor* boss;
+        rondo::channel<int> key;
+        std::string* answer;
+        asker(rondo::detail::any_actor* b, rondo::channel<int> k, std::string* a) : boss(b), key(std::move(k)), answer(a) {}
+        void on(rondo::started) { rondo::this_actor::ref<asker>().tell(pass{}); }
+        void on(pass) {
+            if (!answer->empty()) return;                 // another life
+            key.receive();
+            try {
+                (void)rondo::supervisor(*boss).children();
+                *answer = "answered";
+            } catch (const rondo::actor_ended& e) {
+                *answer = to_string(e.why().kind);
+            }
+        }
+    };
+    rondo::testing::world world{{.workers = GENERATE(1u, 2u)}};
+    const bool at_once = GENERATE(false, true);
+    rondo::channel<int> key{1};
+    std::string answer;
+    rondo::detail::any_actor inner;
+    auto spec = rondo::subtree({.name = "inner"},
+                               rondo::child<asker>(rondo::child_options{.name = "a", .shutdown = 1h}, &inner, key, &answer));
+    spec.start = [&, start = spec.start](auto& in, auto under, const auto& o) {
+        return inner = start(in, std::move(under), o);
+    };
+    journal log;
+    auto top = world.run([&] {
+        return rondo::supervise({.strategy = rondo::restart::one_for_all}, std::move(spec),
+                                rondo::child<worker>("b", &log, "b"));
+    });
+    world.settle();
+    auto b = world.run([&] { return top.ref<worker>("b"); });
+    b.tell(fail{});
+    if (at_once) {
+        world.run([&] { key.send(0); });
+    } else {
+        world.settle();
+        CHECK(answer.empty());
+        world.run([&] { key.send(0); });
+    }
+    world.settle();
+    if (at_once) CHECK((answer == "shut down" || answer == "answered"));
+    else CHECK(answer == "shut down");
+    const auto all = world.run([&] { return top.children(); });
+    REQUIRE(all.size() == 2);
+    CHECK(all[0].restarts == 1);
+    CHECK(all[1].restarts == 1);
+    CHECK(world.run([&] { return rondo::supervisor(inner).children().size(); }) == 1);
+    top.stop();
+    inner = {};
+    world.settle();
+}
+
 TEST_CASE("children come and go while it runs, names are unique", "[supervisor]") {
     journal log;
     rondo::run({.workers = 2}, [&] {

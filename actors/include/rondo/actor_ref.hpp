@@ -159,9 +159,9 @@ struct reply_holder {
     reply_with<R>* cell;
     ~reply_holder() { cell->let_go(); }
 };
-/// nullopt (false): `until` came first.
-template <class R, class M, class V>
-auto ask_until(actor_cell& to, const message_ops& ops, V&& value, lowlevel::time_point until) {
+/// nullopt (false): `until` came first. before_it_waits(reply_cell&), if given, may throw: then nobody waits for the answer.
+template <class R, class M, class V, class... Check>
+auto ask_until(actor_cell& to, const message_ops& ops, V&& value, lowlevel::time_point until, Check... before_it_waits) {
     using result = std::conditional_t<std::is_void_v<R>, bool, std::optional<stored_t<R>>>;
     check_ask(to);
     message_node* m = put_message<M>(begin_tell(ops.lines), ops, std::forward<V>(value));
@@ -176,15 +176,16 @@ auto ask_until(actor_cell& to, const message_ops& ops, V&& value, lowlevel::time
     reply_holder<R> mine{r};
     m->reply = r;
     bool timed_out = finish_tell(to, m, until) == told::late;
+    (before_it_waits(*r), ...);
     if (!timed_out) r->wait(&to, until, &timed_out);
     if (timed_out) return result{};
     if constexpr (std::is_void_v<R>) return true;
     else return result(std::move(r->value));
 }
-template <class R, class M, class V>
-R ask(actor_cell& to, const message_ops& ops, V&& value) {
-    if constexpr (std::is_void_v<R>) (void)ask_until<R, M>(to, ops, std::forward<V>(value), lowlevel::no_deadline);
-    else return *ask_until<R, M>(to, ops, std::forward<V>(value), lowlevel::no_deadline);
+template <class R, class M, class V, class... Check>
+R ask(actor_cell& to, const message_ops& ops, V&& value, Check... check) {
+    if constexpr (std::is_void_v<R>) (void)ask_until<R, M>(to, ops, std::forward<V>(value), lowlevel::no_deadline, check...);
+    else return *ask_until<R, M>(to, ops, std::forward<V>(value), lowlevel::no_deadline, check...);
 }
 
 }  // namespace detail

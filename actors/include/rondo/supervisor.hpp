@@ -71,6 +71,7 @@ struct supervised {
     std::function<void(actor_cell&)> make;                 // the child's object, again
     bool keep_messages = true;
     bool even_if_stopped = false;
+    atomic<bool> refuses{false};                           // a supervisor that ends its children, to be made again
     event obeyed;                                          // the order halt, or restart, has been carried out
     std::exception_ptr failure;                            // what the restart threw
     ~supervised() {
@@ -129,7 +130,8 @@ struct child_info {
 
 /// A handle to a supervisor. When the last one goes, it ends, and its children before it, in reverse order: at once, in a
 /// back-off, too, as after stop(); then its children have their shutdown times, one after the other. From then on who asks
-/// it gets actor_ended, and has_ended() is true; join() waits for the children.
+/// it gets actor_ended, and has_ended() is true; join() waits for the children. A subtree that is taken down to be made again
+/// refuses who asks it in the same way until its children have ended; it keeps no messages from one life to the next.
 class supervisor : public detail::any_actor {
 public:
     supervisor() noexcept = default;
