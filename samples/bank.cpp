@@ -3,9 +3,7 @@
 // lost and none is made.
 //
 //     bank [accounts [transfers [seed]]]
-#include <algorithm>
 #include <atomic>
-#include <cstdlib>
 #include <random>
 #include <stdexcept>
 #include <string>
@@ -14,6 +12,8 @@
 #include <fmt/format.h>
 
 #include <rondo/rondo.hpp>
+
+#include "command_line.hpp"
 
 using vault = std::vector<long>;             // outlives the accounts; each touches its own place only
 
@@ -85,9 +85,7 @@ struct teller {
     long on(balance) const { return moved; }
 };
 
-int main(int argc, char** argv) {
-    const auto number = [&](int i, unsigned long usual) { return argc > i ? std::strtoul(argv[i], nullptr, 10) : usual; };
-    const std::size_t accounts = std::max(2ul, number(1, 50)), transfers = number(2, 20'000);
+int move_money(std::size_t accounts, std::size_t transfers, unsigned seed) {
     constexpr long each = 10'000;
     vault money(accounts, each);
     std::atomic<long> crashes{0};
@@ -100,7 +98,7 @@ int main(int argc, char** argv) {
         std::vector<rondo::actor_ref<account>> all;
         for (std::size_t i = 0; i < accounts; ++i) all.push_back(bank.ref<account>(std::to_string(i)));
 
-        std::mt19937 chance(static_cast<unsigned>(number(3, 1)));
+        std::mt19937 chance(seed);
         std::vector<rondo::actor_ref<teller>> tellers;
         for (int i = 0; i < 8; ++i) tellers.push_back(rondo::start<teller>(teller{all}));
         for (std::size_t i = 0; i < transfers; ++i)
@@ -114,4 +112,12 @@ int main(int argc, char** argv) {
     });
     fmt::print("{} accounts, {} cents before and {} after\n", accounts, static_cast<long>(accounts) * each, total);
     return total == static_cast<long>(accounts) * each ? 0 : 1;
+}
+
+int main(int argc, char** argv) {
+    return samples::run_main("bank", [&] {
+        const samples::arguments given(argc, argv, "[ACCOUNTS [TRANSFERS [SEED]]]", 3);
+        return move_money(given.number(1, "ACCOUNTS", 50, 2, 100'000), given.number(2, "TRANSFERS", 20'000, 0, 1'000'000'000),
+                          static_cast<unsigned>(given.number(3, "SEED", 1, 0, 4'294'967'295)));
+    });
 }

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <fmt/format.h>
@@ -91,7 +92,12 @@ int dinner_with_actors() {
 }
 
 int main(int argc, char** argv) {
-    if (argc > 1 && std::string(argv[1]) == "--actors") return dinner_with_actors();
+    const std::string_view wanted = argc > 1 ? argv[1] : "";
+    if (argc > 2 || (argc > 1 && wanted != "--actors")) {
+        fmt::print(stderr, "usage: family_dinner [--actors]\n");
+        return 2;
+    }
+    if (wanted == "--actors") return dinner_with_actors();
     fmt::print("Dinner, one after the other:\n");
     one_after_the_other();
     fmt::print("Dinner, everybody at once:\n");

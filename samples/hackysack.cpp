@@ -9,27 +9,23 @@
 //
 // The player's whole life is tasklet_game::be_player in hackysack_game/engine_tasklets.hpp. Every run checks itself:
 // each bag's kicks are counted, and each bag's way must be the one that a serial computation finds.
-#include <exception>
 #include <new>
 
 #include <fmt/format.h>
 
+#include "command_line.hpp"
 #include "hackysack_game/evening.hpp"
 #include "hackysack_game/options.hpp"
 #include "hackysack_game/outcome.hpp"
 
 int main(int argc, char** argv) {
-    try {
-        const auto wanted = hackysack::parse(argc, argv);
-        return wanted ? hackysack::evening(*wanted).spend() : 0;
-    } catch (const hackysack::bad_option& e) {
-        fmt::print(stderr, "hackysack: {}\n", e.what());
-        return 2;
-    } catch (const std::bad_alloc&) {
-        fmt::print(stderr, "hackysack: {}; try fewer --players, --circles or --bags\n", hackysack::memory_is_used_up);
-        return 1;
-    } catch (const std::exception& e) {
-        fmt::print(stderr, "hackysack: {}\n", e.what());
-        return 1;
-    }
+    return samples::run_main("hackysack", [&] {
+        try {
+            const auto wanted = hackysack::parse(argc, argv);
+            return wanted ? hackysack::evening(*wanted).spend() : 0;
+        } catch (const std::bad_alloc&) {
+            fmt::print(stderr, "hackysack: {}; try fewer --players, --circles or --bags\n", hackysack::memory_is_used_up);
+            return 1;
+        }
+    });
 }

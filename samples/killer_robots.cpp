@@ -4,11 +4,11 @@
 // was lost; here it is a dead letter, and counted.)
 //
 //     killer_robots [FILE.svg [SEED]]           # draws the third round
-#include <cstdlib>
 #include <string>
 
 #include <fmt/format.h>
 
+#include "command_line.hpp"
 #include "robots/picture.hpp"
 #include "robots/world.hpp"
 
@@ -54,10 +54,7 @@ record game(unsigned workers, void (*round)(const rondo::actor_ref<world>&, unsi
     });
 }
 
-}  // namespace
-
-int main(int argc, char** argv) try {
-    const unsigned seed = argc > 2 ? static_cast<unsigned>(std::atoi(argv[2])) : 1;
+int fight(const std::string& picture, unsigned seed) {
     struct {
         const char* name;
         void (*play)(const rondo::actor_ref<world>&, unsigned);
@@ -69,12 +66,20 @@ int main(int argc, char** argv) try {
         must_hold(alone.digest == together.digest, "the game is the same on any number of workers");
         fmt::print("{}: {} joined, {} killed, {} alive; {} explosions, {} messages to the dead\n", round.name, together.joined,
                    together.killed, together.alive, together.explosions, together.told_dead);
-        if (argc > 1 && round.play == third_round && !draw(together, "Killer robots, round three: a minute", argv[1])) {
-            fmt::print(stderr, "killer_robots: cannot write {}\n", argv[1]);
-            return 2;
-        }
+        if (!picture.empty() && round.play == third_round &&
+            !draw(together, "Killer robots, round three: a minute", picture))
+            throw samples::bad_argument(fmt::format("cannot write {}", picture));
     }
-} catch (const std::exception& e) {
-    fmt::print(stderr, "killer_robots: {}\n", e.what());
-    return 1;
+    return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    return samples::run_main("killer_robots", [&] {
+        const samples::arguments given(argc, argv, "[PICTURE.svg [SEED]]", 2);
+        const auto seed = static_cast<unsigned>(given.number(2, "SEED", 1, 0, 4'294'967'295));
+        if (given.has(1)) samples::check_writable(given.text(1));
+        return fight(given.has(1) ? given.text(1) : "", seed);
+    });
 }

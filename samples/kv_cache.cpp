@@ -2,10 +2,8 @@
 // traffic and comes back, empty: its clients miss, load again, and never hang or see a wrong value.
 //
 //     kv_cache [clients [requests]]
-#include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <cstdlib>
 #include <optional>
 #include <string>
 #include <unordered_map>
@@ -13,6 +11,8 @@
 #include <fmt/format.h>
 
 #include <rondo/rondo.hpp>
+
+#include "command_line.hpp"
 
 using namespace std::chrono_literals;
 
@@ -74,9 +74,7 @@ void be_client(const rondo::pool<shard>& cache, unsigned number, long requests, 
     }
 }
 
-int main(int argc, char** argv) {
-    const auto clients = static_cast<unsigned>(argc > 1 ? std::strtoul(argv[1], nullptr, 10) : 20);
-    const long requests = argc > 2 ? std::strtol(argv[2], nullptr, 10) : 1'000;
+int serve(unsigned clients, long requests) {
     tally counted;
     const bool is_clean = rondo::run([&] {
         const rondo::pool<shard> cache(4, rondo::routing::consistent_hash);
@@ -101,4 +99,12 @@ int main(int argc, char** argv) {
     const long answers = counted.hits + counted.misses + counted.lost;
     fmt::print("{} requests, {} answers, {} wrong\n", clients * requests, answers, counted.wrong.load());
     return is_clean && counted.wrong == 0 && answers == clients * requests ? 0 : 1;
+}
+
+int main(int argc, char** argv) {
+    return samples::run_main("kv_cache", [&] {
+        const samples::arguments given(argc, argv, "[CLIENTS [REQUESTS]]", 2);
+        return serve(static_cast<unsigned>(given.number(1, "CLIENTS", 20, 1, 100'000)),
+                     static_cast<long>(given.number(2, "REQUESTS", 1'000, 0, 1'000'000'000)));
+    });
 }

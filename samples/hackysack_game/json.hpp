@@ -35,7 +35,7 @@ namespace detail {
         R"("end_s": {:.9f}, "bytes_per_player": {:.1f}, "shares": [{}], "steals": {}, "interrupted": {}, "refused": {}}})",
         name_of(g.played_by), g.workers, g.circles, g.players, g.bags, g.kicks, g.slots, g.seed, o.kicks(),
         o.kicks_per_s(), o.set_up_s, o.play_s, o.end_s, o.bytes_per_player, shares, o.steals,
-        o.interrupted, o.refused.empty() ? "null" : quoted(o.refused));
+        o.interrupted, o.refused.empty() ? "null" : detail::quoted(o.refused));
 }
 [[nodiscard]] inline std::string to_json(const std::optional<outcome>& o) { return o ? to_json(*o) : "null"; }
 

@@ -1,22 +1,15 @@
 // The command line: what to play and where to write it. Refuses in one line what cannot be played.
 #pragma once
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
-#include <fstream>
 #include <map>
 #include <optional>
-#include <stdexcept>
 #include <string>
 #include <string_view>
-#include <system_error>
 #include <vector>
 
 #include <CLI/CLI.hpp>
@@ -24,16 +17,13 @@
 
 #include <rondo/rondo.hpp>
 
+#include "../command_line.hpp"
 #include "game.hpp"
 #include "numbers.hpp"
 
 namespace hackysack {
 
-/// What the user asked for cannot be done. what() is one line that says why.
-class bad_option : public std::runtime_error {
-public:
-    using std::runtime_error::runtime_error;
-};
+using bad_option = samples::bad_argument;
 
 struct options {
     game wanted;
@@ -91,43 +81,6 @@ inline void check_slots(const game& g) {
     if (g.slots < g.bags)
         throw bad_option(fmt::format("--slots must be at least {0} for {0} bags, not {1}: with fewer, full inboxes can "
                                      "wait for each other in a circle", g.bags, g.slots));
-}
-
-inline bool is_terminal(const std::string& file) {
-    const int descriptor = ::open(file.c_str(), O_WRONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
-    const bool result = descriptor >= 0 && ::isatty(descriptor);
-    if (descriptor >= 0) ::close(descriptor);
-    return result;
-}
-
-/// Writes about as much as there will be to write at the end of `file`, which only a device that is full refuses.
-inline bool takes_more(const std::string& file) {
-    std::ofstream to(file, std::ios::app | std::ios::binary);
-    constexpr std::size_t most_pages = 16, page = 4096;
-    const std::size_t bytes = std::filesystem::is_regular_file(file) ? most_pages * page : 1;
-    return static_cast<bool>((to << std::string(bytes, '\n')).flush());
-}
-
-/// Finds out now, not after the game, that a file cannot be written. Leaves what is in it. A pipe or a terminal takes
-/// whatever it gets, and would show the trial.
-inline void check_writable(const std::string& file) {
-    if (file.empty()) return;
-    std::error_code ignored;
-    const auto before = std::filesystem::status(file, ignored);
-    const bool is_new = !std::filesystem::exists(before);
-    const bool is_regular = std::filesystem::is_regular_file(before);
-    const auto bytes = is_regular ? std::filesystem::file_size(file, ignored) : 0;
-    const auto refuse = [&](int why) {
-        throw bad_option(fmt::format("cannot write {}: {}", file, std::generic_category().message(why)));
-    };
-    errno = 0;
-    if (!std::ofstream(file, std::ios::app)) refuse(errno);
-    int error = 0;
-    if ((is_new || is_regular || std::filesystem::is_character_file(before)) && !is_terminal(file) && !takes_more(file))
-        error = errno;
-    if (is_new) std::filesystem::remove(file, ignored);
-    else if (is_regular) std::filesystem::resize_file(file, bytes, ignored);
-    if (error) refuse(error);
 }
 
 /// For CLI11, which would take -3 for a very large number. Gives what is wrong; empty if nothing is.
@@ -214,8 +167,8 @@ inline std::string in_one_line(std::string text) {
     if (!o.json_file.empty() && !o.plot_file.empty() &&
         std::filesystem::weakly_canonical(o.json_file) == std::filesystem::weakly_canonical(o.plot_file))
         throw bad_option("--json and --plot name the same file");
-    detail::check_writable(o.json_file);
-    detail::check_writable(o.plot_file);
+    if (!o.json_file.empty()) samples::check_writable(o.json_file);
+    if (!o.plot_file.empty()) samples::check_writable(o.plot_file);
     return o;
 }
 
