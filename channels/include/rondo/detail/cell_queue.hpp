@@ -63,8 +63,7 @@
 //           channels/src/select.cpp. A post waits for memory if there is none for a segment.
 // Dropped: publishing only after the tasklet has left its stack (then a late publisher may hit a cell that is used again,
 //          or everybody needs hazard pointers); 1 as tickets' unit for try (it would burn tickets).
-// Checked: tests/model/cell_queue_test.cpp, tests/stress/channel_stress_test.cpp. What walkers_ is for has no model yet: in
-//          those executions nobody meets a segment that was used again under a walk.
+// Checked: tests/model/cell_queue_test.cpp, tests/stress/channel_stress_test.cpp.
 #pragma once
 
 #include <algorithm>
