@@ -242,7 +242,7 @@ void actor_cell::activate(bool was_stopped, std::exception_ptr& unhandled) {
             while (messages.is_urgent());
         }
         if (message_node* m = take()) {
-            if (messages.has_published() && messages.has_waiting()) [[unlikely]] {
+            if (full_policy == when_full::wait && messages.has_published() && messages.has_waiting()) [[unlikely]] {
                 admit_waiting();
                 relieves = true;
             }
