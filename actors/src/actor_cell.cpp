@@ -244,15 +244,13 @@ void actor_cell::activate(bool was_stopped, std::exception_ptr& unhandled) {
         if (message_node* m = take()) {
             if (full_policy == when_full::wait && messages.has_published() && messages.has_waiting()) [[unlikely]] {
                 admit_waiting();
-                relieves = true;
+                if (!std::exchange(relieves, true)) relief_ends = lowlevel::now() + longest_relief;
             }
             if (!handle(*m, unhandled)) return;
             if (++n >= turn) {
                 if (!relieves || n >= messages.slots()) return hand_over();
                 // Those who waited stand behind us. If we went there now each of them would find a full mailbox again.
-                const auto time = lowlevel::now();
-                if (turn == batch) relief_ends = time + longest_relief;
-                if (time >= relief_ends) return hand_over();
+                if (lowlevel::now() >= relief_ends) return hand_over();
                 turn += batch;
             }
             looked_again = false;
@@ -346,10 +344,20 @@ bool actor_cell::keep_lost(reply_cell& r) noexcept {
     } catch (...) {
         return false;
     }
-    flags |= puts_aside;                                  // so that handle() looks, if the exception stays in the handler
+    notice_loss();
     return true;
 }
+void actor_cell::notice_loss() noexcept {
+    flags |= puts_aside;                                  // so that handle() looks, if the exception stays in the handler
+    lowlevel::watch_waits(true);                          // and own_up(), if it waits first
+}
+void actor_cell::own_up() noexcept {
+    if (std::uncaught_exceptions() > 0) return;
+    settle_lost(nullptr);
+    if (current && current->reply) current->reply->own_up();
+}
 void actor_cell::settle_lost(const exit_reason* why) noexcept {
+    if (!of.is_reentrant) lowlevel::watch_waits(false);
     auto* e = extra.load(relaxed);
     if (!e || e->lost.empty()) return;
     const auto* const me = &lowlevel::self();
@@ -394,6 +402,10 @@ void actor_cell::put_back_stash(actor_extra& e, std::size_t n, bool held_too) no
 }
 
 void actor_cell::let_out_of_hand(const message_node& m) noexcept {
+    if (!extra.load(relaxed)) {                           // it has lost its answer, no more
+        flags &= static_cast<std::uint8_t>(~puts_aside);
+        return;
+    }
     auto& e = *extra.load(relaxed);
     if (!of.is_reentrant) {
         flags &= static_cast<std::uint8_t>(~puts_aside);

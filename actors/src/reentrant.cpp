@@ -14,8 +14,15 @@
 
 namespace rondo::detail {
 
-void actor_system::wait_begins(lowlevel::watched_wait& w) noexcept { static_cast<actor_cell*>(w.what)->put_aside(w); }
-void actor_system::wait_has_ended(lowlevel::watched_wait& w) noexcept { static_cast<actor_cell*>(w.what)->line_up(w); }
+void actor_system::wait_begins(lowlevel::watched_wait& w) noexcept {
+    auto& a = *static_cast<actor_cell*>(w.what);
+    a.own_up();
+    if (a.flags & actor_cell::is_reentrant) a.put_aside(w);
+}
+void actor_system::wait_has_ended(lowlevel::watched_wait& w) noexcept {
+    auto& a = *static_cast<actor_cell*>(w.what);
+    if (a.flags & actor_cell::is_reentrant) a.line_up(w);
+}
 
 // It still runs, but nothing of the handler does: it is on its way out of lowlevel::suspend().
 void actor_cell::put_aside(lowlevel::watched_wait& w) noexcept {

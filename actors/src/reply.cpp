@@ -36,12 +36,14 @@ std::exception_ptr why_dropped() noexcept {
 
 // An exception that leaves a handler destroys its rondo::reply on the way, before anybody has seen what it is; and a
 // handler that has put its message aside leaves the asker to that. So it is only marked: leave_handler() decides. What the
-// handler owed to others (a message may bring a rondo::reply) goes the same way: actor_cell::fail() decides, and handle().
+// handler owed to others (a message may bring a rondo::reply) goes the same way: actor_cell::fail() decides, and handle();
+// or, if the handler has caught the exception and waits, own_up().
 void reply_cell::drop() noexcept {
     {
         const std::lock_guard hold(lock);
         if (in_handler && (stashed_as || std::uncaught_exceptions() > 0)) {
             is_dropped = true;
+            if (auto* const c = actor_here_or_null()) c->notice_loss();
             return;
         }
     }
@@ -53,6 +55,14 @@ void reply_cell::drop() noexcept {
 void reply_cell::enter_handler() noexcept {
     in_handler = true;
     holders.fetch_add(1, relaxed);
+}
+
+void reply_cell::own_up() noexcept {
+    {
+        const std::lock_guard hold(lock);
+        if (!in_handler || stashed_as || !std::exchange(is_dropped, false)) return;
+    }
+    fail(std::make_exception_ptr(no_answer()));
 }
 
 void reply_cell::leave_handler(message_node& m, bool has_thrown) noexcept {

@@ -154,6 +154,33 @@ TEST_CASE("senders that wait for room are relieved by longer batches, of no more
     CHECK(most <= slots);
 }
 
+TEST_CASE("senders that wait are relieved by no longer batch of messages that take long", "[actor][fairness]") {
+    struct slow {
+        long* handled;
+        void on(tick) {
+            ++*handled;
+            const auto end = std::chrono::steady_clock::now() + 20us;
+            while (std::chrono::steady_clock::now() < end) {}
+        }
+    };
+    long handled = 0, most = 0;
+    rondo::run({.workers = 1}, [&] {
+        auto c = rondo::start<slow>(rondo::actor_options{.mailbox_slots = 256}, &handled);
+        rondo::scope([&](rondo::group& g) {
+            for (int i = 0; i < 8; ++i)
+                g.spawn([&] {
+                    for (int n = 0; n < 200; ++n) c.tell(tick{});
+                });
+            while (handled < 1600) {
+                const long before = handled;
+                rondo::yield();
+                most = std::max(most, handled - before);
+            }
+        });
+    });
+    CHECK(most <= static_cast<long>(rondo::detail::actor_cell::batch));
+}
+
 // A job that has not begun needs a stack as much as anybody: who waits for memory must not take it for one that gives his back.
 TEST_CASE("without memory for stacks a scope waits, whatever else is next", "[actor][memory]") {
     struct last {

@@ -451,6 +451,65 @@ TEST_CASE("whoever is owed an answer by a handler that fails hears what it faile
     (void)end.join();
 }
 
+namespace {
+
+struct loses_question {
+    bool passes_on;
+};
+struct lost_debt {
+    rondo::reply<int> owed;
+};
+struct loser {
+    rondo::event* told;
+    static void lose(rondo::reply<int> r) {
+        try {
+            const auto mine = std::move(r);
+            throw 1;
+        } catch (int) {}
+    }
+    void on(loses_question q, rondo::reply<int> r) {
+        if (q.passes_on) return rondo::this_actor::ref<loser>().tell(lost_debt{std::move(r)});
+        lose(std::move(r));
+        told->wait();
+    }
+    void on(lost_debt d) {
+        lose(std::move(d.owed));
+        told->wait();
+    }
+};
+struct reentrant_loser : loser {
+    static constexpr bool reentrant = true;
+    using loser::on;
+    void on(loses_question q, rondo::reply<int> r) {
+        if (q.passes_on) return rondo::this_actor::ref<reentrant_loser>().tell(lost_debt{std::move(r)});
+        lose(std::move(r));
+        told->wait();
+    }
+};
+
+}  // namespace
+
+// It may wait for the one that it owes the answer to.
+TEST_CASE("a handler that loses an answer, stays and waits has its asker told first", "[actor][reply]") {
+    const bool passes_on = GENERATE(false, true), is_reentrant = GENERATE(false, true);
+    CAPTURE(passes_on, is_reentrant);
+    rondo::testing::world world{{.workers = 1}};
+    world.run([&] {
+        rondo::event told;
+        const auto ask = [&](const auto& d) {
+            for (int round = 0; round < 2; ++round) {
+                CHECK_THROWS_AS(d.ask(loses_question{passes_on}), rondo::no_answer);
+                told.set();
+                rondo::yield();
+            }
+            d.stop();
+            d.join();
+        };
+        if (is_reentrant) ask(rondo::start<reentrant_loser>(reentrant_loser{{&told}}));
+        else ask(rondo::start<loser>(loser{&told}));
+    });
+}
+
 TEST_CASE("an answer that was handed to somebody who is killed before his turn is owed by that one", "[actor][reply]") {
     struct question {};
     struct debt {

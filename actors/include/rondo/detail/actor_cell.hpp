@@ -198,6 +198,11 @@ public:
     /// Of a handler that an exception is leaving, perhaps: an answer it owed to another message than its own. Kept until it
     /// is known what becomes of the actor. False: no memory.
     [[nodiscard]] bool keep_lost(reply_cell& r) noexcept;
+    /// The same of the answer to its own message, which is kept there.
+    void notice_loss() noexcept;
+    /// From the handler's tasklet, which begins to wait: if no exception is on its way any more, then whoever is owed an
+    /// answer that one has taken along hears now that none will come. He may be whom it waits for.
+    void own_up() noexcept;
 
     /// The first n that were put aside, for unstash(); not those in the hands of a handler, if not `held_too`.
     void put_back_stash(actor_extra& e, std::size_t n, bool held_too) noexcept;

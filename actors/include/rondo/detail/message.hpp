@@ -93,6 +93,7 @@ struct reply_cell {
     void fail(std::exception_ptr e) noexcept;            ///< answers with an error, lets go
     void drop() noexcept;                                ///< a rondo::reply goes without an answer
     void enter_handler() noexcept;
+    void own_up() noexcept;                              ///< its handler goes on, without it: see actor_cell::own_up()
     /// A reply that was dropped goes to the message that was put aside, or back to `m`, whose handler has thrown.
     void leave_handler(message_node& m, bool has_thrown) noexcept;
     void let_go() noexcept;
