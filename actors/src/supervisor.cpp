@@ -254,6 +254,7 @@ template <class M>
 auto ask(const any_actor& boss, M message) {
     using R = answer_t<supervisor_actor, M>;
     // It may be waiting for whoever asks: see actor_cell::go_down().
+    if (refuses(boss.cell())) throw actor_ended(boss.cell().label(), {exit_kind::shutdown});
     const auto is_not_refused = [&to = boss.cell()](detail::reply_cell& r) {
         detail::fence_seq_cst();                          // keeps the message apart from the look: go_down()
         if (!refuses(to)) return;
