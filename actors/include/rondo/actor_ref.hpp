@@ -140,10 +140,13 @@ send_status tell_until(actor_cell& to, const message_ops& ops, V&& value, lowlev
 }
 template <class M>
 send_status try_tell(actor_cell& to, const message_ops& ops, M& value) {
-    message_node* m = make_message<M>(ops, std::move(value));
+    // What is polymorphic may be the base of a larger object: made anew it would be no such base any more.
+    constexpr bool copies = !std::is_move_assignable_v<M> && std::is_polymorphic_v<M> && std::is_copy_constructible_v<M>;
+    message_node* m = make_message<M>(ops, static_cast<std::conditional_t<copies, const M&, M&&>>(value));
     const auto result = try_push(to, m);
     if (result == actor_cell::box::pushed::queued || result == actor_cell::box::pushed::scheduled) return send_status::done;
-    if constexpr (std::is_move_assignable_v<M>) {
+    if constexpr (copies) {
+    } else if constexpr (std::is_move_assignable_v<M>) {
         value = std::move(payload_of<M>(*m));
     } else {
         std::destroy_at(&value);
