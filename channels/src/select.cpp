@@ -31,7 +31,7 @@ class selection {
 public:
     selection(std::span<select_clause* const> clauses, const select_options& options)
         : clauses_(clauses), options_(options), takes_stop_(std::ranges::any_of(clauses, &select_clause::takes_stop)),
-          me_(takes_stop_ ? enter_though_stopped() : enter()) {
+          me_(enter_select()) {
         for (std::size_t i = 0; i < clauses.size(); ++i) order_[i] = static_cast<std::uint8_t>(i);
         if (options.in_order) return;
         shuffle();
@@ -49,6 +49,7 @@ public:
     selection& operator=(const selection&) = delete;
 
     int run() {
+        if (chosen_by_stop_ != none) return chosen_by_stop_;
         for (unsigned round = 0;; ++round) {
             if (const int chosen = try_all(); chosen != none) return chosen;
             if (all_closed()) return select_closed;
@@ -60,6 +61,21 @@ public:
 
 private:
     static constexpr int none = -100;
+
+    waiter& enter_select() {
+        if (takes_stop_) return enter_though_stopped();
+        try {
+            return enter();
+        } catch (const stopped&) {
+            if ((chosen_by_stop_ = that_outlasts_stop()) == none) throw;
+            return self();
+        }
+    }
+    [[nodiscard]] int that_outlasts_stop() const noexcept {
+        for (std::size_t i = 0; i < clauses_.size(); ++i)
+            if (clauses_[i]->outlasts_stop()) return static_cast<int>(i);
+        return none;
+    }
 
     int try_all() {
         for (const auto i : order()) {
@@ -111,6 +127,8 @@ private:
         if (outcome == wake::stopped && takes_stop_)
             for (const auto i : order())
                 if (clauses_[i]->takes_stop) return i;
+        if (outcome == wake::stopped)
+            if (const int chosen = that_outlasts_stop(); chosen != none) return chosen;
         raise(outcome);
         return outcome == wake::timed_out ? select_timed_out : none;
     }
@@ -155,6 +173,7 @@ private:
     const std::span<select_clause* const> clauses_;
     const select_options& options_;
     const bool takes_stop_;
+    int chosen_by_stop_ = none;
     waiter& me_;
     partner met_;
     bool missed_ = false;

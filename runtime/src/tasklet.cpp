@@ -177,13 +177,6 @@ bool become_joiner(task_ref r, lowlevel::wait_node& node, bool& gone) {
     return true;
 }
 
-// Has it failed in a scope, which may be what stops the joiner?
-bool has_failed(task_ref r) noexcept {
-    // acquire: pairs with the release in claim_joiner_of_failing(); the stop that we have seen came after it.
-    const auto state = r.t->state.load(acquire);
-    return (state == task::phase::failing || state == task::phase::finished) && r.t->id.load(acquire) == r.id;
-}
-
 [[gnu::noinline]] bool join_failing(task_ref& r, void* into);
 
 // The tasklet has begun, or lies somewhere else, or the caller is a plain thread.
@@ -277,6 +270,13 @@ bool join_failing(task_ref& r, void* into) {
 }
 
 }  // namespace
+
+bool has_failed(task_ref r) noexcept {
+    if (!r.t) return false;
+    // acquire: pairs with the release in claim_joiner_of_failing(); the stop that we have seen came after it.
+    const auto state = r.t->state.load(acquire);
+    return (state == task::phase::failing || state == task::phase::finished) && r.t->id.load(acquire) == r.id;
+}
 
 bool join_task(task_ref& r, lowlevel::time_point until, void* into) {
     // An unstarted child that lies in our own deque is run here and now. (If it has ended and somebody else lives in

@@ -218,6 +218,58 @@ TEST_CASE("the calling tasklet's own token is as a clause for its stop", "[selec
 
 // ---------------------------------------------------------------------------------------------------- permits, locks
 
+TEST_CASE("a select that waits for a child that fails gets its error, not the stop that it brings", "[select][join][scope]") {
+    const auto workers = GENERATE(1u, 2u);
+    const bool fails_first = GENERATE(false, true);
+    CAPTURE(workers, fails_first);
+    for (int i = 0; i < 50; ++i) {
+        std::string said;
+        const auto whole = [&] {
+            rondo::scope([&](rondo::group& g) {
+                auto child = g.spawn([=] {
+                    if (!fails_first) rondo::yield();
+                    throw std::runtime_error("boom");
+                });
+                if (fails_first) {
+                    try {
+                        while (true) rondo::yield();
+                    } catch (const rondo::stopped&) {}
+                }
+                try {
+                    rondo::select(rondo::joined(child, [] {}));
+                } catch (const std::runtime_error& e) {
+                    said = e.what();
+                }
+            });
+        };
+        CHECK_THROWS_AS(rondo::run({.workers = workers}, whole), std::runtime_error);
+        CHECK(said == "boom");
+    }
+}
+
+TEST_CASE("where its stop would not be thrown the calling tasklet's own token does not go ahead either", "[select][stop]") {
+    int chosen = 0;
+    struct selects_at_end {
+        int* chosen;
+        ~selects_at_end() {
+            rondo::channel<int> c{1};
+            c.send(1);
+            rondo::select(rondo::in_order, rondo::stopped_by(rondo::this_tasklet::stop_token(), [&] { *chosen = 1; }),
+                          rondo::from(c, [&](int) { *chosen = 2; }));
+        }
+    };
+    rondo::run({.workers = 1}, [&] {
+        auto t = rondo::spawn([&] {
+            const selects_at_end last{&chosen};
+            while (true) rondo::yield();
+        });
+        rondo::yield();
+        t.stop();
+        CHECK_THROWS_AS(t.join(), rondo::stopped);
+    });
+    CHECK(chosen == 2);
+}
+
 TEST_CASE("a permit goes to the select in its turn, and none to a clause that is not chosen", "[select][semaphore]") {
     stage s(GENERATE(1u, 2u, 4u));
     rondo::semaphore permits(0);

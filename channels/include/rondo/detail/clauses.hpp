@@ -91,6 +91,7 @@ public:
         return rondo::detail::ended_or_enlist(tasklet_.ref(), fresh_node(me)) ? progress::done : progress::waits;
     }
     void withdraw() noexcept override { rondo::detail::withdraw_from(tasklet_.ref(), node()); }
+    bool outlasts_stop() const noexcept override { return rondo::detail::has_failed(tasklet_.ref()); }
     void run() {
         if constexpr (std::is_void_v<R>) {
             tasklet_.join();
@@ -192,7 +193,8 @@ private:
 class token_clause : public select_clause {
 public:
     progress attempt(waiter& me, bool enlists, partner&) override {
-        if (token_.stop_requested() || (takes_stop && stop_is_due(me))) return progress::done;
+        if (takes_stop) return stop_is_due(me) ? progress::done : progress::waits;     // as a stop_clause
+        if (token_.stop_requested()) return progress::done;
         if (enlists) callback_.emplace(token_, end_wait{&fresh_node(me)});     // may be called here and now
         return progress::waits;
     }

@@ -5,7 +5,7 @@
 // link of a slot that somebody else has just taken is harmless: it is atomic, its memory stays, and the count has changed.
 //
 // I1  fresh_ counts slots that have ever been given out; one chunk after the other is there before its first is.
-// Progress: lock-free. Who has lost a compare-and-swap stands back for 3 to 10 us (stand_back).
+// Progress: lock-free. Who has lost a compare-and-swap stands back for some microseconds (stand_back).
 // Checked: tests/model/slots_test.cpp, tests/stress/channel_stress_test.cpp.
 #pragma once
 

@@ -63,6 +63,9 @@ public:
     /// The wait has ended through this clause's node: how.
     virtual wake ended(wake outcome) noexcept { return node_ && node_->claimed ? outcome : wake::none; }
 
+    /// Chosen where select would throw `stopped`, if no clause takes that: its run() then knows what to do.
+    [[nodiscard]] virtual bool outlasts_stop() const noexcept { return false; }
+
     /// select returns false once it has clauses that can close and all of them have.
     bool can_close = false;
     /// Chosen where select would throw `stopped`; attempt() must be done while stop_is_due(me).

@@ -247,6 +247,8 @@ struct task_ref {
 /// For select. True: it has ended, join_task() will not wait. False: it will claim `node` at its end. Throws usage_error.
 [[nodiscard]] bool ended_or_enlist(task_ref r, lowlevel::wait_node& node);
 void withdraw_from(task_ref r, lowlevel::wait_node& node) noexcept;
+/// Has it ended, or failed in a scope, so that whoever is stopped by that gets its error all the same? join_task() sees to it.
+[[nodiscard]] bool has_failed(task_ref r) noexcept;
 void stop_task(task_ref r) noexcept;
 /// Is it the running tasklet's own, this_tasklet::stop_token()?
 [[nodiscard]] bool is_own_token(const std::stop_token& token) noexcept;
