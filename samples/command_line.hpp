@@ -1,17 +1,19 @@
-// What the samples that take arguments share: these are checked before anything begins, and what is wrong with them is said
-// in one line, with exit code 2.
+// What the samples that take several arguments share: these are checked before anything begins, and what is wrong with
+// them is said in one line, with exit code 2.
 #pragma once
 
 #include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <charconv>
+#include <csignal>
 #include <cstdint>
 #include <cstdio>
 #include <exception>
 #include <filesystem>
-#include <fstream>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -32,38 +34,72 @@ public:
 
 namespace detail {
 
-inline bool is_terminal(const std::string& file) {
-    const int descriptor = ::open(file.c_str(), O_WRONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
-    const bool result = descriptor >= 0 && ::isatty(descriptor);
-    if (descriptor >= 0) ::close(descriptor);
-    return result;
+// These return 0 or an errno.
+
+/// Is there room for about as much as there will be to write? Neither the file's size nor its bytes change, whoever
+/// else writes to it meanwhile. From its start, because there the results will begin, in place of what it holds now.
+/// What this sets aside is not given back: that takes a truncation, which could cut off what somebody has just appended.
+inline int has_room(int descriptor) {
+    constexpr ::off_t bytes = 64 * 1024;
+    ::rlimit limit{};
+    if (::getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur < bytes) return EFBIG;
+    if (::fallocate(descriptor, FALLOC_FL_KEEP_SIZE, 0, bytes) == 0) return 0;
+    const bool is_refused = errno == ENOSPC || errno == EDQUOT || errno == EFBIG || errno == EIO;
+    return is_refused ? errno : 0;    // else the file system cannot tell
 }
 
-/// Writes about as much as there will be to write at the end of `file`, which only a device that is full refuses.
-inline bool takes_more(const std::string& file) {
-    std::ofstream to(file, std::ios::app | std::ios::binary);
-    constexpr std::size_t most_pages = 16, page = 4096;
-    const std::size_t bytes = std::filesystem::is_regular_file(file) ? most_pages * page : 1;
-    return static_cast<bool>((to << std::string(bytes, '\n')).flush());
+/// One byte, which only a device that is full refuses. A terminal would show it.
+inline int takes_a_byte(int descriptor) {
+    if (::isatty(descriptor)) return 0;
+    return ::write(descriptor, "\n", 1) == 1 || errno == EAGAIN ? 0 : errno;
+}
+
+/// What `descriptor` has been opened for as `file`, and nobody has used, goes away again.
+inline void remove_unused(const std::string& file, int descriptor) {
+    struct stat made{}, named{};
+    if (::fstat(descriptor, &made) == 0 && ::lstat(file.c_str(), &named) == 0 && made.st_dev == named.st_dev &&
+        made.st_ino == named.st_ino && named.st_size == 0)
+        ::unlink(file.c_str());
+}
+
+inline int try_new(const std::string& file) {
+    constexpr int flags = O_WRONLY | O_CREAT | O_NOCTTY | O_CLOEXEC;
+    constexpr ::mode_t mode = 0666;
+    int descriptor = ::open(file.c_str(), flags | O_EXCL, mode);
+    const bool is_ours = descriptor >= 0;
+    if (!is_ours && errno == EEXIST) descriptor = ::open(file.c_str(), flags, mode);    // a link to what is not there
+    if (descriptor < 0) return errno;
+    const int error = has_room(descriptor);
+    if (is_ours) remove_unused(file, descriptor);
+    ::close(descriptor);
+    return error;
+}
+
+inline int try_existing(const std::string& file, ::mode_t kind) {
+    if (S_ISSOCK(kind)) return ENXIO;    // what open() says, always
+    if (S_ISFIFO(kind)) return ::faccessat(AT_FDCWD, file.c_str(), W_OK, AT_EACCESS) == 0 ? 0 : errno;
+    const int descriptor = ::open(file.c_str(), O_WRONLY | O_NOCTTY | O_CLOEXEC | (S_ISCHR(kind) ? O_NONBLOCK : 0));
+    if (descriptor < 0) return errno;
+    const int error = S_ISREG(kind) ? has_room(descriptor) : S_ISCHR(kind) ? takes_a_byte(descriptor) : 0;
+    ::close(descriptor);
+    return error;
 }
 
 }  // namespace detail
 
-/// Finds out now, not after the work, that a file cannot be written. Leaves what is in it. A pipe or a terminal takes
-/// whatever it gets, and would show the trial. Throws: bad_argument.
+/// Finds out now, not after the work, that a file cannot be written. Throws: bad_argument.
+///
+/// A regular file keeps its size and all that is in it; one that is not there is made, and removed again. Where a link
+/// points to what is not there, that is made and stays, empty. A terminal is opened, but nothing is written; another
+/// character device gets one newline. A FIFO or a socket is not opened: the reader would take our closing for the end.
+/// So whoever writes to a FIFO later waits in open() for its reader. From now on a file that grows beyond `ulimit -f` is
+/// an error like any other, not a signal.
 inline void check_writable(const std::string& file) {
-    std::error_code ignored;
-    const auto before = std::filesystem::status(file, ignored);
-    const bool is_new = !std::filesystem::exists(before);
-    const bool is_regular = std::filesystem::is_regular_file(before);
-    const auto bytes = is_regular ? std::filesystem::file_size(file, ignored) : 0;
-    const bool is_to_be_tried = is_new || is_regular || std::filesystem::is_character_file(before);
-    int error = 0;
-    errno = 0;
-    if (!std::ofstream(file, std::ios::app)) error = errno ? errno : EIO;
-    else if (is_to_be_tried && !detail::is_terminal(file) && !detail::takes_more(file)) error = errno ? errno : EIO;
-    if (is_new) std::filesystem::remove(file, ignored);
-    else if (is_regular) std::filesystem::resize_file(file, bytes, ignored);
+    std::signal(SIGXFSZ, SIG_IGN);
+    struct stat there{};
+    const int error = ::stat(file.c_str(), &there) == 0 ? detail::try_existing(file, there.st_mode)
+                      : errno == ENOENT                 ? detail::try_new(file)
+                                                        : errno;
     if (error) throw bad_argument(fmt::format("cannot write {}: {}", file, std::generic_category().message(error)));
 }
 

@@ -4,7 +4,9 @@
 // was lost; here it is a dead letter, and counted.)
 //
 //     killer_robots [FILE.svg [SEED]]           # draws the third round
+#include <cerrno>
 #include <string>
+#include <system_error>
 
 #include <fmt/format.h>
 
@@ -68,7 +70,8 @@ int fight(const std::string& picture, unsigned seed) {
                    together.killed, together.alive, together.explosions, together.told_dead);
         if (!picture.empty() && round.play == third_round &&
             !draw(together, "Killer robots, round three: a minute", picture))
-            throw samples::bad_argument(fmt::format("cannot write {}", picture));
+            throw samples::bad_argument(
+                fmt::format("cannot write {}: {}", picture, std::generic_category().message(errno)));
     }
     return 0;
 }

@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <vector>
 
 #include <CLI/CLI.hpp>
@@ -103,6 +104,13 @@ inline unsigned workers_by_default() {
     }
 }
 
+/// As far as names tell: /dev/stdout, where it is a pipe, has no canonical one.
+inline bool is_same_file(const std::string& a, const std::string& b) {
+    std::error_code has_none;
+    const auto name = std::filesystem::weakly_canonical(a, has_none);
+    return !has_none && name == std::filesystem::weakly_canonical(b, has_none);
+}
+
 inline std::string in_one_line(std::string text) {
     std::replace(text.begin(), text.end(), '\n', ' ');
     return text;
@@ -164,11 +172,11 @@ inline std::string in_one_line(std::string text) {
         if (players < 2 || players > detail::players_max)
             throw bad_option(fmt::format("--table must name numbers of players from 2 to {}, not {}",
                                          grouped(detail::players_max), players));
-    if (!o.json_file.empty() && !o.plot_file.empty() &&
-        std::filesystem::weakly_canonical(o.json_file) == std::filesystem::weakly_canonical(o.plot_file))
-        throw bad_option("--json and --plot name the same file");
     if (!o.json_file.empty()) samples::check_writable(o.json_file);
     if (!o.plot_file.empty()) samples::check_writable(o.plot_file);
+    // Only now: where a link pointed to nothing, there is a file.
+    if (!o.json_file.empty() && !o.plot_file.empty() && detail::is_same_file(o.json_file, o.plot_file))
+        throw bad_option("--json and --plot name the same file");
     return o;
 }
 

@@ -45,6 +45,9 @@ refused "usage: kv_cache" "$kv_cache" -v
 refused "No space left" "$killer_robots" /dev/full
 refused "cannot write" "$killer_robots" "$folder/missing/robots.svg"
 refused "cannot write" "$killer_robots" "$folder"
+echo "an earlier picture" >"$folder/kept.svg"
+refused "SEED must be" "$killer_robots" "$folder/kept.svg" red
+[ "$(cat "$folder/kept.svg")" = "an earlier picture" ] || fail "a refused run changed a file"
 refused "SEED must be" "$killer_robots" "$folder/robots.svg" red
 refused "usage: killer_robots" "$killer_robots" --help
 [ ! -e "$folder/robots.svg" ] || fail "a refused run left a file behind"

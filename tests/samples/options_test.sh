@@ -17,9 +17,11 @@ fail() {
 
 play() {
     arguments=$*
-    "$hackysack" "$@" >"$folder/out" 2>"$folder/err"
+    (ulimit -f "$most_blocks" && exec "$hackysack" "$@") >"$folder/out" 2>"$folder/err"
     code=$?
 }
+usual=$(ulimit -f)
+most_blocks=$usual      # of a file
 
 # refused <word that the message must have> <option>...
 refused() {
@@ -79,10 +81,27 @@ refused "cannot write" --json "$folder/kept.json" --plot /dev/full
 [ "$(cat "$folder/kept.json")" = "an earlier result" ] || fail "a refused run changed a file"
 refused "cannot write" --json "$folder/new.json" --plot /dev/full
 [ ! -e "$folder/new.json" ] || fail "a refused run left a file behind"
+ln -s circle "$folder/circle"
+refused "cannot write .*symbolic links" --json "$folder/circle"
+refused "cannot write .*symbolic links" --json "$folder/circle" --plot "$folder/x"
+ln -s kept.json/missing "$folder/nowhere"
+refused "cannot write .*Not a directory" --json "$folder/nowhere"
+[ -L "$folder/circle" ] && [ -L "$folder/nowhere" ] || fail "a refused run removed a link"
+ln -s later.json "$folder/link.json"
+refused "cannot write" --json "$folder/link.json" --plot /dev/full
+[ -L "$folder/link.json" ] || fail "a refused run removed a link"
+[ ! -s "$folder/later.json" ] || fail "a refused run wrote where a link points to"
+most_blocks=20
+refused "cannot write .*File too large" --json "$folder/kept.json"
+refused "cannot write .*File too large" --json "$folder/new.json"
+most_blocks=$usual
+[ "$(cat "$folder/kept.json")" = "an earlier result" ] || fail "a refused run changed a file"
+[ ! -e "$folder/new.json" ] || fail "a refused run left a file behind"
 refused --json --json ""
 refused --plot --plot ""
 refused "same file" --json "$folder/x" --plot "$folder/x"
 refused "same file" --json "$folder/x" --plot "$folder/./x"
+refused "same file" --json "$folder/link.json" --plot "$folder/later.json"
 [ ! -e "$folder/x" ] || fail "a refused run left a file behind"
 
 # Without --workers the runtime decides, and it looks at RONDO_WORKERS.
@@ -133,6 +152,27 @@ for text in xml.etree.ElementTree.parse(sys.argv[1] + "/all.svg").iter("{http://
 assert any(words.endswith(" ms") for words, *_ in boxes)
 PYTHON
 fi
+
+# Results replace what was there, and go where a link points to.
+ends_well() { tail -n 1 "$1" | grep -q '}$'; }
+played --players 10 --circles 1 --kicks 10 --json "$folder/kept.json"
+ends_well "$folder/kept.json" && ! grep -q "an earlier result" "$folder/kept.json" || fail "no results in an old file"
+rm "$folder/later.json"
+played --players 10 --circles 1 --kicks 10 --json "$folder/link.json"
+[ -L "$folder/link.json" ] && ends_well "$folder/later.json" || fail "no results where a link points to"
+
+arguments="--json /dev/stdout --plot $folder/piped.svg | cat"
+"$hackysack" --players 10 --circles 1 --kicks 10 --table 10 --json /dev/stdout --plot "$folder/piped.svg" 2>"$folder/err" |
+    cat >"$folder/out"
+grep -q "^Wrote $folder/piped.svg" "$folder/out" || fail "not everything was written"
+
+# Whoever reads a FIFO gets all of it.
+mkfifo "$folder/fifo"
+timeout 60 cat "$folder/fifo" >"$folder/read.json" &
+reader=$!
+played --players 10 --circles 1 --kicks 10 --json "$folder/fifo"
+wait "$reader" || fail "the reader did not see the end"
+ends_well "$folder/read.json" || fail "the reader of the FIFO did not get the results"
 
 # interrupted <signal> <option>...: a game that takes longer than anybody waits ends in order, also while the players are
 # still taking their seats.
