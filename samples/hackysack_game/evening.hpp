@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cerrno>
+#include <cstdio>
 #include <fstream>
 #include <new>
 #include <optional>
@@ -35,11 +36,12 @@ public:
     int spend() {
         const bool is_refused = !play_games();
         if (!is_refused) play_table();
-        results_.interrupted = stop_.requested();
+        results_.interrupted = stop_.game_over();
         if (results_.interrupted)
             fmt::print("\nStopped in order after {}, every one of them right.\n", plural(kicks_, "kick"));
         else if (kicks_ > 0)
             fmt::print("\nChecked: {}, every bag's sum as computed serially, no tasklet left.\n", plural(kicks_, "kick"));
+        std::fflush(stdout);    // stays said if Ctrl-C ends the writing
         if (!options_.json_file.empty()) write(options_.json_file, to_json(results_));
         if (!options_.plot_file.empty()) write(options_.plot_file, to_svg(results_));
         return results_.interrupted ? 130 : is_refused ? 1 : 0;

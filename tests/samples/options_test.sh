@@ -166,13 +166,24 @@ arguments="--json /dev/stdout --plot $folder/piped.svg | cat"
     cat >"$folder/out"
 grep -q "^Wrote $folder/piped.svg" "$folder/out" || fail "not everything was written"
 
-# Whoever reads a FIFO gets all of it.
+# Whoever reads a FIFO gets all of it. Where nobody does, the results wait, and one Ctrl-C is enough.
 mkfifo "$folder/fifo"
 timeout 60 cat "$folder/fifo" >"$folder/read.json" &
 reader=$!
 played --players 10 --circles 1 --kicks 10 --json "$folder/fifo"
 wait "$reader" || fail "the reader did not see the end"
 ends_well "$folder/read.json" || fail "the reader of the FIFO did not get the results"
+arguments="--json $folder/fifo (without a reader)"
+: >"$folder/out"      # what the last game said
+"$hackysack" --players 10 --circles 1 --kicks 10 --json "$folder/fifo" >"$folder/out" 2>"$folder/err" &
+game=$!
+until grep -q '^Checked: ' "$folder/out"; do
+    kill -0 "$game" || break
+done
+kill -INT "$game"
+wait "$game"
+code=$?
+[ "$code" -eq 130 ] || fail "exit code $code, not 130"
 
 # interrupted <signal> <option>...: a game that takes longer than anybody waits ends in order, also while the players are
 # still taking their seats.
