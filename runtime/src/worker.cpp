@@ -34,6 +34,7 @@ constexpr unsigned search_rounds = 160;              // about 20 us
 constexpr std::uint64_t wake_cost_stamps = 50'000;   // a wake-up costs some 25 us all in all
 constexpr std::uint64_t move_stamps = 10'000;        // what moving a started tasklet costs all in all, both ways
 constexpr std::uint64_t most_soon_stamps = 640'000;
+constexpr std::uint64_t look_stamps = 2'600'000;     // about a millisecond: who is busy looks after those who are stuck
 constexpr unsigned stuck_rounds = 40;                // of a search, about 5 us: who has not moved in that time is stuck
 constexpr unsigned most_in_row = 8;                  // from the next slot, while others are ready
 constexpr std::int64_t most_private = 32;            // of the newest unstarted ones; about the depth of a recursion
@@ -85,6 +86,7 @@ worker::worker(scheduler& s, unsigned i)
       fresh_(fences_lightly_ ? most_private : 0) {
     backlog_ = std::min(home.options.spawn_backlog, fresh_.capacity());
     seen_moves_.resize(s.options.workers);
+    stuck_moves_.resize(s.options.workers);
     cached_ = home.stacks.get_batch(2);
     if (!cached_) throw out_of_memory("no memory for a worker's first stack");
     cached_count_ = cached_->next ? 2 : 1;
@@ -486,10 +488,29 @@ void worker::wake_another() noexcept {
 }
 
 bool worker::others_are_ready() noexcept {
-    if (wheel.size() && ++yields_ % 16 == 0) [[unlikely]] look_at_clock();      // else a loop of yields would starve sleepers
+    if (++yields_ % 16 == 0) [[unlikely]] look_round();      // else a loop of yields would starve sleepers, and others
     return next_slot_ || !ahead_.empty() || !ready_.empty() || !fresh_.empty() || !inbox.empty() || wheel.next_hint() <= now_ns_;
 }
 [[gnu::noinline]] void worker::look_at_clock() noexcept { now_ns_ = home.now_ns(); }
+[[gnu::noinline]] void worker::look_round() noexcept {
+    if (wheel.size()) look_at_clock();
+    if (!alone_ && yields_ % 1024 == 0) look_after_stuck();
+}
+
+// What waits behind a tasklet that holds its worker is taken by whoever is out of work. If nobody ever is, since all that is
+// left are tasklets that yield, then by one of those workers, now and then.
+[[gnu::noinline]] void worker::look_after_stuck() noexcept {
+    const auto now = stamp();
+    if (now - looked_stamp_ < look_stamps) return;
+    looked_stamp_ = now;
+    for (std::size_t i = 0; i < home.workers.size(); ++i) {
+        worker& other = *home.workers[i];
+        const auto before = std::exchange(stuck_moves_[i], other.counters.moves());
+        if (&other == this || before != stuck_moves_[i] || !other.maybe_has_work()) continue;
+        task* const t = steal_from(other, true);
+        if (t && !(t->context.load(relaxed) ? put_ready(*t) : put_fresh(*t))) inbox.push(t);
+    }
+}
 
 task* worker::take_started() noexcept {
     if (!inbox.empty()) accept_inbox(*this);
@@ -516,6 +537,7 @@ void worker::measure_slices(std::uint64_t n) noexcept {
 
 [[gnu::noinline]] void worker::poll() noexcept {
     measure_slices(poll_interval);
+    if (!alone_ && slice_stamp_ - looked_stamp_ >= look_stamps) [[unlikely]] look_after_stuck();
     if (goes_deep_ && home.stacks_out() < home.deep_above / 2) goes_deep_ = false;
     if (!inbox.empty()) accept_inbox(*this);
     if (wheel.size()) poll_timers();

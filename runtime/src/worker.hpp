@@ -223,6 +223,8 @@ private:
     static lowlevel::waiter* claim_joiner_of_failing(task& t) noexcept;
     void poll() noexcept;                                 // timers, the inbox
     void look_at_clock() noexcept;
+    void look_round() noexcept;                           // seldom, for who yields again and again
+    void look_after_stuck() noexcept;
     // Of a long queue each one's descriptor and stack are cold. Their lines are asked for in time: the third one's
     // descriptor, and through that of the second one, which has come by now, its stack.
     [[nodiscard]] const task* coming_ready(std::size_t i) const noexcept {      // a hint
@@ -306,6 +308,8 @@ private:
     std::int64_t now_ns_ = 0;
     std::uint64_t slice_stamp_ = 0;                       // for the average length of a slice
     std::vector<std::uint64_t> seen_moves_;               // of the others, when the search began
+    std::vector<std::uint64_t> stuck_moves_;              // of the others, when we last looked after them
+    std::uint64_t looked_stamp_ = 0;
     std::int64_t look_pause_ns_ = 2'000'000;              // park(): how long until the next look at the others
     std::uint64_t ready_stolen_ = 0, theft_stamp_ = 0;    // since we were idle, and when the first of them was
     const worker* robbed_ = nullptr;                      // from whom, and what he had done by then

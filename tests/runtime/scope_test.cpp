@@ -578,6 +578,32 @@ TEST_CASE("a group counts its children the same whether its scope waits for them
     CHECK(seen == std::vector<std::size_t>{4, 4});
 }
 
+
+// Nobody is out of work then, so nobody searches.
+TEST_CASE("what waits behind a tasklet that holds its worker is taken by a worker that is busy yielding", "[stealing]") {
+    const auto workers = GENERATE(2u, 3u);
+    rondo::run({.workers = workers}, [&] {
+        std::atomic<bool> has_run{false};
+        rondo::scope([&](rondo::group& g) {
+            g.spawn([&] {                                 // holds its worker
+                const auto mine = std::this_thread::get_id();
+                std::atomic<unsigned> elsewhere{0};
+                for (unsigned i = 1; i < workers; ++i)
+                    g.spawn([&] {
+                        bool counted = false;
+                        while (!has_run) {
+                            if (!counted && std::this_thread::get_id() != mine) counted = elsewhere.fetch_add(1) + 1;
+                            rondo::yield();
+                        }
+                    });
+                while (elsewhere < workers - 1) std::this_thread::yield();
+                g.spawn([&] { has_run = true; });
+                while (!has_run) std::this_thread::yield();
+            });
+        });
+        CHECK(has_run);
+    });
+}
 // Each of the others is over at once, so their worker has taken some of them off its queue already: taken_ahead.hpp.
 TEST_CASE("a tasklet that turns out to be long holds up none of those behind it", "[scope][stealing]") {
     const auto workers = GENERATE(2u, 4u);
