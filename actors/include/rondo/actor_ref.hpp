@@ -208,7 +208,8 @@ public:
     /// ends before the first NUL, or with the array.
     ///
     /// Suspends: while the mailbox is full (blocks a plain thread), not from the actor's own handler; and when the
-    ///           slice's budget is used up.
+    ///           slice's budget is used up. Of 64 slots or more up to 15 that have just become free may still count as
+    ///           full while a handler waits.
     /// Stop:     throws `stopped`; the message has not been sent.
     /// Cost:     O(1); no allocation once memory for messages has been in use. Measured in perf/actor_counting.
     template <class V>
