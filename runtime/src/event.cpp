@@ -42,13 +42,7 @@ bool event::wait_by(lowlevel::time_point until) {
 }
 
 bool event::done_or_enlist(lowlevel::waiter&, lowlevel::wait_node* node) noexcept {
-    if (is_set()) return true;
-    if (!node) return false;
-    lock_.lock();
-    const bool yes = is_set();
-    if (!yes) waiters_.push_back(*node);
-    lock_.unlock();
-    return yes;
+    return detail::done_or_link(lock_, waiters_, node, [this] { return is_set(); });
 }
 
 }  // namespace rondo

@@ -65,13 +65,7 @@ bool wait_group::wait_by(lowlevel::time_point until) {
 }
 
 bool wait_group::done_or_enlist(lowlevel::waiter&, lowlevel::wait_node* node) noexcept {
-    if (try_wait()) return true;
-    if (!node) return false;
-    lock_.lock();
-    const bool yes = try_wait();
-    if (!yes) waiters_.push_back(*node);
-    lock_.unlock();
-    return yes;
+    return detail::done_or_link(lock_, waiters_, node, [this] { return try_wait(); });
 }
 
 }  // namespace rondo
