@@ -402,16 +402,13 @@ void actor_cell::put_back_stash(actor_extra& e, std::size_t n, bool held_too) no
 }
 
 void actor_cell::let_out_of_hand(const message_node& m) noexcept {
-    if (!extra.load(relaxed)) {                           // it has lost its answer, no more
-        flags &= static_cast<std::uint8_t>(~puts_aside);
-        return;
-    }
-    auto& e = *extra.load(relaxed);
+    auto* const x = extra.load(relaxed);                  // none: it has lost its answer, no more
     if (!of.is_reentrant) {
         flags &= static_cast<std::uint8_t>(~puts_aside);
-        if (const auto n = std::exchange(e.stash_due, 0)) put_back_stash(e, n, true);
+        if (const auto n = x ? std::exchange(x->stash_due, 0) : 0) put_back_stash(*x, n, true);
         return;
     }
+    auto& e = *x;                                         // see enroll()
     const auto found = std::find_if(e.held.begin(), e.held.end(), [&](const auto& h) { return h.m == &m; });
     const bool is_held = found != e.held.end(), is_due = is_held && found->is_due;
     if (is_held) e.held.erase(found);
