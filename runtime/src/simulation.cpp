@@ -100,7 +100,7 @@ task* simulation::back_to_driver(end how) noexcept {
 void simulation::collect(worker& w) {
     if (w.wheel.size() != 0) w.poll_timers();
     if (!w.inbox.empty()) w.accept_inbox(w);
-    if (w.next_slot_) w.push_ready(*std::exchange(w.next_slot_, nullptr));
+    if (task* const t = w.next_.take()) w.push_ready(*t);
     while (task* t = w.pick_local()) ready_.push_back({t, mode_ == mode::schedule ? number_of(*t) : nobody});
 }
 

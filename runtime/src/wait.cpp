@@ -468,6 +468,8 @@ void resume(waiter& who, placement where) noexcept {
         w->home.migrate(t);
     } else if (where == placement::next) {
         w->push_next(t);
+    } else if (where == placement::near) {
+        w->push_near(t);
     } else {
         w->push_ready(t);
     }

@@ -36,7 +36,7 @@ constexpr std::uint64_t move_stamps = 10'000;        // what moving a started ta
 constexpr std::uint64_t most_soon_stamps = 640'000;
 constexpr std::uint64_t look_stamps = 2'600'000;     // about a millisecond: who is busy looks after those who are stuck
 constexpr unsigned stuck_rounds = 40;                // of a search, about 5 us: who has not moved in that time is stuck
-constexpr unsigned most_in_row = 8;                  // from the next slot, while others are ready
+constexpr std::uint64_t row_stamps = 1'300'000;      // half a millisecond: so long one wakes the next, while others are ready
 constexpr std::int64_t most_private = 32;            // of the newest unstarted ones; about the depth of a recursion
 constexpr std::uint32_t long_list = 64;              // so many in a row from one spawner
 constexpr std::int64_t first_look_ns = 2'000'000, longest_look_ns = 4'000'000;
@@ -186,11 +186,11 @@ void worker::loop_entry(transfer_t from) noexcept {
 
 // For a row of unstarted ones. What find_work() does beyond that is not needed then.
 [[gnu::always_inline]] inline task* worker::next_in_line() noexcept {
-    if (next_slot_ || (tick_ + 1) % poll_interval == 0) return nullptr;
+    if (next_.peek() || (tick_ + 1) % poll_interval == 0) return nullptr;
     task* const t = take_in_line(fresh_, in_line_until_ - fresh_.top());
     if (!t) return nullptr;
     ++tick_;
-    next_in_row_ = 0;
+    row_ = 0;
     budget = slice_length;
     return t;
 }
@@ -466,8 +466,19 @@ inline void worker::wake_for_ready() noexcept {
 }
 
 void worker::push_next(task& t) noexcept {
-    if (next_slot_) push_ready(*next_slot_);
-    next_slot_ = &t;
+    // Who has been woken by a slice that is long may as well run elsewhere meanwhile.
+    if (!alone_ && (!takes_ahead_ || slice_cost_.load(relaxed) >= soon_stamps))
+        return t.context.load(relaxed) ? push_ready(t) : push_job(t);
+    if (task* const before = next_.take()) push_ready(*before);
+    next_.put(t);
+    wake_for_ready();                                 // if nobody looks after us
+}
+
+// If nobody is ready the slot is the same as the tail, but costs no locked operation.
+void worker::push_near(task& t) noexcept {
+    const bool is_next = !alone_ && ready_.bottom() <= ready_.top() && ahead_.empty();
+    if (next_.empty() && (is_next || is_far())) push_next(t);
+    else push_ready(t);
 }
 
 // A wake-up costs some 25 us: worth it only if what a thief would take (steal_from()) keeps us busy for longer than that.
@@ -489,7 +500,7 @@ void worker::wake_another() noexcept {
 
 bool worker::others_are_ready() noexcept {
     if (++yields_ % 16 == 0) [[unlikely]] look_round();      // else a loop of yields would starve sleepers, and others
-    return next_slot_ || !ahead_.empty() || !ready_.empty() || !fresh_.empty() || !inbox.empty() || wheel.next_hint() <= now_ns_;
+    return next_.peek() || !ahead_.empty() || !ready_.empty() || !fresh_.empty() || !inbox.empty() || wheel.next_hint() <= now_ns_;
 }
 [[gnu::noinline]] void worker::look_at_clock() noexcept { now_ns_ = home.now_ns(); }
 [[gnu::noinline]] void worker::look_round() noexcept {
@@ -517,8 +528,10 @@ task* worker::take_started() noexcept {
     if (wheel.size()) poll_timers();
     // Actors' jobs, which have not started, may lie in all three.
     const auto has_started = [](const task* t) { return t && t->context.load(relaxed); };
-    if (has_started(next_slot_)) return std::exchange(next_slot_, nullptr);
-    if (has_started(ahead_.peek())) return ahead_.take();
+    if (has_started(next_.peek()))
+        if (task* const t = next_.take()) return t;
+    if (has_started(ahead_.peek()))
+        if (task* const t = ahead_.take()) return t;
     for (auto n = ready_.size(); n > 0; --n) {
         task* const t = ready_.take_top(alone_);
         if (!t || has_started(t)) return t;
@@ -530,7 +543,9 @@ task* worker::take_started() noexcept {
 // The average of the last n slices.
 void worker::measure_slices(std::uint64_t n) noexcept {
     const auto now = stamp();
-    slice_cost_.store((now - slice_stamp_) / n + 1, relaxed);
+    const auto slice = (now - slice_stamp_) / n + 1;
+    slice_cost_.store(slice, relaxed);
+    if (is_looked_after_) longest_row_ = std::max(row_stamps / slice, shortest_row);
     slice_stamp_ = now;
     tick_ = 0;
 }
@@ -545,16 +560,15 @@ void worker::measure_slices(std::uint64_t n) noexcept {
 
 task* worker::pick() noexcept {
     if (++tick_ % poll_interval == 0) [[unlikely]] poll();
-    if (next_slot_) {
-        task* const t = std::exchange(next_slot_, nullptr);
-        // It inherits what is left of the slice, so it starves nobody. And two that wake each other all the time, for
+    if (home.simulated) [[unlikely]] return home.simulated->pick(*this);
+    budget = slice_length;
+    if (task* const t = next_.take()) {
+        // If its turn is far, then what it works on is in the caches now. But some that wake each other all the time, for
         // nothing perhaps but to ask again, let others come between.
-        if (budget > 0 && ++next_in_row_ <= most_in_row) return t;
+        if (++row_ <= shortest_row || (row_ <= longest_row_ && is_far())) return t;
         push_ready(*t);
     }
-    next_in_row_ = 0;
-    budget = slice_length;
-    if (home.simulated) [[unlikely]] return home.simulated->pick(*this);
+    row_ = 0;
     return pick_local();
 }
 
@@ -634,7 +648,9 @@ void worker::accept_inbox(worker& from) noexcept {
     else if (any_started) wake_for_ready();
 }
 
-bool worker::maybe_has_work() const noexcept { return !ahead_.empty() || !fresh_.empty() || !ready_.empty() || !inbox.empty(); }
+bool worker::maybe_has_work() const noexcept {
+    return !next_.empty() || !ahead_.empty() || !fresh_.empty() || !ready_.empty() || !inbox.empty();
+}
 
 // Tiny ones in a long list are not worth their cache lines, however long the list.
 bool worker::offers_fresh(const worker& thief) const noexcept {
@@ -667,11 +683,14 @@ void worker::expect_of_a_theft(std::uint64_t stamps) noexcept {
 
 // We may be wrong about what runs there now, so from one who does not move for a while a thief takes `whatever` there is.
 task* worker::steal_from(worker& victim, bool whatever) noexcept {
-    if (whatever)
-        if (task* const t = victim.ahead_.raid()) {
+    if (whatever) {
+        task* t = victim.next_.raid();
+        if (!t) t = victim.ahead_.raid();
+        if (t) {
             ++counters.steals;
             return t;
         }
+    }
     // Fresh ones first: nothing of them is in a cache, and no stack moves. The oldest is the largest part of a
     // divide-and-conquer; of a long flat list take more at once.
     if (whatever ? !victim.fresh_.empty() : victim.offers_fresh(*this)) {

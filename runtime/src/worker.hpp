@@ -16,6 +16,7 @@
 
 #include "context.hpp"
 #include "injection_queue.hpp"
+#include "next_slot.hpp"
 #include "taken_ahead.hpp"
 #include "task_pool.hpp"
 #include "timer_wheel.hpp"
@@ -89,7 +90,8 @@ public:
     }
     void push_job(task& t) noexcept;                      // as push_fresh, but never yields
     void push_ready(task& t) noexcept;                    // to the tail
-    void push_next(task& t) noexcept;                     // to the next slot
+    void push_next(task& t) noexcept;                     // to the next slot; to the tail while slices are long
+    void push_near(task& t) noexcept;                     // to either: placement::near
     /// Leaves the running tasklet's stack; d.after publishes it. Goes on with `into`, or with whoever is next.
     /// Returns when it is resumed.
     static void leave(worker& w, departure& d, task* into = nullptr) noexcept;     // leave.hpp
@@ -100,12 +102,12 @@ public:
     [[nodiscard]] bool others_are_ready() noexcept;
     /// For a tasklet that yields, in the simplest case: the oldest ready one. nullptr: pick() has to look.
     [[nodiscard, gnu::always_inline]] task* next_ready_in_line() noexcept {
-        if (next_slot_ || !fresh_.empty() || (tick_ + 1) % poll_interval == 0 || migrates_) return nullptr;
+        if (next_.peek() || !fresh_.empty() || (tick_ + 1) % poll_interval == 0 || migrates_) return nullptr;
         fetch_ahead(4);
         task* const t = take_in_line(ready_, ready_.bottom() - ready_.top());
         if (!t) return nullptr;
         ++tick_;
-        next_in_row_ = 0;
+        row_ = 0;
         return t;
     }
     task* take_started() noexcept;                        // of our own; nullptr: none is ready
@@ -213,6 +215,7 @@ private:
         return take_ahead(queue);
     }
     task* take_ahead(work_deque<task>& queue) noexcept;
+    [[nodiscard]] bool is_far() const noexcept { return ready_.bottom() - ready_.top() >= far_turn; }
     task* next_in_line() noexcept;                        // pick() in the simplest case; nullptr: it is not that
     void set_order(task& t) noexcept {                    // t becomes ready after all that are unstarted now
         t.order.store(fresh_.pushed(), relaxed);
@@ -285,8 +288,10 @@ private:
 
     static constexpr std::size_t most_free = 512;
     static constexpr std::int64_t long_queue = 32;          // their stacks together are more than the nearest cache holds
+    static constexpr std::int64_t far_turn = 24;            // so many stacks, and what each works on, fill the nearest cache
     static constexpr std::uint64_t id_batch = 64;
     static constexpr std::size_t longest_group = 512;
+    static constexpr std::uint64_t shortest_row = 8;
 
     std::size_t backlog_;                                 // from so many unstarted on push_fresh() takes the slow way
     const bool alone_;                                    // the only worker: no thieves, so no fences
@@ -294,8 +299,7 @@ private:
     const bool is_looked_after_;                          // under a virtual clock nobody looks (park())
     thread_state here_{};
     stack* on_ = nullptr;
-    task* next_slot_ = nullptr;
-    unsigned next_in_row_ = 0;                            // how many in a row came from there
+    std::uint64_t row_ = 0, longest_row_ = shortest_row;  // how many came from next_ in a row, and how many may
     task* handoff_ = nullptr;                             // what the loop that is being entered shall run
     fcontext spare_context_ = nullptr;                    // a suspended loop of this worker
     stack* spare_stack_ = nullptr;
@@ -330,7 +334,8 @@ private:
     atomic<std::uint32_t> streak_{0};                     // how many came from spawner_ in a row, before the newest
     const bool fences_lightly_;                           // whoever looks at us afterwards pays for the full fence
     const bool takes_ahead_;
-    alignas(64) taken_ahead<task> ahead_;                 // before all others; not while alone
+    alignas(64) taken_ahead<task> ahead_;                 // before those in the queues; not while alone
+    next_slot<task> next_;                                // before all others
     alignas(64) work_deque<task> fresh_;
     work_deque<task> ready_;
 };

@@ -1095,6 +1095,33 @@ TEST_CASE("who watches is told of the end and its reason, also when it is long p
     CHECK_THROWS_AS(rondo::run([] { rondo::start<blind>().ask(deposit{1}); }), rondo::usage_error);
 }
 
+// Whoever has been told is next on the teller's worker, which does not come to it.
+TEST_CASE("a handler that goes on for long does not hold up whom it has told", "[actor][stealing]") {
+    struct now {};
+    struct listener {
+        std::atomic<bool>& heard;
+        void on(now) { heard = true; }
+    };
+    struct speaker {
+        rondo::actor_ref<listener> to;
+        std::atomic<bool>& heard;
+        void on(now) {
+            to.tell(now{});
+            while (!heard) {}                             // calls nothing that would let others in
+        }
+    };
+    const auto workers = GENERATE(2u, 4u);
+    const bool is_used_to_short_ones = GENERATE(false, true);
+    std::atomic<bool> heard{false};
+    rondo::run({.workers = workers}, [&] {
+        auto shortest = rondo::start<account>();
+        for (int i = 0; is_used_to_short_ones && i < 1'000; ++i) shortest.ask(balance{});
+        auto l = rondo::start<listener>(heard);
+        rondo::start<speaker>(l, heard).tell(now{});
+    });
+    CHECK(heard);
+}
+
 TEST_CASE("what is linked fails together, and stops alone", "[actor]") {
     rondo::run({.workers = 2}, [] {
         rondo::channel<int> key;

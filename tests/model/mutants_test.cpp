@@ -180,6 +180,79 @@ model::outcome walk_ahead() {
     });
 }
 
+// ---- runtime/src/next_slot.hpp
+
+enum class slot_bug {
+    none, relaxed_put, no_fence_in_raid, raid_unseen, sees_no_raid_that_is_over, does_not_wait, relaxed_end_of_raid, two_raiders,
+    counts_from_the_start, empties_after_the_raid
+};
+
+template <slot_bug Bug>
+struct small_slot {
+    struct item {
+        model::plain<int> payload{0};
+        int taken = 0;
+    };
+    std::array<item, 2> items;
+    atomic<item*> held{nullptr};
+    atomic<unsigned> raid_{0}, raided{0};
+    unsigned raided_before = 0;
+
+    void put(item& x) {
+        x.payload = 1;
+        if (Bug != slot_bug::counts_from_the_start) raided_before = raided.load(relaxed);
+        held.store(&x, Bug == slot_bug::relaxed_put ? relaxed : release);
+    }
+    item* take() {
+        item* const x = held.load(acquire);
+        if (!x) return nullptr;
+        held.store(nullptr, relaxed);
+        fence_light();
+        if (Bug == slot_bug::raid_unseen) return x;
+        if (raid_.load(acquire) == 0 && (Bug == slot_bug::sees_no_raid_that_is_over || raided.load(relaxed) == raided_before))
+            return x;
+        if (Bug != slot_bug::does_not_wait)
+            while (raid_.load(acquire) != 0) cpu_relax();
+        return raided.load(relaxed) == raided_before ? x : nullptr;
+    }
+    item* raid() {
+        unsigned nobody = 0;
+        if (held.load(acquire) == nullptr) return nullptr;
+        if (Bug == slot_bug::two_raiders) raid_.store(1, relaxed);
+        else if (!raid_.compare_exchange_strong(nobody, 1, acquire, relaxed)) return nullptr;
+        if (Bug != slot_bug::no_fence_in_raid) fence_heavy();
+        item* const x = held.load(acquire);
+        if (x) {
+            raided.store(raided.load(relaxed) + 1, relaxed);
+            if (Bug != slot_bug::empties_after_the_raid) held.store(nullptr, release);
+        }
+        raid_.store(0, Bug == slot_bug::relaxed_end_of_raid ? relaxed : release);
+        if (x && Bug == slot_bug::empties_after_the_raid) held.store(nullptr, release);
+        return x;
+    }
+};
+
+template <slot_bug Bug>
+model::outcome walk_slot() {
+    return model::explore({.preemptions = 3, .stale_reads = 2}, [] {
+        small_slot<Bug> slot;
+        const auto count = [&](auto* x) {
+            if (!x) return;
+            model::check(x->payload == 1, "a taker sees what was written before");
+            model::check(++x->taken == 1, "nobody is taken twice");
+        };
+        model::threads({[&] {
+                            slot.put(slot.items[0]);
+                            count(slot.take());
+                            slot.put(slot.items[1]);
+                            count(slot.take());
+                        },
+                        [&] { count(slot.raid()); }, [&] { count(slot.raid()); }});
+        count(slot.take());
+        for (auto& x : slot.items) model::check(x.taken == 1, "everybody is taken");
+    });
+}
+
 // ---- runtime/include/rondo/detail/child_count.hpp
 
 enum class count_bug {
@@ -445,6 +518,20 @@ TEST_CASE("mutants of what is taken ahead are caught", "[mutants]") {
     CHECK(walk_ahead<ahead_bug::relaxed_end_of_raid>().failure == item_twice);
     CHECK(walk_ahead<ahead_bug::two_raiders>().failure == item_twice);
     CHECK(walk_ahead<ahead_bug::next_stays>().failure == "each item is taken");
+}
+
+TEST_CASE("mutants of the next slot are caught", "[mutants]") {
+    const std::string twice = "nobody is taken twice", all = "everybody is taken";
+    CHECK(walk_slot<slot_bug::none>());
+    CHECK(walk_slot<slot_bug::relaxed_put>().failure == races);
+    CHECK(walk_slot<slot_bug::no_fence_in_raid>().failure == twice);
+    CHECK(walk_slot<slot_bug::raid_unseen>().failure == twice);
+    CHECK(walk_slot<slot_bug::sees_no_raid_that_is_over>().failure == twice);
+    CHECK(walk_slot<slot_bug::does_not_wait>().failure == twice);
+    CHECK(walk_slot<slot_bug::relaxed_end_of_raid>().failure == twice);
+    CHECK(walk_slot<slot_bug::two_raiders>().failure == twice);
+    CHECK(walk_slot<slot_bug::counts_from_the_start>().failure == all);
+    CHECK(walk_slot<slot_bug::empties_after_the_raid>().failure == twice);
 }
 
 TEST_CASE("mutants of the count of children are caught", "[mutants]") {

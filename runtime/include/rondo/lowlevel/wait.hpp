@@ -210,6 +210,7 @@ private:
 /// Where a resumed tasklet goes.
 enum class placement : std::uint8_t {
     next,    ///< this worker's next slot: it runs as soon as the current tasklet suspends
+    near,    ///< the same, if nobody is there and it would be long until its turn at the tail; else the tail
     tail     ///< the tail of this worker's run queue
 };
 
