@@ -258,6 +258,57 @@ TEST_CASE("who keeps the worker goes on ahead of those that were ready before", 
     CHECK(transcript(rondo::handoff::sender) == lines{"S", "A", "R"});
 }
 
+TEST_CASE("whom a send has woken runs, though its sender holds the worker", "[channel][handoff][stealing]") {
+    const auto workers = GENERATE(2u, 4u);
+    const auto who = GENERATE(rondo::handoff::receiver, rondo::handoff::sender, rondo::handoff::none);
+    const bool is_used_to_short_ones = GENERATE(false, true);
+    rondo::run({.workers = workers}, [&] {
+        channel<int> line{who}, back{who};
+        std::atomic<int> received{0};
+        auto receiver = rondo::spawn([&] {
+            for (int i : line)
+                if (i >= 0) back.send(i);
+                else ++received;
+        });
+        for (int i = 0; is_used_to_short_ones && i < 1'000; ++i) {
+            line.send(i);
+            back.receive();
+        }
+        while (line.balance() == 0) rondo::yield();
+        line.send(-1);
+        while (received == 0) {}                          // calls nothing that would let others in
+        line.close();
+        receiver.join();
+    });
+}
+
+// With so many ready the two are each other's next, for a while.
+TEST_CASE("two that wake each other all the time let those come between who are ready", "[channel][handoff]") {
+    static constexpr int others = 100, turns = 20;
+    const auto workers = GENERATE(1u, 2u);
+    rondo::run({.workers = workers}, [&] {
+        channel<int> ping{rondo::handoff::none}, pong{rondo::handoff::none};
+        std::atomic<int> had{0};
+        auto answers = rondo::spawn([&] {
+            for (int i : ping) pong.send(i);
+        });
+        rondo::scope([&](rondo::group& g) {
+            for (int i = 0; i < others; ++i)
+                g.spawn([&] {
+                    for (int n = 0; n < turns; ++n) rondo::yield();
+                    ++had;
+                });
+            rondo::yield();
+            for (int i = 0; had < others; ++i) {
+                ping.send(i);
+                if (pong.receive() != i) FAIL("the wrong answer");
+            }
+        });
+        ping.close();
+        answers.join();
+    });
+}
+
 TEST_CASE("ping and pong alternate for as long as they play", "[channel][handoff]") {
     const auto workers = GENERATE(1u, 2u, 4u);
     const auto who = GENERATE(rondo::handoff::receiver, rondo::handoff::sender, rondo::handoff::none);

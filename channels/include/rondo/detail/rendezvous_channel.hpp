@@ -23,10 +23,10 @@ public:
     meeting try_pass(side mine) noexcept { return cells_.try_arrive(mine); }
     void withdraw(side mine, lowlevel::wait_node& node, void* place) noexcept;
 
-    /// Lets the partner go on: takes over the worker, or goes to the tail.
-    static void part(const meeting& m, bool partner_runs_now) noexcept {
-        if (partner_runs_now) lowlevel::settle_now(*m.node->who, m.how);
-        else lowlevel::settle(*m.node->who, m.how, lowlevel::placement::tail);
+    /// Lets the partner go on: it takes over the worker, or goes to the tail, or (to nobody in particular) near.
+    static void part(const meeting& m, unsigned hand_to, unsigned partner) noexcept {
+        if (hand_to & partner) lowlevel::settle_now(*m.node->who, m.how);
+        else lowlevel::settle(*m.node->who, m.how, hand_to ? lowlevel::placement::tail : lowlevel::placement::near);
     }
 
     void close() noexcept { cells_.close(); }
@@ -51,7 +51,7 @@ public:
         switch (meet_.pass(*this, side::send, value.slot(), value.tag(), until, m)) {
             case end::met:
                 value.take(packet_at(m));
-                rendezvous::part(m, hand_to_ & to_receiver);
+                rendezvous::part(m, hand_to_, to_receiver);
                 return true;
             case end::passed: return true;
             case end::closed: throw closed();
@@ -63,7 +63,7 @@ public:
         if (m.what == kind::closed) return sent::closed;
         if (m.what == kind::waits) return sent::full;
         value.take(packet_at(m));
-        rendezvous::part(m, false);
+        rendezvous::part(m, hand_to_, 0);
         return sent::done;
     }
     received receive(packet<T>& into, lowlevel::time_point until) override {
@@ -71,7 +71,7 @@ public:
         switch (meet_.pass(*this, side::receive, &into, slot_is_packet, until, m)) {
             case end::met:
                 offer<T>(*m.node).take(into);
-                rendezvous::part(m, hand_to_ & to_sender);
+                rendezvous::part(m, hand_to_, to_sender);
                 return received::value;
             case end::passed: return received::value;
             case end::closed: return received::closed;
@@ -83,7 +83,7 @@ public:
         if (m.what == kind::closed) return received::closed;
         if (m.what == kind::waits) return received::empty;
         offer<T>(*m.node).take(into);
-        rendezvous::part(m, false);
+        rendezvous::part(m, hand_to_, 0);
         return received::value;
     }
 

@@ -36,8 +36,7 @@ public:
             lowlevel::waiter& who = *r->who;
             lock_.unlock();
             value.take(*static_cast<packet<T>*>(r->slot));          // it waits for our resume
-            if (hand_to_ & to_receiver) lowlevel::resume_now(who);
-            else lowlevel::resume(who, lowlevel::placement::tail);
+            part(who, to_receiver);
             return true;
         }
         if (!store_.full()) {
@@ -67,7 +66,7 @@ public:
             lowlevel::waiter& who = *r->who;
             lock_.unlock();
             value.take(*static_cast<packet<T>*>(r->slot));
-            lowlevel::resume(who, lowlevel::placement::tail);
+            part(who, 0);
             return sent::done;
         }
         if (store_.full()) {
@@ -98,8 +97,7 @@ public:
             lowlevel::waiter& who = *s->who;
             lock_.unlock();
             offer<T>(*s).take(into);
-            if (hand_to_ & to_sender) lowlevel::resume_now(who);
-            else lowlevel::resume(who, lowlevel::placement::tail);
+            part(who, to_sender);
             return received::value;
         }
         if (closed_) {
@@ -213,6 +211,11 @@ public:
     std::size_t capacity() const noexcept override { return store_.slots(); }
 
 private:
+    // The partner goes on, as on the lock-free channels.
+    void part(lowlevel::waiter& who, unsigned partner) const noexcept {
+        if (hand_to_ & partner) lowlevel::resume_now(who);
+        else lowlevel::resume(who, hand_to_ || capacity() ? lowlevel::placement::tail : lowlevel::placement::near);
+    }
     // With the lock held: the oldest value, if there is one.
     lowlevel::progress take(packet<T>& into, lowlevel::partner& met) noexcept {
         if (store_.size() != 0) {
