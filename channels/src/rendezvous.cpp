@@ -2,15 +2,20 @@
 
 namespace rondo::detail {
 
-rendezvous::end rendezvous::pass(counted_core& core, side mine, void* slot, std::uint8_t tag,
+rendezvous::end rendezvous::pass(counted_core& core, lowlevel::bias& whose, side mine, void* slot, std::uint8_t tag,
                                  lowlevel::time_point until, meeting& m) {
-    lowlevel::waiter& me = lowlevel::enter();
+    const auto [me, alone] = lowlevel::enter_here();
     // Who may give up often holds a pin: then it tidies up behind itself (cell_queue.hpp, I5 and I6). A stop comes once.
     const pinned pin(core, until != lowlevel::no_deadline || me.deadline_ns != INT64_MAX);
     lowlevel::wait_node node(me);
     node.slot = slot;
     node.tag = tag;
-    m = cells_.arrive(mine, me, node);
+    if (auto* const owner = whose.claim(alone)) {
+        const lowlevel::turn ours(whose, *owner);
+        m = ours ? cells_.arrive_alone(mine, me, node) : cells_.arrive(mine, me, node);
+    } else {
+        m = cells_.arrive(mine, me, node);
+    }
     if (m.what == meeting::kind::met) return end::met;
     if (m.what == meeting::kind::closed) return end::closed;
     // From here on `this` may be gone, unless there is a pin.

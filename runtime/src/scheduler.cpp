@@ -52,6 +52,7 @@ runtime_options with_workers(runtime_options o) {
 scheduler::scheduler(runtime_options o)
     : options(with_workers(std::move(o))), simulated(options.world ? options.world->simulated() : nullptr),
       deep_above(times(options.breadth_limit, options.workers)), alone(options.workers == 1),
+      soloist(alone ? take_soloist() : nullptr),
       stacks(default_stack_bytes(options), options.stack_memory_bytes), tasks(*this), idle(options.workers),
       blocking(std::make_unique<blocking_threads>()) {
     install_overflow_handler();

@@ -13,6 +13,7 @@
 #include <rondo/run.hpp>
 
 #include "idle_workers.hpp"
+#include "soloists.hpp"
 #include "stack_arena.hpp"
 #include "task_pool.hpp"
 #include "worker.hpp"
@@ -79,6 +80,7 @@ public:
     simulation* const simulated;                          // under testing::explore; else nullptr
     const std::size_t deep_above;                         // so many stacks: options.breadth_limit for each worker
     const bool alone;                                     // one worker: no thieves, so no fences
+    const soloist_ptr soloist;                            // its worker's; nullptr: there are more, or it has to be without
     stack_arena stacks;
     task_pool tasks;
     idle_workers idle;

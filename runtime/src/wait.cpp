@@ -130,6 +130,7 @@ void publish(rondo::detail::departure& d, void* left) noexcept {
     task* const below = me.below.load(relaxed);
     const bool is_shielded = s.is_shielded;
     me.context.store(left, relaxed);
+    me.order.store(w.dispatches(), relaxed);
     if (timer) {
         w.wheel.lock();
         w.wheel.insert_locked(*timer);
@@ -329,7 +330,15 @@ void look_at_deadline(const waiter& me) {
 
 }  // namespace
 
-// Its own frame is empty: all that calls something is left to enter_slowly(), which begins anew.
+// Their own frames are empty: all that calls something is left to enter_slowly(), which begins anew.
+entry enter_here() {
+    worker* const w = worker::here();
+    task* const t = w ? w->running : nullptr;
+    if (!t || t->stop_requested() || t->deadline_ns != timer_wheel::never || w->budget <= 0 || !w->has_stack_at_hand())
+        [[unlikely]] return {enter_slowly(), soloist_here()};
+    --w->budget;
+    return {*t, w->solo};
+}
 waiter& enter() {
     worker* const w = worker::here();
     task* const t = w ? w->running : nullptr;
@@ -337,6 +346,11 @@ waiter& enter() {
         [[unlikely]] return enter_slowly();
     --w->budget;
     return *t;
+}
+
+[[gnu::noinline]] soloist* soloist_here() noexcept {
+    worker* const w = worker::here();
+    return w && w->running ? w->solo : nullptr;
 }
 
 bool stop_is_due(const waiter& me) noexcept {
@@ -470,6 +484,8 @@ void resume(waiter& who, placement where) noexcept {
         w->push_next(t);
     } else if (where == placement::near) {
         w->push_near(t);
+    } else if (where == placement::warm) {
+        w->push_warm(t);
     } else {
         w->push_ready(t);
     }

@@ -79,7 +79,7 @@ worker* worker::current() noexcept {
 }
 
 worker::worker(scheduler& s, unsigned i)
-    : slice_length(s.simulated ? 0 : slice_operations), home(s), index(i), wheel(s.now_ns()), alone_(s.alone),
+    : slice_length(s.simulated ? 0 : slice_operations), solo(s.soloist.get()), home(s), index(i), wheel(s.now_ns()), alone_(s.alone),
       migrates_(s.options.force_migration && !s.alone), is_looked_after_(!s.options.world),
       random_state_(0x9e3779b97f4a7c15ull * (i + 1)), now_ns_(s.now_ns()),
       fences_lightly_(has_asymmetric_fences()), takes_ahead_(fences_lightly_ && is_looked_after_ && !s.alone && !s.simulated && !migrates_),
@@ -477,7 +477,14 @@ void worker::push_next(task& t) noexcept {
 // If nobody is ready the slot is the same as the tail, but costs no locked operation.
 void worker::push_near(task& t) noexcept {
     const bool is_next = !alone_ && ready_.bottom() <= ready_.top() && ahead_.empty();
-    if (next_.empty() && (is_next || is_far())) push_next(t);
+    if (!next_.empty() || !(is_next || is_far())) return push_ready(t);
+    if (!is_next) fetch_stack(t, 8);                  // while its waker goes on
+    push_next(t);
+}
+
+void worker::push_warm(task& t) noexcept {
+    const auto left = t.order.load(relaxed);          // see publish() in wait.cpp
+    if (alone_ && dispatches() - left < warm_for && is_far() && next_.empty()) push_next(t);
     else push_ready(t);
 }
 

@@ -74,6 +74,7 @@ public:
     task* running = nullptr;
     int budget = slice_operations;
     const int slice_length;                               // what a budget begins with; 0: the simulation decides
+    lowlevel::soloist* const solo;                        // nullptr: there are others
 
     /// An unstarted child of the running tasklet. Yields when very many have not started.
     void push_fresh(task& t) noexcept {
@@ -92,6 +93,9 @@ public:
     void push_ready(task& t) noexcept;                    // to the tail
     void push_next(task& t) noexcept;                     // to the next slot; to the tail while slices are long
     void push_near(task& t) noexcept;                     // to either: placement::near
+    void push_warm(task& t) noexcept;                     // the same: placement::warm
+    /// Counts up; so the difference to an earlier one tells how long ago that was.
+    [[nodiscard]] std::uint32_t dispatches() const noexcept { return static_cast<std::uint32_t>(counters.switches.get()); }
     /// Leaves the running tasklet's stack; d.after publishes it. Goes on with `into`, or with whoever is next.
     /// Returns when it is resumed.
     static void leave(worker& w, departure& d, task* into = nullptr) noexcept;     // leave.hpp
@@ -242,8 +246,11 @@ private:
         const task* const third = coming_ready(2);
         if (!second || !third) return;
         __builtin_prefetch(third);
+        fetch_stack(*second, lines);
+    }
+    [[gnu::always_inline]] static void fetch_stack(const task& t, std::size_t lines) noexcept {
         constexpr std::size_t order[] = {0, 1, 3, 4, 5, 6, 7, 8};      // registers, then the red zone (see jump()), then frames
-        const char* const left = static_cast<const char*>(second->context.load(relaxed));
+        const char* const left = static_cast<const char*>(t.context.load(relaxed));
 #pragma GCC unroll 8
         for (std::size_t i = 0; i < lines; ++i) __builtin_prefetch(left + order[i] * 64);
     }
@@ -289,6 +296,7 @@ private:
     static constexpr std::size_t most_free = 512;
     static constexpr std::int64_t long_queue = 32;          // their stacks together are more than the nearest cache holds
     static constexpr std::int64_t far_turn = 24;            // so many stacks, and what each works on, fill the nearest cache
+    static constexpr std::uint32_t warm_for = 256;          // dispatches: so long ago, and it lies in the second cache yet
     static constexpr std::uint64_t id_batch = 64;
     static constexpr std::size_t longest_group = 512;
     static constexpr std::uint64_t shortest_row = 8;

@@ -253,6 +253,57 @@ model::outcome walk_slot() {
     });
 }
 
+// ---- runtime/include/rondo/lowlevel/solo.hpp
+
+enum class solo_bug { none, no_fence_in_open, does_not_look_again, does_not_wait, open_too_early, relaxed_leave, relaxed_open };
+
+template <solo_bug Bug>
+struct small_solo {
+    static constexpr unsigned open = 0, owned = 2, opening = 3;
+    atomic<unsigned> owner{owned}, inside{0};
+
+    bool enter() {
+        if (owner.load(acquire) != owned) return false;
+        inside.store(1, release);
+        fence_light();
+        if (Bug == solo_bug::does_not_look_again || owner.load(acquire) == owned) return true;
+        inside.store(0, release);
+        return false;
+    }
+    void leave() { inside.store(0, Bug == solo_bug::relaxed_leave ? relaxed : release); }
+    void claim() {
+        if (owner.load(acquire) == open) return;
+        owner.store(Bug == solo_bug::open_too_early ? open : opening, seq_cst);
+        if (Bug != solo_bug::no_fence_in_open) fence_heavy();
+        if (Bug != solo_bug::does_not_wait)
+            while (inside.load(acquire) != 0) cpu_relax();
+        owner.store(open, Bug == solo_bug::relaxed_open ? relaxed : release);
+    }
+};
+
+// Two others come, who only look.
+template <solo_bug Bug>
+model::outcome walk_solo() {
+    return model::explore({.preemptions = 2, .stale_reads = 2}, [] {
+        small_solo<Bug> solo;
+        model::plain<int> hands{0};
+        const auto other = [&] {
+            solo.claim();
+            const int before = hands;
+            solo.owner.load(relaxed);                 // others may go on here
+            model::check(before == hands, "the owner is through");
+        };
+        model::threads({[&] {
+                            for (int i = 0; i < 2; ++i) {
+                                if (!solo.enter()) continue;
+                                hands = hands + 1;
+                                solo.leave();
+                            }
+                        },
+                        other, other});
+    });
+}
+
 // ---- runtime/include/rondo/detail/child_count.hpp
 
 enum class count_bug {
@@ -532,6 +583,16 @@ TEST_CASE("mutants of the next slot are caught", "[mutants]") {
     CHECK(walk_slot<slot_bug::two_raiders>().failure == twice);
     CHECK(walk_slot<slot_bug::counts_from_the_start>().failure == all);
     CHECK(walk_slot<slot_bug::empties_after_the_raid>().failure == twice);
+}
+
+TEST_CASE("mutants of who works alone are caught", "[mutants]") {
+    CHECK(walk_solo<solo_bug::none>());
+    CHECK(walk_solo<solo_bug::no_fence_in_open>().failure == races);
+    CHECK(walk_solo<solo_bug::does_not_look_again>().failure == "a data race: it writes what another thread reads");
+    CHECK(walk_solo<solo_bug::does_not_wait>().failure == races);
+    CHECK(walk_solo<solo_bug::open_too_early>().failure == races);
+    CHECK(walk_solo<solo_bug::relaxed_leave>().failure == races);
+    CHECK(walk_solo<solo_bug::relaxed_open>().failure == races);
 }
 
 TEST_CASE("mutants of the count of children are caught", "[mutants]") {

@@ -16,6 +16,8 @@
 namespace {
 
 tasklet* running = nullptr;              // set just before a call; enter() comes before its first access to an atomic
+rondo::lowlevel::soloist* alone = nullptr;       // the same: of whom the call is, if its worker is its runtime's only one
+rondo::lowlevel::soloist* maker = nullptr;       // of whom a channel is made; nobody tries on it
 
 }  // namespace
 
@@ -27,6 +29,11 @@ waiter& enter() {
     if (me.stop_requested()) throw stopped();
     return me;
 }
+entry enter_here() {
+    soloist* const here = alone;
+    return {enter(), here};
+}
+soloist* soloist_here() noexcept { return maker; }
 wake suspend_published(waiter& me, std::uint32_t generation, const wait_site&, time_point) noexcept {
     return static_cast<tasklet&>(me).suspend_published(generation);
 }
@@ -52,17 +59,25 @@ struct line {
     using channel = slots_channel<value, model_store<Cells>>;
     memory<Cells> cells;
     channel* core;
+    std::unique_ptr<rondo::lowlevel::soloist> owner;
     explicit line(std::size_t slots) : core(new channel(slots, model_store<Cells>{&cells})) {}
+    /// Made on a worker without others: calls with `as_owner` are its.
+    struct owned {};
+    line(std::size_t slots, owned) : owner(std::make_unique<rondo::lowlevel::soloist>()) {
+        maker = owner.get();
+        core = new channel(slots, model_store<Cells>{&cells});
+        maker = nullptr;
+    }
     ~line() {                            // an execution that has failed is not tidied up
         if (std::uncaught_exceptions() == 0) core->drop_handle();
     }
 
     // "sent", "closed" or "stopped".
-    std::string send(tasklet& me, int n, bool tidies = false) {
+    std::string send(tasklet& me, int n, bool tidies = false, bool as_owner = false) {
         value v{n};
         std::string end = "sent";
         try {
-            running = &me;
+            become(me, as_owner);
             core->send(v, limit(tidies));
         } catch (const rondo::closed&) {
             end = "closed";
@@ -73,15 +88,19 @@ struct line {
         return end;
     }
     // The value; 0: closed, -1: stopped.
-    int receive(tasklet& me, bool tidies = false) {
+    int receive(tasklet& me, bool tidies = false, bool as_owner = false) {
         packet<value> p;
         try {
-            running = &me;
+            become(me, as_owner);
             if (core->receive(p, limit(tidies)) == received::closed) return 0;
         } catch (const rondo::stopped&) {
             return -1;
         }
         return p.take().n;
+    }
+    void become(tasklet& me, bool as_owner) {
+        running = &me;
+        alone = as_owner ? owner.get() : nullptr;
     }
     int try_receive() {
         packet<value> p;
@@ -271,6 +290,76 @@ TEST_CASE("long random runs over one slot, with stops and a close", "[slots]") {
                             s1.request_stop();
                             l.core->close();
                             take(r2);
+                        }});
+        model::check(got == sent, "each value arrives once");
+        model::check(l.core->balance() == 0 && l.core->size() == 0, "nobody waits, nothing lies there");
+    });
+    CHECK(seen);
+}
+
+// ------------------------------------------------------------------------------- made on a worker without others beside it
+
+TEST_CASE("what its owner sends and receives alone, and others with it, arrives once and in order", "[slots][solo]") {
+    const auto slots = GENERATE(std::size_t{1}, std::size_t{2}, no_limit);
+    const bool owner_sends = GENERATE(true, false);
+    const auto seen = model::explore(within(2, 1), [&] {
+        line<2> l(slots, line<2>::owned{});
+        tasklet s, r;
+        model::threads({[&] {
+                            for (int i = 1; i <= 2; ++i)
+                                model::check(l.send(s, i, false, owner_sends) == "sent", "it is sent");
+                        },
+                        [&] {
+                            for (int i = 1; i <= 2; ++i)
+                                model::check(l.receive(r, false, !owner_sends) == i, "values arrive in order");
+                        }});
+        model::check(l.core->balance() == 0 && l.core->size() == 0, "nothing is left");
+        model::check(l.try_send(3) && l.try_receive() == 3, "the slots are there again");
+    });
+    CHECK(seen);
+}
+
+TEST_CASE("its owner sends to itself while others try, and close", "[slots][solo]") {
+    const auto slots = GENERATE(std::size_t{2}, no_limit);
+    const auto seen = model::explore(within(2, 1), [&] {
+        line<2> l(slots, line<2>::owned{});
+        tasklet me;
+        int sent = 0, got = 0, tried = 0, found = 0;
+        model::threads({[&] {
+                            for (const int n : {1, 2}) {
+                                if (l.send(me, n, false, true) == "sent") sent += n;
+                                got += l.receive(me, false, true);
+                            }
+                        },
+                        [&] {
+                            if (l.try_send(10)) tried = 10;
+                            found = l.try_receive();
+                            l.core->close();
+                        }});
+        while (const int n = l.try_receive()) found += n;
+        model::check(sent + tried == got + found, "each value arrives once");
+        model::check(l.core->balance() == 0 && l.core->size() == 0, "nobody waits, nothing lies there");
+    });
+    CHECK(seen);
+}
+
+TEST_CASE("long random runs in which others come to an owner's channel", "[slots][solo]") {
+    const auto slots = GENERATE(std::size_t{1}, std::size_t{2}, no_limit);
+    const auto seen = model::explore({.random = (model::sanitized ? 2'000 : 40'000) + 200'000 * model::deep}, [&] {
+        line<1> l(slots, line<1>::owned{});
+        tasklet mine, s;
+        int sent = 0, got = 0;
+        model::threads({[&] {
+                            for (const int n : {1, 10})
+                                if (l.send(mine, n, false, true) == "sent") sent += n;
+                            while (const int n = l.receive(mine, false, true)) got += n;
+                        },
+                        [&] {
+                            if (l.send(s, 100) == "sent") sent += 100;
+                        },
+                        [&] {
+                            got += l.try_receive();
+                            l.core->close();
                         }});
         model::check(got == sent, "each value arrives once");
         model::check(l.core->balance() == 0 && l.core->size() == 0, "nobody waits, nothing lies there");

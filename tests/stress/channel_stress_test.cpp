@@ -3,6 +3,7 @@
 // RONDO_SEEDS=10000 for more of them, in all.
 #include <catch2/catch.hpp>
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <thread>
@@ -190,6 +191,66 @@ TEST_CASE("plain threads and tasklets lose no value between them", "[stress][cha
     CHECK(all.not_kept == 0);
     CHECK(a.balance() == 0);
     CHECK(b.balance() == 0);
+}
+
+// Its worker has such a channel to itself until a thread comes (lowlevel/solo.hpp): in the middle of whatever it does then.
+TEST_CASE("a channel made on a worker without others loses nothing when plain threads come to it", "[stress][channel][threads]") {
+    const auto kind = GENERATE(0, 1, 3, 4, 6);
+    const auto seed = GENERATE(1u, 2u, 3u);
+    constexpr std::size_t rounds = 40, each = 60;
+    constexpr unsigned in_pairs = 2;
+    for (std::size_t round = 0; round < rounds; ++round) {
+        ledger all((in_pairs + 1) * each);
+        rondo::run({.workers = 1}, [&] {
+            line a = make_line(kind);
+            std::atomic<unsigned> passed{0};
+            dice mine(static_cast<unsigned>(seed * 1'000 + round));
+            const auto send = [&](unsigned i) {
+                for (std::size_t k = 0; k < each; ++k) {
+                    parcel it(i * each + k, all);
+                    a.send(std::move(it.p));
+                    it.sent();
+                    ++passed;
+                }
+            };
+            const auto receive = [&] {
+                try {
+                    for (;;) all.received(*a.receive());
+                } catch (const rondo::closed&) {
+                }
+            };
+            // The threads come when so many have passed: one sends, one receives, or tries.
+            const auto when = mine.below(in_pairs * each);
+            const bool tries = mine.below(2);
+            std::thread sender([&] {
+                while (passed < when) {}
+                send(in_pairs);
+            });
+            std::thread receiver([&, last = false]() mutable {
+                while (passed < when) {}
+                if (!tries) return receive();
+                while (!last) {
+                    last = a.is_closed();
+                    while (auto p = a.try_receive()) all.received(**p);
+                }
+            });
+            std::vector<rondo::tasklet<void>> in, out;
+            for (unsigned i = 0; i < in_pairs; ++i) {
+                in.push_back(rondo::spawn(receive));
+                out.push_back(rondo::spawn(send, i));
+            }
+            for (auto& t : out) t.join();
+            rondo::blocking([&] { sender.join(); });
+            a.close();
+            for (auto& t : in) t.join();
+            rondo::blocking([&] { receiver.join(); });
+            while (auto p = a.try_receive()) all.received(**p);
+            CHECK(a.balance() == 0);
+        });
+        CHECK(all.twice == 0);
+        CHECK(all.lost_or_made() == 0);
+        CHECK(all.not_kept == 0);
+    }
 }
 
 TEST_CASE("waits that are given up leave no memory behind in a quiet channel", "[stress][channel]") {

@@ -59,6 +59,8 @@
 //     of one link), and after the one ahead has left it. It is used again only when nobody walks: a walker says so
 //     (walkers_), then reads the counters; who frees has moved counters or links, then reads walkers_. Dekker's pattern:
 //     one of them sees the other.
+// I9  Of somebody who is alone with the queue (arrive_alone and so on: lowlevel/solo.hpp) a load and a store do for each
+//     read-modify-write.
 // Progress: send, post and receive are lock-free: each step fails only because somebody else has got ahead. Select: see
 //           channels/src/select.cpp. A post waits for memory if there is none for a segment.
 // Dropped: publishing only after the tasklet has left its stack (then a late publisher may hit a cell that is used again,
@@ -167,6 +169,23 @@ public:
             if (const meeting m = meet(*c, seen, mine); m.node) return m;
         }
     }
+    /// The same, of who is alone with the queue (lowlevel/solo.hpp): the usual cases without locked instructions.
+    meeting arrive_alone(side mine, waiter& me, lowlevel::wait_node& node) {
+        cell* const c = next_cell(mine);
+        const auto seen = c ? c->state.load(relaxed) : cell::dead;
+        if (seen == cell::empty) {
+            pass(mine);
+            c->who[static_cast<unsigned>(mine)] = &me;
+            c->generation[static_cast<unsigned>(mine)] = node.generation;
+            c->state.store(reinterpret_cast<std::uintptr_t>(&node), release);
+            return {.what = meeting::kind::waits, .at = c};
+        }
+        if (seen > cell::closed && !(seen & cell::item)) {
+            pass(mine);
+            if (const meeting m = meet(*c, seen, mine); m.node) return m;
+        }
+        return arrive(mine, me, node);
+    }
 
     /// As arrive(), but only if somebody waits on the other side, or an item lies there.
     meeting try_arrive(side mine) noexcept { return advance_over(mine, true); }
@@ -195,6 +214,23 @@ public:
             }
             if (const meeting m = meet(*c, seen, side::send); m.node) return m;
         }
+    }
+
+    /// Of who is alone with the queue. False: it has to be a post().
+    bool post_alone(void* item) noexcept {
+        cell* const c = next_cell(side::send);
+        if (!c || c->state.load(relaxed) != cell::empty) return false;
+        pass(side::send);
+        c->state.store(reinterpret_cast<std::uintptr_t>(item) | cell::item, release);
+        return true;
+    }
+    /// The same. The oldest item; nullptr: it has to be an arrive().
+    void* take_alone() noexcept {
+        cell* const c = next_cell(side::receive);
+        const auto seen = c ? c->state.load(relaxed) : cell::empty;
+        if (!(seen & cell::item)) return nullptr;
+        pass(side::receive);
+        return found(*c, seen).item;
     }
 
     /// The wait is over and this node was not claimed: takes it out.
@@ -335,6 +371,17 @@ private:
             if (position(w) < segment::cells) [[likely]] return &store_[index(w)].at[position(w)];
             if (cell* c = move_on(mine)) return c;
         }
+    }
+
+    // For who is alone: the cell of the next ticket, which pass() takes. nullptr: closed, or it is in the next segment.
+    cell* next_cell(side mine) noexcept {
+        const auto w = counters_[static_cast<unsigned>(mine)].word.load(relaxed);
+        if ((w & closed_bit) || position(w) >= segment::cells) [[unlikely]] return nullptr;
+        return &store_[index(w)].at[position(w)];
+    }
+    void pass(side mine) noexcept {
+        auto& word = counters_[static_cast<unsigned>(mine)].word;
+        word.store(word.load(relaxed) + 1, release);
     }
 
     // Moves the word to the next segment, unless somebody else has, and takes that one's first ticket.

@@ -17,7 +17,8 @@ public:
 
     /// `slot` and `tag`: those of our node. met: the partner's are in m.node, move the value, then part(). passed: a
     /// partner has done all that while we waited. Suspends; throws stopped.
-    end pass(counted_core& core, side mine, void* slot, std::uint8_t tag, lowlevel::time_point until, meeting& m);
+    end pass(counted_core& core, lowlevel::bias& whose, side mine, void* slot, std::uint8_t tag, lowlevel::time_point until,
+             meeting& m);
     /// The same for a select that enlists: met, waits (until withdraw()), closed.
     meeting enlist(side mine, lowlevel::wait_node& node) { return cells_.arrive(mine, *node.who, node); }
     meeting try_pass(side mine) noexcept { return cells_.try_arrive(mine); }
@@ -44,11 +45,11 @@ class rendezvous_channel final : public channel_core<T> {
     using end = rendezvous::end;
 
 public:
-    explicit rendezvous_channel(unsigned hand_to) noexcept : hand_to_(hand_to) {}
+    explicit rendezvous_channel(unsigned hand_to) noexcept : hand_to_(hand_to), bias_(lowlevel::soloist_here()) {}
 
     bool send(offer<T> value, lowlevel::time_point until) override {
         meeting m;
-        switch (meet_.pass(*this, side::send, value.slot(), value.tag(), until, m)) {
+        switch (meet_.pass(*this, bias_, side::send, value.slot(), value.tag(), until, m)) {
             case end::met:
                 value.take(packet_at(m));
                 rendezvous::part(m, hand_to_, to_receiver);
@@ -59,6 +60,7 @@ public:
         }
     }
     sent try_send(offer<T> value) override {
+        bias_.open();
         const meeting m = meet_.try_pass(side::send);
         if (m.what == kind::closed) return sent::closed;
         if (m.what == kind::waits) return sent::full;
@@ -68,7 +70,7 @@ public:
     }
     received receive(packet<T>& into, lowlevel::time_point until) override {
         meeting m;
-        switch (meet_.pass(*this, side::receive, &into, slot_is_packet, until, m)) {
+        switch (meet_.pass(*this, bias_, side::receive, &into, slot_is_packet, until, m)) {
             case end::met:
                 offer<T>(*m.node).take(into);
                 rendezvous::part(m, hand_to_, to_sender);
@@ -79,6 +81,7 @@ public:
         }
     }
     received try_receive(packet<T>& into) noexcept override {
+        bias_.open();
         const meeting m = meet_.try_pass(side::receive);
         if (m.what == kind::closed) return received::closed;
         if (m.what == kind::waits) return received::empty;
@@ -88,10 +91,12 @@ public:
     }
 
     progress select_receive(packet<T>& into, lowlevel::partner& met) noexcept override {
+        bias_.open();
         return receive_from(meet_.try_pass(side::receive), into, met);
     }
     progress select_receive(packet<T>& into, lowlevel::wait_node& node, void*& place, lowlevel::partner& met) override {
         node.slot = &into;
+        bias_.open();
         const meeting m = meet_.enlist(side::receive, node);
         place = m.at;
         return receive_from(m, into, met);
@@ -100,10 +105,12 @@ public:
         meet_.withdraw(side::receive, node, place);
     }
     progress select_send(offer<T> value, lowlevel::partner& met) override {
+        bias_.open();
         return send_to(meet_.try_pass(side::send), value, met);
     }
     progress select_send(offer<T> value, lowlevel::wait_node& node, void*& place, lowlevel::partner& met) override {
         value.show_in(node);
+        bias_.open();
         const meeting m = meet_.enlist(side::send, node);
         place = m.at;
         return send_to(m, value, met);
@@ -112,7 +119,10 @@ public:
         meet_.withdraw(side::send, node, place);
     }
 
-    void close() noexcept override { meet_.close(); }
+    void close() noexcept override {
+        bias_.open();
+        meet_.close();
+    }
     bool is_closed() noexcept override { return meet_.is_closed(); }
     std::ptrdiff_t balance() noexcept override { return meet_.balance(); }
     std::size_t size() noexcept override { return 0; }
@@ -135,7 +145,8 @@ private:
         return progress::done;
     }
 
-    const unsigned hand_to_;                        // here, so that it shares the line of the handles
+    const unsigned hand_to_;                        // here, so that they share the line of the handles
+    lowlevel::bias bias_;
     rendezvous meet_;
 };
 

@@ -18,6 +18,7 @@
 #include <new>
 
 #include <rondo/detail/atomic.hpp>
+#include <rondo/lowlevel/solo.hpp>
 
 namespace rondo::detail {
 
@@ -32,7 +33,7 @@ public:
         atomic<std::uint32_t> below{0};             // number + 1; 0: none
     };
 
-    explicit slot_pool(std::size_t limit) : limit_(limit) {
+    slot_pool(std::size_t limit, lowlevel::soloist* maker) : whose(maker), limit_(limit) {
         if (!is_limited()) return;
         if (limit > most) throw std::bad_alloc();
         chunks_[0].store(new slot[limit], relaxed);
@@ -42,6 +43,9 @@ public:
     }
     slot_pool(const slot_pool&) = delete;
     slot_pool& operator=(const slot_pool&) = delete;
+
+    /// The whole channel's; here, in a line that is hardly ever written.
+    lowlevel::bias whose;
 
     [[nodiscard]] bool is_limited() const noexcept { return limit_ != no_limit; }
     [[nodiscard]] std::size_t limit() const noexcept { return limit_; }
@@ -82,6 +86,20 @@ public:
             stand_back(pauses);
             head = free_.load(relaxed);
         }
+    }
+    /// Of who is alone with the pool (lowlevel/solo.hpp). nullptr: none has come back.
+    slot* take_used_alone() noexcept {
+        const auto head = free_.load(relaxed);
+        const auto i = static_cast<std::uint32_t>(head);
+        if (i == 0) return nullptr;
+        slot& s = at(i - 1);
+        free_.store(((head >> 32) + 1) << 32 | s.below.load(relaxed), release);
+        return &s;
+    }
+    void put_alone(slot& s) noexcept {
+        const auto head = free_.load(relaxed);
+        s.below.store(static_cast<std::uint32_t>(head), relaxed);
+        free_.store(((head >> 32) + 1) << 32 | (s.number + 1), release);
     }
     /// Something else whenever a slot has come back.
     [[nodiscard]] std::uint64_t count() const noexcept { return free_.load(acquire); }

@@ -27,6 +27,9 @@
 // I4  Values come out in the order in which their sends took tickets of values_. A sender that has waited gets its ticket
 //     from who made room for it.
 // I5  After its wait nobody touches the channel, unless it gives up: then it needs a pin to trim (cell_queue.hpp, I5).
+// I6  A channel that was made on a worker without others is that worker's until somebody else comes (lowlevel/solo.hpp).
+//     Until then its sends and receives need no locked instructions, unless somebody waits. Whatever changes the queues or
+//     the pool without having claimed the channel opens it first.
 // Progress: lock-free, as the queues are; whoever stalls holds up one slot, and those whose values it carries.
 //           A try that finds neither a value nor an empty slot may say so while a slot is in somebody's hands.
 //           One that says "full" has seen free_ empty while the pool was.
@@ -74,10 +77,12 @@ class slots_channel final : public channel_core<T> {
 
 public:
     /// slots: no_limit, or at least one.
-    explicit slots_channel(std::size_t slots, Store store = {}) : values_(true, store), free_(true, store), pool_(slots) {}
+    explicit slots_channel(std::size_t slots, Store store = {})
+        : values_(true, store), free_(true, store), pool_(slots, lowlevel::soloist_here()) {}
 
     bool send(offer<T> value, lowlevel::time_point until) override {
-        lowlevel::waiter& me = lowlevel::enter();
+        const auto [me, here] = lowlevel::enter_here();
+        if (auto* const alone = pool_.whose.claim(here); alone && send_alone(*alone, value)) return true;
         slot* s = take_empty();
         if (!s) {
             const pinned pin(*this, true);          // for feed(), and for trim()
@@ -109,7 +114,8 @@ public:
     }
 
     received receive(packet<T>& into, lowlevel::time_point until) override {
-        lowlevel::waiter& me = lowlevel::enter();
+        const auto [me, here] = lowlevel::enter_here();
+        if (auto* const alone = pool_.whose.claim(here); alone && receive_alone(*alone, into)) return received::value;
         // Who may give up often holds a pin: then it tidies up behind itself (cell_queue.hpp, I5 and I6). A stop comes once.
         const pinned pin(*this, until != lowlevel::no_deadline || me.deadline_ns != INT64_MAX);
         lowlevel::wait_node node(me);
@@ -129,6 +135,7 @@ public:
     }
 
     received try_receive(packet<T>& into) noexcept override {
+        pool_.whose.open();
         const meeting m = values_.try_arrive(side::receive);
         if (m.what == kind::closed) return received::closed;
         if (m.what != kind::found) return received::empty;
@@ -137,10 +144,12 @@ public:
     }
 
     progress select_receive(packet<T>& into, lowlevel::partner&) noexcept override {
+        pool_.whose.open();
         return received_in(values_.try_arrive(side::receive), into);
     }
     progress select_receive(packet<T>& into, lowlevel::wait_node& node, void*& place, lowlevel::partner&) override {
         node.slot = &into;
+        pool_.whose.open();
         const meeting m = values_.arrive(side::receive, *node.who, node);
         place = m.at;
         return received_in(m, into);
@@ -148,6 +157,7 @@ public:
     void withdraw_receive(lowlevel::wait_node& node, void* place) noexcept override { withdraw(values_, node, place); }
 
     progress select_send(offer<T> value, lowlevel::partner&) override {
+        pool_.whose.open();
         for (;;) {
             const auto before = pool_.count();
             if (slot* s = take_empty()) return sent_in(*s, value);
@@ -157,6 +167,7 @@ public:
         }
     }
     progress select_send(offer<T> value, lowlevel::wait_node& node, void*& place, lowlevel::partner&) override {
+        pool_.whose.open();
         if (slot* s = take_empty()) return sent_in(*s, value);
         value.show_in(node);
         const meeting m = free_.arrive(side::receive, *node.who, node);
@@ -168,6 +179,7 @@ public:
     void withdraw_send(lowlevel::wait_node& node, void* place) noexcept override { withdraw(free_, node, place); }
 
     void close() noexcept override {
+        pool_.whose.open();
         values_.close();
         free_.close();
     }
@@ -189,8 +201,46 @@ private:
     }
     static packet<T>& packet_at(const meeting& m) noexcept { return *static_cast<packet<T>*>(m.node->slot); }
     static void go_on(const meeting& m) noexcept {
-        lowlevel::settle(*m.node->who, m.how, lowlevel::placement::tail);
+        lowlevel::settle(*m.node->who, m.how, lowlevel::placement::warm);
     }
+
+    // What a worker does that is alone with the channel (lowlevel/solo.hpp): the usual cases without locked instructions. False:
+    // it has to be done as others do it. Values are moved between two turns: that is the user's code.
+    [[gnu::noinline]] bool send_alone(lowlevel::soloist& alone, offer<T> value) {
+        slot* s = nullptr;
+        {
+            const lowlevel::turn mine(pool_.whose, alone);
+            if (mine && !somebody_waits_to_send()) s = pool_.take_used_alone();
+        }
+        if (!s) return false;
+        value.take(s->value);
+        {
+            const lowlevel::turn mine(pool_.whose, alone);
+            if (mine && values_.post_alone(s)) return true;
+        }
+        if (posted(*s, value) == progress::closed) throw closed();
+        return true;
+    }
+    [[gnu::noinline]] bool receive_alone(lowlevel::soloist& alone, packet<T>& into) noexcept {
+        void* item = nullptr;
+        {
+            const lowlevel::turn mine(pool_.whose, alone);
+            if (mine) item = values_.take_alone();
+        }
+        if (!item) return false;
+        slot& s = *static_cast<slot*>(item);
+        into = std::move(s.value);
+        {
+            const lowlevel::turn mine(pool_.whose, alone);
+            if (mine && !somebody_waits_to_send()) {
+                pool_.put_alone(s);
+                return true;
+            }
+        }
+        post_empty(s);
+        return true;
+    }
+    [[nodiscard]] bool somebody_waits_to_send() noexcept { return pool_.is_limited() && free_.is_wanted(); }
 
     // A full slot. False: closed, and the slot is still full; nobody needs it any more.
     bool post(slot& s) noexcept {
@@ -254,6 +304,9 @@ private:
     }
     progress sent_in(slot& s, offer<T> value) noexcept {
         value.take(s.value);
+        return posted(s, value);
+    }
+    progress posted(slot& s, offer<T>& value) noexcept {      // taken from there
         if (post(s)) return progress::done;
         value.put_back(std::move(s.value));
         post_empty(s);

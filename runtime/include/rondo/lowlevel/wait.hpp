@@ -40,6 +40,7 @@
 
 #include <rondo/detail/atomic.hpp>
 #include <rondo/error.hpp>
+#include <rondo/lowlevel/solo.hpp>
 #include <rondo/lowlevel/spin_lock.hpp>
 
 namespace rondo::lowlevel {
@@ -211,6 +212,7 @@ private:
 enum class placement : std::uint8_t {
     next,    ///< this worker's next slot: it runs as soon as the current tasklet suspends
     near,    ///< the same, if nobody is there and it would be long until its turn at the tail; else the tail
+    warm,    ///< as near, if it has been here a moment ago and there is no other worker; else the tail
     tail     ///< the tail of this worker's run queue
 };
 
@@ -221,6 +223,13 @@ enum class placement : std::uint8_t {
 /// Throws: `stopped` (a stop was requested; unless shielded), `out_of_memory` (no stack to go on with).
 /// Suspends: when the budget of the slice is used up.
 waiter& enter();
+
+/// The same, and soloist_here().
+struct entry {
+    waiter& me;
+    soloist* alone;
+};
+entry enter_here();
 
 /// Would enter() throw `stopped` now? (Not while a shield holds, nor while an exception is on its way.)
 [[nodiscard]] bool stop_is_due(const waiter& me) noexcept;
