@@ -297,6 +297,10 @@ public:
                 return receives > sends;
         }
     }
+    /// Of who is alone with the queue: surely not. Else is_wanted() says more.
+    [[nodiscard]] bool is_unused_alone() const noexcept {
+        return counters_[0].word.load(relaxed) == counters_[1].word.load(relaxed);
+    }
     /// Only in a queue that keeps: how many items lie in it. A snapshot.
     [[nodiscard]] std::size_t size() noexcept {
         for (;;) {

@@ -83,25 +83,7 @@ public:
     bool send(offer<T> value, lowlevel::time_point until) override {
         const auto [me, here] = lowlevel::enter_here();
         if (auto* const alone = pool_.whose.claim(here); alone && send_alone(*alone, value)) return true;
-        slot* s = take_empty();
-        if (!s) {
-            const pinned pin(*this, true);          // for feed(), and for trim()
-            lowlevel::wait_node node(me);
-            value.show_in(node);
-            const meeting m = free_.arrive(side::receive, me, node);
-            if (m.what == kind::closed) throw closed();
-            if (m.what == kind::waits) {
-                feed();
-                switch (wait_for_slot(free_, pin, me, node, *m.at, {lowlevel::wait_kind::send, this, nullptr}, until)) {
-                    case slot_end::passed: return true;
-                    case slot_end::closed: throw closed();
-                    case slot_end::timed_out: return false;
-                }
-            }
-            s = static_cast<slot*>(m.item);
-        }
-        if (sent_in(*s, value) == progress::closed) throw closed();
-        return true;
+        return send_openly(me, value, until);
     }
 
     sent try_send(offer<T> value) override {
@@ -116,22 +98,7 @@ public:
     received receive(packet<T>& into, lowlevel::time_point until) override {
         const auto [me, here] = lowlevel::enter_here();
         if (auto* const alone = pool_.whose.claim(here); alone && receive_alone(*alone, into)) return received::value;
-        // Who may give up often holds a pin: then it tidies up behind itself (cell_queue.hpp, I5 and I6). A stop comes once.
-        const pinned pin(*this, until != lowlevel::no_deadline || me.deadline_ns != INT64_MAX);
-        lowlevel::wait_node node(me);
-        node.slot = &into;
-        const meeting m = values_.arrive(side::receive, me, node);
-        if (m.what == kind::closed) return received::closed;
-        if (m.what == kind::found) {
-            empty(*static_cast<slot*>(m.item), into);
-            return received::value;
-        }
-        // From here on `this` may be gone, unless there is a pin.
-        switch (wait_for_slot(values_, pin, me, node, *m.at, {lowlevel::wait_kind::receive, this, nullptr}, until)) {
-            case slot_end::passed: return received::value;
-            case slot_end::closed: return received::closed;
-            default: return received::timed_out;
-        }
+        return receive_openly(me, into, until);
     }
 
     received try_receive(packet<T>& into) noexcept override {
@@ -204,13 +171,53 @@ private:
         lowlevel::settle(*m.node->who, m.how, lowlevel::placement::warm);
     }
 
+    [[gnu::noinline]] bool send_openly(lowlevel::waiter& me, offer<T> value, lowlevel::time_point until) {
+        slot* s = take_empty();
+        if (!s) {
+            const pinned pin(*this, true);          // for feed(), and for trim()
+            lowlevel::wait_node node(me);
+            value.show_in(node);
+            const meeting m = free_.arrive(side::receive, me, node);
+            if (m.what == kind::closed) throw closed();
+            if (m.what == kind::waits) {
+                feed();
+                switch (wait_for_slot(free_, pin, me, node, *m.at, {lowlevel::wait_kind::send, this, nullptr}, until)) {
+                    case slot_end::passed: return true;
+                    case slot_end::closed: throw closed();
+                    case slot_end::timed_out: return false;
+                }
+            }
+            s = static_cast<slot*>(m.item);
+        }
+        if (sent_in(*s, value) == progress::closed) throw closed();
+        return true;
+    }
+    [[gnu::noinline]] received receive_openly(lowlevel::waiter& me, packet<T>& into, lowlevel::time_point until) {
+        // Who may give up often holds a pin: then it tidies up behind itself (cell_queue.hpp, I5 and I6). A stop comes once.
+        const pinned pin(*this, until != lowlevel::no_deadline || me.deadline_ns != INT64_MAX);
+        lowlevel::wait_node node(me);
+        node.slot = &into;
+        const meeting m = values_.arrive(side::receive, me, node);
+        if (m.what == kind::closed) return received::closed;
+        if (m.what == kind::found) {
+            empty(*static_cast<slot*>(m.item), into);
+            return received::value;
+        }
+        // From here on `this` may be gone, unless there is a pin.
+        switch (wait_for_slot(values_, pin, me, node, *m.at, {lowlevel::wait_kind::receive, this, nullptr}, until)) {
+            case slot_end::passed: return received::value;
+            case slot_end::closed: return received::closed;
+            default: return received::timed_out;
+        }
+    }
+
     // What a worker does that is alone with the channel (lowlevel/solo.hpp): the usual cases without locked instructions. False:
     // it has to be done as others do it. Values are moved between two turns: that is the user's code.
     [[gnu::noinline]] bool send_alone(lowlevel::soloist& alone, offer<T> value) {
         slot* s = nullptr;
         {
             const lowlevel::turn mine(pool_.whose, alone);
-            if (mine && !somebody_waits_to_send()) s = pool_.take_used_alone();
+            if (mine && nobody_waits_to_send()) s = pool_.take_used_alone();
         }
         if (!s) return false;
         value.take(s->value);
@@ -232,7 +239,7 @@ private:
         into = std::move(s.value);
         {
             const lowlevel::turn mine(pool_.whose, alone);
-            if (mine && !somebody_waits_to_send()) {
+            if (mine && nobody_waits_to_send()) {
                 pool_.put_alone(s);
                 return true;
             }
@@ -240,7 +247,7 @@ private:
         post_empty(s);
         return true;
     }
-    [[nodiscard]] bool somebody_waits_to_send() noexcept { return pool_.is_limited() && free_.is_wanted(); }
+    [[nodiscard]] bool nobody_waits_to_send() const noexcept { return free_.is_unused_alone(); }
 
     // A full slot. False: closed, and the slot is still full; nobody needs it any more.
     bool post(slot& s) noexcept {
