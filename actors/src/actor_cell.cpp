@@ -725,8 +725,8 @@ void actor_cell::tell_links(const exit_reason& why) noexcept {
 
 void actor_cell::empty_mailbox(dead_letter_reason why, const exit_reason& end) noexcept {
     while (message_node* m = take()) {
-        if (m->reply) std::exchange(m->reply, nullptr)->fail(std::make_exception_ptr(actor_ended(label(), end)));
         system.count(*this, *m, why);
+        if (m->reply) std::exchange(m->reply, nullptr)->fail(std::make_exception_ptr(actor_ended(label(), end)));
         discard(*m);
     }
 }

@@ -26,7 +26,9 @@ exit_reason end_of(const actor_cell& c) noexcept {
 
 }  // namespace
 
+// Counted before its asker hears of it, who may look.
 void bury(actor_cell& to, message_node* m, dead_letter_reason why) noexcept {
+    to.system.count(to, *m, why);
     if (m->reply) {
         const auto say = [&]() -> std::exception_ptr {
             if (why == dead_letter_reason::ended) return std::make_exception_ptr(actor_ended(to.label(), end_of(to)));
@@ -34,7 +36,6 @@ void bury(actor_cell& to, message_node* m, dead_letter_reason why) noexcept {
         };
         std::exchange(m->reply, nullptr)->fail(say());
     }
-    to.system.count(to, *m, why);
     destroy_message(*m);
 }
 
