@@ -130,7 +130,7 @@ void publish(rondo::detail::departure& d, void* left) noexcept {
     task* const below = me.below.load(relaxed);
     const bool is_shielded = s.is_shielded;
     me.context.store(left, relaxed);
-    me.order.store(w.dispatches(), relaxed);
+    if (w.is_alone()) me.order.store(w.switches(), relaxed);       // for push_warm()
     if (timer) {
         w.wheel.lock();
         w.wheel.insert_locked(*timer);
@@ -350,7 +350,7 @@ waiter& enter() {
 
 [[gnu::noinline]] soloist* soloist_here() noexcept {
     worker* const w = worker::here();
-    return w && w->running ? w->solo : nullptr;
+    return w ? w->solo : nullptr;
 }
 
 bool stop_is_due(const waiter& me) noexcept {

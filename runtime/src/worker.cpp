@@ -459,6 +459,7 @@ void worker::push_ready(task& t) noexcept {
 }
 
 inline void worker::wake_for_ready() noexcept {
+    fence_light();                                    // as in wake_for_fresh()
     if (!alone_ && home.idle.would_wake()) [[unlikely]] wake_if_worth();
 }
 [[gnu::noinline]] void worker::wake_if_worth() noexcept {
@@ -484,7 +485,7 @@ void worker::push_near(task& t) noexcept {
 
 void worker::push_warm(task& t) noexcept {
     const auto left = t.order.load(relaxed);          // see publish() in wait.cpp
-    if (alone_ && dispatches() - left < warm_for && is_far() && next_.empty()) push_next(t);
+    if (alone_ && switches() - left < warm_for && is_far() && next_.empty()) push_next(t);
     else push_ready(t);
 }
 
@@ -561,8 +562,12 @@ void worker::measure_slices(std::uint64_t n) noexcept {
     measure_slices(poll_interval);
     if (!alone_ && slice_stamp_ - looked_stamp_ >= look_stamps) [[unlikely]] look_after_stuck();
     if (goes_deep_ && home.stacks_out() < home.deep_above / 2) goes_deep_ = false;
+    // Who comes by a timer or from outside stands behind all that are ready. If each of those began a long row it would take
+    // a multiple of the time that a row may: so until its turn has come they are short.
+    const auto before = ready_.bottom() + fresh_.bottom();
     if (!inbox.empty()) accept_inbox(*this);
     if (wheel.size()) poll_timers();
+    if (ready_.bottom() + fresh_.bottom() != before) hurried_until_ = ready_.bottom();
 }
 
 task* worker::pick() noexcept {
@@ -572,7 +577,7 @@ task* worker::pick() noexcept {
     if (task* const t = next_.take()) {
         // If its turn is far, then what it works on is in the caches now. But some that wake each other all the time, for
         // nothing perhaps but to ask again, let others come between.
-        if (++row_ <= shortest_row || (row_ <= longest_row_ && is_far())) return t;
+        if (++row_ <= shortest_row || (row_ <= longest_row_ && is_far() && ready_.top() >= hurried_until_)) return t;
         push_ready(*t);
     }
     row_ = 0;

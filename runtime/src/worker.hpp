@@ -91,11 +91,11 @@ public:
     }
     void push_job(task& t) noexcept;                      // as push_fresh, but never yields
     void push_ready(task& t) noexcept;                    // to the tail
-    void push_next(task& t) noexcept;                     // to the next slot; to the tail while slices are long
+    void push_next(task& t) noexcept;                     // to the next slot; while slices are long into a queue
     void push_near(task& t) noexcept;                     // to either: placement::near
     void push_warm(task& t) noexcept;                     // the same: placement::warm
     /// Counts up; so the difference to an earlier one tells how long ago that was.
-    [[nodiscard]] std::uint32_t dispatches() const noexcept { return static_cast<std::uint32_t>(counters.switches.get()); }
+    [[nodiscard]] std::uint32_t switches() const noexcept { return static_cast<std::uint32_t>(counters.switches.get()); }
     /// Leaves the running tasklet's stack; d.after publishes it. Goes on with `into`, or with whoever is next.
     /// Returns when it is resumed.
     static void leave(worker& w, departure& d, task* into = nullptr) noexcept;     // leave.hpp
@@ -296,7 +296,7 @@ private:
     static constexpr std::size_t most_free = 512;
     static constexpr std::int64_t long_queue = 32;          // their stacks together are more than the nearest cache holds
     static constexpr std::int64_t far_turn = 24;            // so many stacks, and what each works on, fill the nearest cache
-    static constexpr std::uint32_t warm_for = 256;          // dispatches: so long ago, and it lies in the second cache yet
+    static constexpr std::uint32_t warm_for = 256;          // switches: so long ago, and it lies in the second cache yet
     static constexpr std::uint64_t id_batch = 64;
     static constexpr std::size_t longest_group = 512;
     static constexpr std::uint64_t shortest_row = 8;
@@ -308,6 +308,7 @@ private:
     thread_state here_{};
     stack* on_ = nullptr;
     std::uint64_t row_ = 0, longest_row_ = shortest_row;  // how many came from next_ in a row, and how many may
+    std::int64_t hurried_until_ = 0;                      // of ready_: up to there rows are short
     task* handoff_ = nullptr;                             // what the loop that is being entered shall run
     fcontext spare_context_ = nullptr;                    // a suspended loop of this worker
     stack* spare_stack_ = nullptr;

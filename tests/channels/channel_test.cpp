@@ -309,6 +309,38 @@ TEST_CASE("two that wake each other all the time let those come between who are 
     });
 }
 
+// Each pair that is ready before it could play for half a millisecond. Counted, not timed: nobody plays while this worker rests.
+TEST_CASE("who has slept has its turn soon, though many play to each other", "[channel][handoff]") {
+    static constexpr int pairs = 100;
+    rondo::run({.workers = 1}, [&] {
+        long rounds = 0, most = 0;
+        bool ends = false;
+        rondo::scope([&](rondo::group& g) {
+            for (int i = 0; i < pairs; ++i) {
+                channel<int> ping{rondo::handoff::none}, pong{rondo::handoff::none};
+                g.spawn([ping, pong]() mutable {
+                    for (int n : ping) pong.send(n);
+                });
+                g.spawn([&, ping, pong]() mutable {
+                    for (; !ends; ++rounds) {
+                        ping.send(1);
+                        pong.receive();
+                    }
+                    ping.close();
+                });
+            }
+            while (rounds < 20'000) rondo::yield();
+            for (int i = 0; i < 20; ++i) {
+                const auto before = rounds;
+                rondo::sleep_for(std::chrono::microseconds(1));
+                most = std::max(most, rounds - before);
+            }
+            ends = true;
+        });
+        CHECK(most < 20'000);                             // 8 from each pair, and a few; else 100 times some thousand
+    });
+}
+
 TEST_CASE("ping and pong alternate for as long as they play", "[channel][handoff]") {
     const auto workers = GENERATE(1u, 2u, 4u);
     const auto who = GENERATE(rondo::handoff::receiver, rondo::handoff::sender, rondo::handoff::none);

@@ -17,6 +17,7 @@
 
 #include <rondo/channel.hpp>
 #include <rondo/event.hpp>
+#include <rondo/lowlevel/job.hpp>
 #include <rondo/mutex.hpp>
 #include <rondo/run.hpp>
 #include <rondo/tasklet.hpp>
@@ -122,6 +123,22 @@ struct tidies_up {
 };
 
 }  // namespace
+
+TEST_CASE("under forced migration whoever has waited goes on elsewhere", "[seams]") {
+    const auto workers = GENERATE(2u, 3u, 4u);
+    static constexpr int times = 200;
+    const int stayed = rondo::run({.workers = workers, .force_migration = true}, [] {
+        int n = 0;
+        for (int i = 0; i < times; ++i) {
+            const auto before = rondo::lowlevel::worker_here();
+            if (i % 2) rondo::yield();
+            else rondo::sleep_for(std::chrono::microseconds(1));
+            n += rondo::lowlevel::worker_here() == before;
+        }
+        return n;
+    });
+    CHECK(stayed == 0);
+}
 
 TEST_CASE("a tasklet may suspend inside a try block and catch what is thrown afterwards", "[seams]") {
     const auto how = GENERATE(way::yield, way::sleep, way::receive);

@@ -39,7 +39,8 @@ concept message = std::movable<T> && std::is_nothrow_move_constructible_v<T>;
 
 /// Which side keeps the worker when both meet on it; the other goes to the tail of the run queue. `none`: the caller goes
 /// on, the partner to the tail, too; or, while 24 are ready or more, it runs as soon as the caller waits, since both work
-/// on the same things (for half a millisecond in a row at most). Stackless's channel preference -1, 1 and 0.
+/// on the same things (for half a millisecond in a row at most, then the others; a select's partner always goes to the
+/// tail). Stackless's channel preference -1, 1 and 0.
 enum class handoff : std::uint8_t { receiver, sender, none };
 
 /// A channel that never makes its senders wait: channel<T> c{rondo::unbounded}.

@@ -29,8 +29,8 @@
 // I5  After its wait nobody touches the channel, unless it gives up: then it needs a pin to trim (cell_queue.hpp, I5).
 // I6  A channel that was made on a worker without others is that worker's until somebody else comes (lowlevel/solo.hpp).
 //     Until then its sends and receives need no locked instructions, unless somebody waits. Whatever changes the queues or
-//     the pool without having claimed the channel opens it first.
-// Progress: lock-free, as the queues are; whoever stalls holds up one slot, and those whose values it carries.
+//     the pool without having claimed the channel opens it first; but for balance(), whose words nobody changes alone.
+// Progress: lock-free, as the queues are, but for the first who comes from outside (lowlevel/solo.hpp); whoever stalls holds up one slot, and those whose values it carries.
 //           A try that finds neither a value nor an empty slot may say so while a slot is in somebody's hands.
 //           One that says "full" has seen free_ empty while the pool was.
 // Dropped: one array of cells and a third counter, the end of the buffer (Kotlin's): two read-modify-writes less for each

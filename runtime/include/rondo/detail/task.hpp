@@ -52,7 +52,8 @@ struct alignas(64) task : lowlevel::waiter {
 
     // Written when it suspends; with the waiter above, one cache line.
     atomic<std::uint32_t> order{0};               // how many fresh ones this worker had had when it became ready; while
-                                                  // suspended under force_migration: the worker it was on
+                                                  // suspended under force_migration: the worker it was on; on the only
+                                                  // worker: how often that had switched
     atomic<void*> context{nullptr};               // where it goes on; null: it has not started. Atomic for fetch_ahead()
     atomic<stack*> on{nullptr};                   // a fresh one has it if it wants a larger stack
 

@@ -20,12 +20,13 @@
 // I3  The owner may use locked instructions at any time, in a turn or not; others only after claim() or open().
 // Progress: turn is wait-free. open_to_all() waits, at most once in the life of an object, until the owner is through with one
 //     operation: some ns, or for as long as the kernel keeps it from going on. Nothing of its runtime goes on then anyway.
-// Checked: tests/model/solo_test.cpp (slots_test.cpp: with a channel), tests/stress/solo_stress_test.cpp (TSan).
+// Checked: tests/model/solo_test.cpp (slots_test.cpp: with a channel), tests/stress/channel_stress_test.cpp (TSan).
 #pragma once
 
 #include <cstdint>
 
 #include <rondo/detail/atomic.hpp>
+#include <rondo/lowlevel/spin_lock.hpp>
 
 namespace rondo::lowlevel {
 
@@ -80,7 +81,7 @@ private:
             owner->opened.fetch_add(1, rondo::detail::relaxed);
         rondo::detail::fence_heavy();
         // acquire: I2.
-        while (owner->inside.load(rondo::detail::acquire) == this) rondo::detail::cpu_relax();
+        for (unsigned round = 0; owner->inside.load(rondo::detail::acquire) == this; ++round) detail::spin_wait(round);
         owner_.store(is_open, rondo::detail::release);
     }
 

@@ -210,8 +210,8 @@ private:
 
 /// Where a resumed tasklet goes.
 enum class placement : std::uint8_t {
-    next,    ///< this worker's next slot: it runs as soon as the current tasklet suspends
-    near,    ///< the same, if nobody is there and it would be long until its turn at the tail; else the tail
+    next,    ///< this worker's next slot: it runs as soon as the current tasklet suspends. A queue while slices are long
+    near,    ///< the same, if nobody is there and the tail is far, or is next as well; else the tail
     warm,    ///< as near, if it has been here a moment ago and there is no other worker; else the tail
     tail     ///< the tail of this worker's run queue
 };
@@ -295,7 +295,7 @@ void raise(wake outcome);
 void resume(waiter& who, placement where = placement::next) noexcept;
 
 /// Makes a claimed waiter go on now: it takes over this worker, and the calling tasklet goes to the tail of the run
-/// queue. Falls back to resume(who, next) where that is impossible (plain thread, other runtime, budget used up).
+/// queue. Falls back to resume(who, tail) where that is impossible (plain thread, other runtime, budget used up).
 /// Suspends: yes. Does not look for a stop.
 void resume_now(waiter& who) noexcept;
 
