@@ -586,7 +586,8 @@ task* worker::pick() noexcept {
 
 // While very many tasklets are suspended (runtime_options::breadth_limit): depth first, so that a tree of tasklets needs
 // stacks for its depth and not for its breadth. Ready ones first, since they need no stack and may end; then the newest group of unstarted
-// siblings, in order. A tasklet that yields lets as many others start first as were waiting to when its turn had come.
+// siblings, in order. A tasklet that yields lets as many others start first as were waiting to when its turn had come; and while
+// ready ones keep each other going for ever, now and then the oldest unstarted one has its turn.
 task* worker::pick_deep() noexcept {
     if (!ready_.empty()) {
         const task* const ready = ready_.peek_top();
@@ -594,6 +595,10 @@ task* worker::pick_deep() noexcept {
         if (yields && ready != yielder_) {
             yielder_ = ready;
             go_first_ = fresh_.size();
+        }
+        if (++ready_in_row_ > most_ready_in_row) {
+            ready_in_row_ = 0;
+            if (task* t = fresh_.take_top(alone_)) return t;
         }
         if (!yields || go_first_ == 0) {
             yielder_ = nullptr;
@@ -614,6 +619,7 @@ task* worker::pick_deep() noexcept {
         for (std::size_t i = 0; i < n; ++i) fresh_.push(newest_first_[i]);      // there is room
     }
     group_ = fresh_.bottom();
+    ready_in_row_ = 0;
     task* const t = fresh_.take_bottom(alone_);
     group_ = std::min(group_, fresh_.bottom());
     return t ? t : ready_.take_top(alone_);

@@ -299,6 +299,7 @@ private:
     static constexpr std::uint32_t warm_for = 256;          // switches: so long ago, and it lies in the second cache yet
     static constexpr std::uint64_t id_batch = 64;
     static constexpr std::size_t longest_group = 512;
+    static constexpr unsigned most_ready_in_row = 256;
     static constexpr std::uint64_t shortest_row = 8;
 
     std::size_t backlog_;                                 // from so many unstarted on push_fresh() takes the slow way
@@ -331,6 +332,7 @@ private:
     bool goes_deep_ = false;                              // see pick_deep()
     const task* yielder_ = nullptr;                       // at the head of ready_, and how many start before it
     std::size_t go_first_ = 0;
+    unsigned ready_in_row_ = 0;                           // so many since an unstarted one
     std::int64_t group_ = 0;                              // up to here the unstarted ones have been turned round
     std::array<task*, longest_group> newest_first_;       // not on the stack: it is a tasklet's, and should be one page
     const task* spawner_ = nullptr;                       // of the newest unstarted one

@@ -341,6 +341,40 @@ TEST_CASE("who has slept has its turn soon, though many play to each other", "[c
     });
 }
 
+// So many wait that the worker would rather have ready ones end than start others (runtime_options::breadth_limit).
+TEST_CASE("beside many who wait, two that wake each other all the time do not keep a third from starting", "[channel][handoff]") {
+    const auto workers = GENERATE(1u, 2u);
+    const auto who = GENERATE(rondo::handoff::receiver, rondo::handoff::none);
+    rondo::run({.workers = workers}, [&] {
+        channel<int> never;
+        std::atomic<bool> has_started{false};
+        std::atomic<long> rounds{0};
+        rondo::scope([&](rondo::group& g) {
+            for (int i = 0; i < 600; ++i)
+                g.spawn([&] {
+                    while (never.next()) {}
+                });
+            for (unsigned i = 0; i < 2 * workers; ++i) {          // all workers are busy
+                channel<int> ping{who}, pong{who};
+                g.spawn([ping, pong]() mutable {
+                    for (int n : ping) pong.send(n);
+                });
+                g.spawn([&, ping, pong]() mutable {
+                    for (; !has_started && rounds < 2'000'000; ++rounds) {
+                        ping.send(1);
+                        pong.receive();
+                    }
+                    ping.close();
+                    never.close();
+                });
+            }
+            while (rounds < 10'000) rondo::sleep_for(std::chrono::microseconds(50));
+            g.spawn([&] { has_started = rounds < 2'000'000; });
+        });
+        CHECK(has_started);
+    });
+}
+
 TEST_CASE("ping and pong alternate for as long as they play", "[channel][handoff]") {
     const auto workers = GENERATE(1u, 2u, 4u);
     const auto who = GENERATE(rondo::handoff::receiver, rondo::handoff::sender, rondo::handoff::none);
