@@ -314,7 +314,7 @@ TEST_CASE("who has slept has its turn soon, though many play to each other", "[c
     static constexpr int pairs = 100;
     rondo::run({.workers = 1}, [&] {
         long rounds = 0, most = 0;
-        bool ends = false;
+        std::atomic<bool> ends{false};
         rondo::scope([&](rondo::group& g) {
             for (int i = 0; i < pairs; ++i) {
                 channel<int> ping{rondo::handoff::none}, pong{rondo::handoff::none};
