@@ -330,22 +330,28 @@ void look_at_deadline(const waiter& me) {
 
 }  // namespace
 
+namespace {
+
+// nullptr: it needs enter_slowly().
+[[gnu::always_inline]] inline task* enter_at_once(worker* w) noexcept {
+    task* const t = w ? w->running : nullptr;
+    if (!t || t->stop_requested() || t->deadline_ns != timer_wheel::never || w->budget <= 0 || !w->has_stack_at_hand())
+        [[unlikely]] return nullptr;
+    --w->budget;
+    return t;
+}
+
+}  // namespace
+
 // Their own frames are empty: all that calls something is left to enter_slowly(), which begins anew.
 entry enter_here() {
     worker* const w = worker::here();
-    task* const t = w ? w->running : nullptr;
-    if (!t || t->stop_requested() || t->deadline_ns != timer_wheel::never || w->budget <= 0 || !w->has_stack_at_hand())
-        [[unlikely]] return {enter_slowly(), soloist_here()};
-    --w->budget;
-    return {*t, w->solo};
+    if (task* const t = enter_at_once(w)) [[likely]] return {*t, w->solo};
+    return {enter_slowly(), soloist_here()};
 }
 waiter& enter() {
-    worker* const w = worker::here();
-    task* const t = w ? w->running : nullptr;
-    if (!t || t->stop_requested() || t->deadline_ns != timer_wheel::never || w->budget <= 0 || !w->has_stack_at_hand())
-        [[unlikely]] return enter_slowly();
-    --w->budget;
-    return *t;
+    if (task* const t = enter_at_once(worker::here())) [[likely]] return *t;
+    return enter_slowly();
 }
 
 [[gnu::noinline]] soloist* soloist_here() noexcept {

@@ -79,8 +79,8 @@ worker* worker::current() noexcept {
 }
 
 worker::worker(scheduler& s, unsigned i)
-    : slice_length(s.simulated ? 0 : slice_operations), solo(s.soloist.get()), home(s), index(i), wheel(s.now_ns()), alone_(s.alone),
-      migrates_(s.options.force_migration && !s.alone), is_looked_after_(!s.options.world),
+    : slice_length(s.simulated ? 0 : slice_operations), solo(s.soloist.get()), home(s), index(i), wheel(s.now_ns()),
+      alone_(s.alone), migrates_(s.options.force_migration && !s.alone), is_looked_after_(!s.options.world),
       random_state_(0x9e3779b97f4a7c15ull * (i + 1)), now_ns_(s.now_ns()),
       fences_lightly_(has_asymmetric_fences()), takes_ahead_(fences_lightly_ && is_looked_after_ && !s.alone && !s.simulated && !migrates_),
       fresh_(fences_lightly_ ? most_private : 0) {
@@ -551,9 +551,7 @@ task* worker::take_started() noexcept {
 // The average of the last n slices.
 void worker::measure_slices(std::uint64_t n) noexcept {
     const auto now = stamp();
-    const auto slice = (now - slice_stamp_) / n + 1;
-    slice_cost_.store(slice, relaxed);
-    if (is_looked_after_) longest_row_ = std::max(row_stamps / slice, shortest_row);
+    slice_cost_.store((now - slice_stamp_) / n + 1, relaxed);
     slice_stamp_ = now;
     tick_ = 0;
 }
@@ -570,14 +568,21 @@ void worker::measure_slices(std::uint64_t n) noexcept {
     if (ready_.bottom() + fresh_.bottom() != before) hurried_until_ = ready_.bottom();
 }
 
+// If its turn at the tail is far, then what it works on is in the caches now. But some that wake each other all the time, for
+// nothing perhaps but to ask again, let others come between.
+[[gnu::always_inline]] inline bool worker::row_may_go_on() const noexcept {
+    if (row_ <= shortest_row) return true;
+    const bool is_short = row_ * slice_cost_.load(relaxed) <= row_stamps && is_looked_after_;
+    return is_short && is_far() && ready_.top() >= hurried_until_;
+}
+
 task* worker::pick() noexcept {
     if (++tick_ % poll_interval == 0) [[unlikely]] poll();
     if (home.simulated) [[unlikely]] return home.simulated->pick(*this);
     budget = slice_length;
     if (task* const t = next_.take()) {
-        // If its turn is far, then what it works on is in the caches now. But some that wake each other all the time, for
-        // nothing perhaps but to ask again, let others come between.
-        if (++row_ <= shortest_row || (row_ <= longest_row_ && is_far() && ready_.top() >= hurried_until_)) return t;
+        ++row_;
+        if (row_may_go_on()) return t;
         push_ready(*t);
     }
     row_ = 0;

@@ -219,6 +219,7 @@ private:
         return take_ahead(queue);
     }
     task* take_ahead(work_deque<task>& queue) noexcept;
+    [[nodiscard]] bool row_may_go_on() const noexcept;
     [[nodiscard]] bool is_far() const noexcept { return ready_.bottom() - ready_.top() >= far_turn; }
     task* next_in_line() noexcept;                        // pick() in the simplest case; nullptr: it is not that
     void set_order(task& t) noexcept {                    // t becomes ready after all that are unstarted now
@@ -308,7 +309,7 @@ private:
     const bool is_looked_after_;                          // under a virtual clock nobody looks (park())
     thread_state here_{};
     stack* on_ = nullptr;
-    std::uint64_t row_ = 0, longest_row_ = shortest_row;  // how many came from next_ in a row, and how many may
+    std::uint64_t row_ = 0;                               // how many came from next_ in a row
     std::int64_t hurried_until_ = 0;                      // of ready_: up to there rows are short
     task* handoff_ = nullptr;                             // what the loop that is being entered shall run
     fcontext spare_context_ = nullptr;                    // a suspended loop of this worker

@@ -1,9 +1,6 @@
 // The real next_slot under the model's atomics: whatever the owner and the raiders do, who waits there leaves it once.
-#include "model_atomics.hpp"
+#include "raids.hpp"
 
-#include <catch2/catch.hpp>
-
-#include <algorithm>
 #include <array>
 
 #include "runtime/src/next_slot.hpp"
@@ -13,16 +10,14 @@ namespace model = rondo::model;
 
 namespace {
 
-struct item {
-    model::plain<int> payload{0};        // written before put(): a taker that is not ordered after it races
-    int taken = 0;
-};
+using item = model::raided_item;
 
 struct table {
     next_slot<item> slot;
     std::array<item, 3> items;
     unsigned puts = 0;
     int raided = 0;
+    int times = 1;                       // each of them may be put there
 
     // As a worker does: who is there goes to the tail first.
     void put(item& x) {
@@ -41,7 +36,7 @@ struct table {
         ++x->taken;
         return true;
     }
-    void check_each_taken_once(int times = 1) {
+    void check_each_taken_once() {
         take();
         model::check(slot.empty(), "nobody is left");
         int all = 0;
@@ -56,61 +51,44 @@ struct table {
 }  // namespace
 
 TEST_CASE("an owner and a raider take who is next once", "[next_slot]") {
-    int most_raided = 0;
-    const auto seen = model::explore({.preemptions = 3, .stale_reads = 2 + model::deep}, [&] {
-        table t;
-        model::threads({[&] {
-                            t.put(t.items[0]);
-                            t.take();
-                            t.put(t.items[1]);
-                            t.put(t.items[2]);
-                        },
-                        [&] {
-                            t.raid();
-                            t.raid();
-                        }});
-        t.check_each_taken_once();
-        most_raided = std::max(most_raided, t.raided);
-    });
-    CHECK(seen);
-    CHECK(most_raided == 2);
+    model::check_raids<table>({.preemptions = 3, .stale_reads = 2 + model::deep},
+                              [](table& t) {
+                                  t.put(t.items[0]);
+                                  t.take();
+                                  t.put(t.items[1]);
+                                  t.put(t.items[2]);
+                              },
+                              {[](table& t) {
+                                  t.raid();
+                                  t.raid();
+                              }});
 }
 
 TEST_CASE("two raiders beside an owner take who is next once", "[next_slot]") {
-    int most_raided = 0;
-    const auto seen = model::explore({.preemptions = 2 + model::deep, .stale_reads = 2}, [&] {
-        table t;
-        model::threads({[&] {
-                            t.put(t.items[0]);
-                            t.put(t.items[1]);
-                            t.take();
-                        },
-                        [&] { t.raid(); }, [&] { t.raid(); }});
-        t.check_each_taken_once();
-        most_raided = std::max(most_raided, t.raided);
-    });
-    CHECK(seen);
-    CHECK(most_raided == 2);
+    const auto raid = [](table& t) { t.raid(); };
+    model::check_raids<table>({.preemptions = 2 + model::deep, .stale_reads = 2},
+                              [](table& t) {
+                                  t.put(t.items[0]);
+                                  t.put(t.items[1]);
+                                  t.take();
+                              },
+                              {raid, raid});
 }
 
 // The same one again: that a raider has had it before says nothing about now.
 TEST_CASE("who has been raided may be put there again", "[next_slot]") {
-    int most_raided = 0;
-    const auto seen = model::explore({.preemptions = 3, .stale_reads = 2}, [&] {
-        table t;
-        t.put(t.items[0]);
-        t.raid();
-        model::check(t.raided == 1 && t.slot.empty(), "who waits is taken");
-        t.raid();
-        model::check(t.raided == 1, "and then there is nobody");
-        model::threads({[&] {
-                            t.put(t.items[0]);
-                            t.take();
-                        },
-                        [&] { t.raid(); }});
-        t.check_each_taken_once(2);
-        most_raided = std::max(most_raided, t.raided);
-    });
-    CHECK(seen);
-    CHECK(most_raided == 2);
+    model::check_raids<table>({.preemptions = 3, .stale_reads = 2},
+                              [](table& t) {
+                                  t.put(t.items[0]);
+                                  t.take();
+                              },
+                              {[](table& t) { t.raid(); }},
+                              [](table& t) {
+                                  t.times = 2;
+                                  t.put(t.items[0]);
+                                  t.raid();
+                                  model::check(t.raided == 1 && t.slot.empty(), "who waits is taken");
+                                  t.raid();
+                                  model::check(t.raided == 1, "and then there is nobody");
+                              });
 }

@@ -1,9 +1,6 @@
 // The real taken_ahead under the model's atomics: whatever the owner and the raiders do, each item leaves it once.
-#include "model_atomics.hpp"
+#include "raids.hpp"
 
-#include <catch2/catch.hpp>
-
-#include <algorithm>
 #include <array>
 
 #include "runtime/src/taken_ahead.hpp"
@@ -13,10 +10,7 @@ namespace model = rondo::model;
 
 namespace {
 
-struct item {
-    model::plain<int> payload{0};        // written before fill(): a taker that is not ordered after it races
-    int taken = 0;
-};
+using item = model::raided_item;
 
 struct table {
     taken_ahead<item, 2> ahead;
@@ -57,38 +51,25 @@ struct table {
 }  // namespace
 
 TEST_CASE("an owner and a raider take each item once", "[taken_ahead]") {
-    int most_raided = 0;
-    const auto seen = model::explore({.preemptions = 3, .stale_reads = 2 + model::deep}, [&] {
-        table t;
-        model::threads({[&] {
-                            t.fill_and_empty(2);
-                            t.fill_and_empty(1);
-                        },
-                        [&] {
-                            t.raid();
-                            t.raid();
-                        }});
-        t.check_each_taken_once();
-        most_raided = std::max(most_raided, t.raided);
-    });
-    CHECK(seen);
-    CHECK(most_raided == 2);
+    model::check_raids<table>({.preemptions = 3, .stale_reads = 2 + model::deep},
+                              [](table& t) {
+                                  t.fill_and_empty(2);
+                                  t.fill_and_empty(1);
+                              },
+                              {[](table& t) {
+                                  t.raid();
+                                  t.raid();
+                              }});
 }
 
 TEST_CASE("two raiders beside an owner take each item once", "[taken_ahead]") {
-    int most_raided = 0;
-    const auto seen = model::explore({.preemptions = 2 + model::deep, .stale_reads = 2}, [&] {
-        table t;
-        model::threads({[&] {
-                            t.fill_and_empty(2);
-                            t.fill_and_empty(1);
-                        },
-                        [&] { t.raid(); }, [&] { t.raid(); }});
-        t.check_each_taken_once();
-        most_raided = std::max(most_raided, t.raided);
-    });
-    CHECK(seen);
-    CHECK(most_raided == 2);
+    const auto raid = [](table& t) { t.raid(); };
+    model::check_raids<table>({.preemptions = 2 + model::deep, .stale_reads = 2},
+                              [](table& t) {
+                                  t.fill_and_empty(2);
+                                  t.fill_and_empty(1);
+                              },
+                              {raid, raid});
 }
 
 TEST_CASE("an owner that is stuck loses all that waits behind it to a raider", "[taken_ahead]") {

@@ -20,8 +20,14 @@ public:
     end pass(counted_core& core, lowlevel::bias& whose, side mine, void* slot, std::uint8_t tag, lowlevel::time_point until,
              meeting& m);
     /// The same for a select that enlists: met, waits (until withdraw()), closed.
-    meeting enlist(side mine, lowlevel::wait_node& node) { return cells_.arrive(mine, *node.who, node); }
-    meeting try_pass(side mine) noexcept { return cells_.try_arrive(mine); }
+    meeting enlist(lowlevel::bias& whose, side mine, lowlevel::wait_node& node) {
+        whose.open();
+        return cells_.arrive(mine, *node.who, node);
+    }
+    meeting try_pass(lowlevel::bias& whose, side mine) noexcept {
+        whose.open();
+        return cells_.try_arrive(mine);
+    }
     void withdraw(side mine, lowlevel::wait_node& node, void* place) noexcept;
 
     /// Lets the partner go on: it takes over the worker, or goes to the tail, or (to nobody in particular) near.
@@ -30,7 +36,10 @@ public:
         else lowlevel::settle(*m.node->who, m.how, hand_to ? lowlevel::placement::tail : lowlevel::placement::near);
     }
 
-    void close() noexcept { cells_.close(); }
+    void close(lowlevel::bias& whose) noexcept {
+        whose.open();
+        cells_.close();
+    }
     [[nodiscard]] bool is_closed() const noexcept { return cells_.is_closed(); }
     [[nodiscard]] std::ptrdiff_t balance() noexcept { return cells_.balance(); }
 
@@ -60,8 +69,7 @@ public:
         }
     }
     sent try_send(offer<T> value) override {
-        bias_.open();
-        const meeting m = meet_.try_pass(side::send);
+        const meeting m = meet_.try_pass(bias_, side::send);
         if (m.what == kind::closed) return sent::closed;
         if (m.what == kind::waits) return sent::full;
         value.take(packet_at(m));
@@ -81,8 +89,7 @@ public:
         }
     }
     received try_receive(packet<T>& into) noexcept override {
-        bias_.open();
-        const meeting m = meet_.try_pass(side::receive);
+        const meeting m = meet_.try_pass(bias_, side::receive);
         if (m.what == kind::closed) return received::closed;
         if (m.what == kind::waits) return received::empty;
         offer<T>(*m.node).take(into);
@@ -91,13 +98,11 @@ public:
     }
 
     progress select_receive(packet<T>& into, lowlevel::partner& met) noexcept override {
-        bias_.open();
-        return receive_from(meet_.try_pass(side::receive), into, met);
+        return receive_from(meet_.try_pass(bias_, side::receive), into, met);
     }
     progress select_receive(packet<T>& into, lowlevel::wait_node& node, void*& place, lowlevel::partner& met) override {
         node.slot = &into;
-        bias_.open();
-        const meeting m = meet_.enlist(side::receive, node);
+        const meeting m = meet_.enlist(bias_, side::receive, node);
         place = m.at;
         return receive_from(m, into, met);
     }
@@ -105,13 +110,11 @@ public:
         meet_.withdraw(side::receive, node, place);
     }
     progress select_send(offer<T> value, lowlevel::partner& met) override {
-        bias_.open();
-        return send_to(meet_.try_pass(side::send), value, met);
+        return send_to(meet_.try_pass(bias_, side::send), value, met);
     }
     progress select_send(offer<T> value, lowlevel::wait_node& node, void*& place, lowlevel::partner& met) override {
         value.show_in(node);
-        bias_.open();
-        const meeting m = meet_.enlist(side::send, node);
+        const meeting m = meet_.enlist(bias_, side::send, node);
         place = m.at;
         return send_to(m, value, met);
     }
@@ -119,10 +122,7 @@ public:
         meet_.withdraw(side::send, node, place);
     }
 
-    void close() noexcept override {
-        bias_.open();
-        meet_.close();
-    }
+    void close() noexcept override { meet_.close(bias_); }
     bool is_closed() noexcept override { return meet_.is_closed(); }
     std::ptrdiff_t balance() noexcept override { return meet_.balance(); }
     std::size_t size() noexcept override { return 0; }

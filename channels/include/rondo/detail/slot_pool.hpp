@@ -69,7 +69,7 @@ public:
         unsigned pauses = first_pauses;
         while (const auto i = static_cast<std::uint32_t>(head)) {
             slot& s = at(i - 1);
-            const auto next = ((head >> 32) + 1) << 32 | s.below.load(relaxed);
+            const auto next = head_after(head, s.below.load(relaxed));
             if (free_.compare_exchange_weak(head, next, acq_rel, acquire)) return &s;
             stand_back(pauses);
             head = free_.load(acquire);
@@ -80,7 +80,7 @@ public:
         auto head = free_.load(relaxed);
         for (unsigned pauses = first_pauses;;) {
             s.below.store(static_cast<std::uint32_t>(head), relaxed);
-            const auto next = ((head >> 32) + 1) << 32 | (s.number + 1);
+            const auto next = head_after(head, s.number + 1);
             // seq_cst: slots_channel's I1. release: for take().
             if (free_.compare_exchange_weak(head, next, seq_cst, relaxed)) return;
             stand_back(pauses);
@@ -93,19 +93,22 @@ public:
         const auto i = static_cast<std::uint32_t>(head);
         if (i == 0) return nullptr;
         slot& s = at(i - 1);
-        free_.store(((head >> 32) + 1) << 32 | s.below.load(relaxed), release);
+        free_.store(head_after(head, s.below.load(relaxed)), release);
         return &s;
     }
     void put_alone(slot& s) noexcept {
         const auto head = free_.load(relaxed);
         s.below.store(static_cast<std::uint32_t>(head), relaxed);
-        free_.store(((head >> 32) + 1) << 32 | (s.number + 1), release);
+        free_.store(head_after(head, s.number + 1), release);
     }
     /// Something else whenever a slot has come back.
     [[nodiscard]] std::uint64_t count() const noexcept { return free_.load(acquire); }
 
 private:
     static constexpr std::size_t most = UINT32_MAX - 1;
+    static constexpr std::uint64_t head_after(std::uint64_t head, std::uint32_t newest) noexcept {
+        return ((head >> 32) + 1) << 32 | newest;
+    }
     static constexpr unsigned first_bits = 3;       // the first chunk has 8
     static constexpr unsigned chunk_of(std::uint64_t n) noexcept {
         return static_cast<unsigned>(std::bit_width((n >> first_bits) + 1)) - 1;

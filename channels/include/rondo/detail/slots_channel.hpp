@@ -30,7 +30,8 @@
 // I6  A channel that was made on a worker without others is that worker's until somebody else comes (lowlevel/solo.hpp).
 //     Until then its sends and receives need no locked instructions, unless somebody waits. Whatever changes the queues or
 //     the pool without having claimed the channel opens it first; but for balance(), whose words nobody changes alone.
-// Progress: lock-free, as the queues are, but for the first who comes from outside (lowlevel/solo.hpp); whoever stalls holds up one slot, and those whose values it carries.
+// Progress: lock-free, as the queues are, but for the first who comes from outside (I6); whoever stalls holds up one slot,
+//           and those whose values it carries.
 //           A try that finds neither a value nor an empty slot may say so while a slot is in somebody's hands.
 //           One that says "full" has seen free_ empty while the pool was.
 // Dropped: one array of cells and a third counter, the end of the buffer (Kotlin's): two read-modify-writes less for each

@@ -64,8 +64,7 @@ public:
     }
     /// The same, if the caller does not know who it is and takes no turn.
     void open() noexcept {
-        const auto o = owner_.load(rondo::detail::acquire);
-        if (o != is_open && o != word_of(soloist_here())) [[unlikely]] open_to_all(o);
+        if (owner_.load(rondo::detail::acquire) != is_open) [[unlikely]] claim(soloist_here());
     }
 
 private:
