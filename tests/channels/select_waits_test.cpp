@@ -57,12 +57,12 @@ constexpr auto nothing = [](auto&&...) {};
 template <class F>
 std::string end_once_stopped(unsigned workers, F f) {
     return rondo::run({.workers = workers}, [&] {
+        channel<int> never;
         auto t = rondo::spawn([&] {
-            channel<int> never;
             end_of([&] { never.receive(); });
             return end_of(f);
         });
-        rondo::yield();
+        while (never.balance() == 0) rondo::yield();      // it waits there, so it has started
         t.stop();
         return t.join();
     });
