@@ -10,12 +10,7 @@ rendezvous::end rendezvous::pass(counted_core& core, lowlevel::bias& whose, side
     lowlevel::wait_node node(me);
     node.slot = slot;
     node.tag = tag;
-    if (auto* const owner = whose.claim(alone)) {
-        const lowlevel::turn ours(whose, *owner);
-        m = ours ? cells_.arrive_alone(mine, me, node) : cells_.arrive(mine, me, node);
-    } else {
-        m = cells_.arrive(mine, me, node);
-    }
+    m = cells_.arrive_in_turn(whose, whose.claim(alone), mine, me, node);
     if (m.what == meeting::kind::met) return end::met;
     if (m.what == meeting::kind::closed) return end::closed;
     // From here on `this` may be gone, unless there is a pin.

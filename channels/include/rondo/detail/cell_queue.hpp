@@ -74,6 +74,7 @@
 #include <new>
 
 #include <rondo/detail/atomic.hpp>
+#include <rondo/lowlevel/solo.hpp>
 #include <rondo/lowlevel/wait.hpp>
 
 namespace rondo::detail {
@@ -147,12 +148,14 @@ public:
     /// Takes a ticket and meets whoever is there; else publishes `node` (its slot set). With what == waits the caller
     /// must suspend_published(), or, a select, suspend(). met: the claimed partner's. Throws std::bad_alloc.
     meeting arrive(side mine, waiter& me, lowlevel::wait_node& node) {
+        fetch_waiter(other(mine));
         for (;;) {
             cell* const c = take_ticket(mine);
             if (!c) return {.what = meeting::kind::closed};
             // acquire: pairs with the publishing CAS of the other side.
             auto seen = c->state.load(acquire);
             if (seen == cell::empty) {
+                note_waiter(mine, me, node);
                 c->who[static_cast<unsigned>(mine)] = &me;
                 c->generation[static_cast<unsigned>(mine)] = node.generation;
                 // release: whoever finds the node sees who, generation and our frame. acquire: as above.
@@ -171,22 +174,50 @@ public:
     }
     /// The same, of who is alone with the queue (lowlevel/solo.hpp): the usual cases without locked instructions.
     meeting arrive_alone(side mine, waiter& me, lowlevel::wait_node& node) {
-        cell* const c = next_cell(mine);
-        const auto seen = c ? c->state.load(relaxed) : cell::dead;
-        if (seen == cell::empty) {
+        const glance next = look_alone(mine);
+        if (next.seen == cell::empty) {
             pass(mine);
-            c->who[static_cast<unsigned>(mine)] = &me;
-            c->generation[static_cast<unsigned>(mine)] = node.generation;
-            c->state.store(reinterpret_cast<std::uintptr_t>(&node), release);
-            return {.what = meeting::kind::waits, .at = c};
+            note_waiter(mine, me, node);
+            next.at->who[static_cast<unsigned>(mine)] = &me;
+            next.at->generation[static_cast<unsigned>(mine)] = node.generation;
+            next.at->state.store(reinterpret_cast<std::uintptr_t>(&node), release);
+            return {.what = meeting::kind::waits, .at = next.at};
         }
-        if (seen > cell::closed && !(seen & cell::item)) {
-            pass(mine);
-            if (const meeting m = meet(*c, seen, mine); m.node) return m;
-        }
+        if (const meeting m = meet_alone(next, mine); m.node) return m;
         return arrive(mine, me, node);
     }
+    /// One or the other. whose: the bias of what the queue belongs to; alone: whom it was claimed for.
+    meeting arrive_in_turn(lowlevel::bias& whose, lowlevel::soloist* alone, side mine, waiter& me, lowlevel::wait_node& node) {
+        if (alone)
+            if (const lowlevel::turn ours(whose, *alone); ours) return arrive_alone(mine, me, node);
+        return arrive(mine, me, node);
+    }
+    /// Of who is alone with the queue: what is at our side's next ticket.
+    struct glance {
+        cell* at = nullptr;
+        std::uintptr_t seen = cell::dead;           // the same if it cannot be said: it has to be done as others do it
+        [[nodiscard]] bool is_node() const noexcept { return cell_queue::is_node(seen); }
+    };
+    glance look_alone(side mine) noexcept {
+        fetch_waiter(other(mine));
+        cell* const c = next_cell(mine);
+        if (!c) return {};
+        return {c, c->state.load(relaxed)};
+    }
+    /// Takes that ticket and meets who waits there. {}: nobody does, or does any more.
+    meeting meet_alone(const glance& next, side mine) noexcept {
+        if (!next.is_node()) return {};
+        pass(mine);
+        return meet(*next.at, next.seen, mine);
+    }
 
+    /// For others than who is alone: does somebody seem to wait for our side's next ticket?
+    [[nodiscard]] bool is_awaited(side mine) noexcept {
+        fetch_waiter(other(mine));
+        // acquire: as in take_ticket(). If w is stale it is not so for sure, which try_arrive() finds out.
+        const auto w = counters_[static_cast<unsigned>(mine)].word.load(acquire);
+        return position(w) < segment::cells && is_node(store_[index(w)].at[position(w)].state.load(relaxed));
+    }
     /// As arrive(), but only if somebody waits on the other side, or an item lies there.
     meeting try_arrive(side mine) noexcept { return advance_over(mine, true); }
 
@@ -217,11 +248,11 @@ public:
     }
 
     /// Of who is alone with the queue. False: it has to be a post().
-    bool post_alone(void* item) noexcept {
-        cell* const c = next_cell(side::send);
-        if (!c || c->state.load(relaxed) != cell::empty) return false;
+    bool post_alone(void* item) noexcept { return post_alone(look_alone(side::send), item); }
+    bool post_alone(const glance& next, void* item) noexcept {
+        if (next.seen != cell::empty) return false;
         pass(side::send);
-        c->state.store(reinterpret_cast<std::uintptr_t>(item) | cell::item, release);
+        next.at->state.store(reinterpret_cast<std::uintptr_t>(item) | cell::item, release);
         return true;
     }
     /// The same. The oldest item; nullptr: it has to be an arrive().
@@ -383,9 +414,24 @@ private:
         if ((w & closed_bit) || position(w) >= segment::cells) [[unlikely]] return nullptr;
         return &store_[index(w)].at[position(w)];
     }
+    static bool is_node(std::uintptr_t seen) noexcept { return seen > cell::closed && !(seen & cell::item); }
     void pass(side mine) noexcept {
         auto& word = counters_[static_cast<unsigned>(mine)].word;
         word.store(word.load(relaxed) + 1, release);
+    }
+
+    // The record and the frame of who has waited for long are cold, and the way to them leads over the counter and the cell. So
+    // whoever enlists says in its own side's counter where they are, and its partner asks for all of it at once.
+    void note_waiter(side its, waiter& who, lowlevel::wait_node& node) noexcept {
+        auto& c = counters_[static_cast<unsigned>(its)];
+        c.who.store(&who, relaxed);
+        c.node.store(&node, relaxed);
+    }
+    void fetch_waiter(side its) const noexcept {
+        const auto& c = counters_[static_cast<unsigned>(its)];
+        __builtin_prefetch(c.who.load(relaxed));
+        const auto* const frame = static_cast<const char*>(c.node.load(relaxed));
+        for (std::size_t i = 0; i < 4; ++i) __builtin_prefetch(frame + i * 64);       // the node, and where its value goes
     }
 
     // Moves the word to the next segment, unless somebody else has, and takes that one's first ticket.
@@ -610,6 +656,8 @@ private:
     struct alignas(64) counter {
         // The first ticket finds no segment (index 0, no cell left) and makes one.
         atomic<std::uint64_t> word{no_position};
+        // Who waits on this side, or did so a moment ago: what to fetch in time. Hints, never followed.
+        atomic<const void*> who{nullptr}, node{nullptr};
     };
     counter counters_[2];
     alignas(64) atomic<std::uint64_t> first_{0};    // as segment::next

@@ -18,7 +18,6 @@
 #include <new>
 
 #include <rondo/detail/atomic.hpp>
-#include <rondo/lowlevel/solo.hpp>
 
 namespace rondo::detail {
 
@@ -33,7 +32,7 @@ public:
         atomic<std::uint32_t> below{0};             // number + 1; 0: none
     };
 
-    slot_pool(std::size_t limit, lowlevel::soloist* maker) : whose(maker), limit_(limit) {
+    explicit slot_pool(std::size_t limit) : limit_(limit) {
         if (!is_limited()) return;
         if (limit > most) throw std::bad_alloc();
         chunks_[0].store(new slot[limit], relaxed);
@@ -43,9 +42,6 @@ public:
     }
     slot_pool(const slot_pool&) = delete;
     slot_pool& operator=(const slot_pool&) = delete;
-
-    /// The whole channel's; here, in a line that is hardly ever written.
-    lowlevel::bias whose;
 
     [[nodiscard]] bool is_limited() const noexcept { return limit_ != no_limit; }
     [[nodiscard]] std::size_t limit() const noexcept { return limit_; }
@@ -87,7 +83,7 @@ public:
             head = free_.load(relaxed);
         }
     }
-    /// Of who is alone with the pool (lowlevel/solo.hpp). nullptr: none has come back.
+    /// Of who is alone with the pool (rondo/lowlevel/solo.hpp). nullptr: none has come back.
     slot* take_used_alone() noexcept {
         const auto head = free_.load(relaxed);
         const auto i = static_cast<std::uint32_t>(head);
