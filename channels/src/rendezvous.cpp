@@ -2,27 +2,66 @@
 
 namespace rondo::detail {
 
-rendezvous::end rendezvous::pass(counted_core& core, lowlevel::bias& whose, side mine, void* slot, std::uint8_t tag,
-                                 lowlevel::time_point until, meeting& m) {
-    const auto [me, alone] = lowlevel::enter_here();
-    // Who may give up often holds a pin: then it tidies up behind itself (cell_queue.hpp, I5 and I6). A stop comes once.
-    const pinned pin(core, until != lowlevel::no_deadline || me.deadline_ns != INT64_MAX);
-    lowlevel::wait_node node(me);
+// The frames of those who wait are kept small, and so is what runs when nobody has to: a tail call each.
+template <side Mine>
+rendezvous::outcome rendezvous::pass(counted_core& core, void* slot, std::uint8_t tag, lowlevel::time_point until) {
+    const lowlevel::entry who = lowlevel::enter_here();
+    if (who.alone) {
+        const lowlevel::turn ours(core.whose, *who.alone);
+        if (ours) {
+            const auto next = cells_.look_alone(Mine);
+            if (const meeting m = cells_.meet_alone(next, Mine); m.node) return {m.node, m.how, end::met};
+        }
+    }
+    if (until == lowlevel::no_deadline && who.me.deadline_ns == INT64_MAX) [[likely]]
+        return who.alone ? wait<Mine, true>(who, core, slot, tag) : wait<Mine, false>(who, core, slot, tag);
+    return wait_until<Mine>(who, core, slot, tag, until);
+}
+
+// Alone: in its runtime. From where it suspends on `this` may be gone, unless there is a pin.
+template <side Mine, bool Alone>
+[[gnu::noinline]] rendezvous::outcome rendezvous::wait(lowlevel::entry who, counted_core& core, void* slot,
+                                                       std::uint8_t tag) {
+    constexpr auto kind = Mine == side::send ? lowlevel::wait_kind::send : lowlevel::wait_kind::receive;
+    lowlevel::wait_node node(who.me);
     node.slot = slot;
     node.tag = tag;
-    m = cells_.arrive_in_turn(whose, whose.claim(alone), mine, me, node);
-    if (m.what == meeting::kind::met) return end::met;
-    if (m.what == meeting::kind::closed) return end::closed;
-    // From here on `this` may be gone, unless there is a pin.
-    const auto kind = mine == side::send ? lowlevel::wait_kind::send : lowlevel::wait_kind::receive;
-    const auto outcome = lowlevel::suspend_published(me, node.generation, {kind, &core, nullptr}, until);
-    if (outcome == lowlevel::wake::ready) return end::passed;
-    if (outcome == lowlevel::wake::closed) return end::closed;
+    auto* const alone = core.whose.claim(Alone ? who.alone : nullptr);
+    const meeting m = Alone ? cells_.arrive_in_turn(core.whose, alone, Mine, who.me, node)
+                            : cells_.arrive(Mine, who.me, node);
+    if (m.what == meeting::kind::met) return {m.node, m.how, end::met};
+    if (m.what == meeting::kind::closed) return {.what = end::closed};
+    const auto ended = lowlevel::suspend_published(who.me, node.generation, kind, &core);
+    if (ended == lowlevel::wake::ready) return {.what = end::passed};
+    if (ended == lowlevel::wake::closed) return {.what = end::closed};
     cells_.withdraw(*m.at, node);                   // touches the cell only
-    if (pin) cells_.trim(mine);
-    lowlevel::raise(outcome);
-    return end::timed_out;
+    lowlevel::raise(ended);
+    return {.what = end::timed_out};
 }
+
+// Who may give up often holds a pin: then it tidies up behind itself (cell_queue.hpp, I5 and I6). A stop comes once.
+template <side Mine>
+[[gnu::noinline]] rendezvous::outcome rendezvous::wait_until(lowlevel::entry who, counted_core& core, void* slot,
+                                                             std::uint8_t tag, lowlevel::time_point until) {
+    constexpr auto kind = Mine == side::send ? lowlevel::wait_kind::send : lowlevel::wait_kind::receive;
+    const pinned pin(core, true);
+    lowlevel::wait_node node(who.me);
+    node.slot = slot;
+    node.tag = tag;
+    const meeting m = cells_.arrive_in_turn(core.whose, core.whose.claim(who.alone), Mine, who.me, node);
+    if (m.what == meeting::kind::met) return {m.node, m.how, end::met};
+    if (m.what == meeting::kind::closed) return {.what = end::closed};
+    const auto ended = lowlevel::suspend_published(who.me, node.generation, {kind, &core, nullptr}, until);
+    if (ended == lowlevel::wake::ready) return {.what = end::passed};
+    if (ended == lowlevel::wake::closed) return {.what = end::closed};
+    cells_.withdraw(*m.at, node);
+    cells_.trim(Mine);
+    lowlevel::raise(ended);
+    return {.what = end::timed_out};
+}
+
+template rendezvous::outcome rendezvous::pass<side::send>(counted_core&, void*, std::uint8_t, lowlevel::time_point);
+template rendezvous::outcome rendezvous::pass<side::receive>(counted_core&, void*, std::uint8_t, lowlevel::time_point);
 
 void rendezvous::withdraw(side mine, lowlevel::wait_node& node, void* place) noexcept {
     if (node.claimed) return;

@@ -11,6 +11,7 @@
 #include <exception>
 #include <mutex>
 #include <thread>
+#include <type_traits>
 #include <vector>
 
 #include <rondo/tasklet.hpp>
@@ -113,20 +114,28 @@ void note(waiter& me, const wait_site& site, std::int64_t since_ns) noexcept {
 }
 
 // What runs on the stack arrived at, once the waiting tasklet has left its own.
-struct suspension : rondo::detail::departure {
+struct plain_suspension : rondo::detail::departure {
     task* me;
-    spin_lock* lock;
-    timer_entry* timer;
     std::uint32_t generation;
     bool is_shielded;
 };
+struct suspension : plain_suspension {
+    spin_lock* lock;
+    timer_entry* timer;
+};
 
+// Suspension: with a lock and a timer (either may be null), or without.
+template <class Suspension>
 void publish(rondo::detail::departure& d, void* left) noexcept {
-    auto& s = static_cast<suspension&>(d);
+    auto& s = static_cast<Suspension&>(d);
     task& me = *s.me;
     worker& w = *s.by;
-    spin_lock* const lock = s.lock;               // once the word is open, `s` may be gone
-    timer_entry* const timer = s.timer;
+    spin_lock* lock = nullptr;                    // once the word is open, `s` may be gone
+    timer_entry* timer = nullptr;
+    if constexpr (std::is_same_v<Suspension, suspension>) {
+        lock = s.lock;
+        timer = s.timer;
+    }
     task* const below = me.below.load(relaxed);
     const bool is_shielded = s.is_shielded;
     me.context.store(left, relaxed);
@@ -174,7 +183,7 @@ std::uint32_t next_generation(const waiter& me) noexcept { return waiter::genera
 [[gnu::always_inline]] inline wake leave_open(worker& w, task& me, std::uint32_t generation, task* into, spin_lock* lock,
                                               timer_entry* timer, bool is_shielded) noexcept {
     suspension d;
-    d.after = &publish;
+    d.after = &publish<suspension>;
     d.me = &me;
     d.lock = lock;
     d.timer = timer;
@@ -185,6 +194,18 @@ std::uint32_t next_generation(const waiter& me) noexcept { return waiter::genera
     me.kind.store(wait_kind::none, relaxed);
     // relaxed: whoever resumed us handed us over through a run queue, which orders it.
     return waiter::outcome_of(me.word.load(relaxed));
+}
+
+// The same for who waits with neither lock nor limit.
+[[gnu::always_inline]] inline wake leave_plainly(worker& w, task& me, std::uint32_t generation, bool is_shielded) noexcept {
+    plain_suspension d;
+    d.after = &publish<plain_suspension>;
+    d.me = &me;
+    d.generation = generation;
+    d.is_shielded = is_shielded;
+    worker::leave(w, d);
+    me.kind.store(wait_kind::none, relaxed);
+    return waiter::outcome_of(me.word.load(relaxed));       // relaxed: as in leave_open()
 }
 
 // Out of line: the frames of those who wait without a limit are smaller by the timer.
@@ -417,6 +438,14 @@ wake suspend_published(waiter& me, std::uint32_t generation, const wait_site& si
     if (me.is_watched) [[unlikely]]
         return suspend_watched(me, [&] { return suspend_published(me, generation, site, until); });
     return suspend_tasklet(*worker::current(), static_cast<task&>(me), generation, nullptr, site, nullptr, until);
+}
+
+wake suspend_published(waiter& me, std::uint32_t generation, wait_kind kind, const void* object) noexcept {
+    if (me.is_tasklet == 0 || me.is_watched || me.deadline_ns != timer_wheel::never) [[unlikely]]
+        return suspend_published(me, generation, {kind, object, nullptr}, no_deadline);
+    worker& w = *worker::here();
+    note(me, {kind, object, nullptr}, w.coarse_now_ns());
+    return leave_plainly(w, static_cast<task&>(me), generation, me.shield != 0 || is_unwinding(w));
 }
 
 wake suspend_into(waiter& me, waiter& other, const wait_site& site, spin_lock* lock, time_point until) noexcept {

@@ -147,7 +147,7 @@ public:
 
     /// Takes a ticket and meets whoever is there; else publishes `node` (its slot set). With what == waits the caller
     /// must suspend_published(), or, a select, suspend(). met: the claimed partner's. Throws std::bad_alloc.
-    meeting arrive(side mine, waiter& me, lowlevel::wait_node& node) {
+    [[gnu::always_inline]] meeting arrive(side mine, waiter& me, lowlevel::wait_node& node) {
         fetch_waiter(other(mine));
         for (;;) {
             cell* const c = take_ticket(mine);
@@ -184,12 +184,15 @@ public:
             return {.what = meeting::kind::waits, .at = next.at};
         }
         if (const meeting m = meet_alone(next, mine); m.node) return m;
-        return arrive(mine, me, node);
+        return arrive_out_of_line(mine, me, node);
     }
     /// One or the other. whose: the bias of what the queue belongs to; alone: whom it was claimed for.
     meeting arrive_in_turn(lowlevel::bias& whose, lowlevel::soloist* alone, side mine, waiter& me, lowlevel::wait_node& node) {
         if (alone)
             if (const lowlevel::turn ours(whose, *alone); ours) return arrive_alone(mine, me, node);
+        return arrive_out_of_line(mine, me, node);
+    }
+    [[gnu::noinline]] meeting arrive_out_of_line(side mine, waiter& me, lowlevel::wait_node& node) {
         return arrive(mine, me, node);
     }
     /// Of who is alone with the queue: what is at our side's next ticket.
@@ -318,15 +321,10 @@ public:
         return waiting;
     }
     /// Only in a queue that keeps: has somebody a ticket for what has not been posted?
-    [[nodiscard]] bool is_wanted() noexcept {
-        for (;;) {
-            // seq_cst: pairs with the tickets of receive; for what, see slots_channel.hpp, I1.
-            const auto r = counters_[1].word.load(seq_cst), s = counters_[0].word.load(seq_cst);
-            if (same_segment(r, s)) return std::min(position(r), no_position) > std::min(position(s), no_position);
-            const auto receives = tickets(r), sends = tickets(s);
-            if (same_segment(s, counters_[0].word.load(relaxed)) && same_segment(r, counters_[1].word.load(relaxed)))
-                return receives > sends;
-        }
+    [[nodiscard, gnu::always_inline]] bool is_wanted() noexcept {
+        // seq_cst: pairs with the tickets of receive; for what, see slots_channel.hpp, I1.
+        const auto r = counters_[1].word.load(seq_cst), s = counters_[0].word.load(seq_cst);
+        return r != s && is_wanted(r, s);
     }
     /// Of who is alone with the queue: surely not. Else is_wanted() says more.
     [[nodiscard]] bool is_unused_alone() const noexcept {
@@ -366,6 +364,16 @@ private:
         cell_queue& q_;
     };
 
+    [[gnu::noinline]] bool is_wanted(std::uint64_t r, std::uint64_t s) noexcept {
+        for (;;) {
+            if (same_segment(r, s)) return std::min(position(r), no_position) > std::min(position(s), no_position);
+            const auto receives = tickets(r), sends = tickets(s);
+            if (same_segment(s, counters_[0].word.load(relaxed)) && same_segment(r, counters_[1].word.load(relaxed)))
+                return receives > sends;
+            r = counters_[1].word.load(seq_cst);    // both, and in this order: as at first
+            s = counters_[0].word.load(seq_cst);
+        }
+    }
     static std::uint64_t position(std::uint64_t w) noexcept { return w & position_mask; }
     static std::uint32_t index(std::uint64_t w) noexcept {
         return static_cast<std::uint32_t>((w >> position_bits) & index_mask);
@@ -420,6 +428,12 @@ private:
         word.store(word.load(relaxed) + 1, release);
     }
 
+    // A glance: would advance_over() go on?
+    bool may_be_dead(side mine) noexcept {
+        const auto w = counters_[static_cast<unsigned>(mine)].word.load(acquire);
+        return position(w) >= segment::cells || store_[index(w)].at[position(w)].state.load(relaxed) == cell::dead;
+    }
+
     // The record and the frame of who has waited for long are cold, and the way to them leads over the counter and the cell. So
     // whoever enlists says in its own side's counter where they are, and its partner asks for all of it at once.
     void note_waiter(side its, waiter& who, lowlevel::wait_node& node) noexcept {
@@ -451,8 +465,8 @@ private:
             // seq_cst: see take_ticket(). If it succeeds, w was not stale, and so `next` is the one.
             if (!word.compare_exchange_strong(w, word_at(next, 1) | (w & closed_bit), seq_cst, relaxed)) continue;
             leave(index(w), mine);
-            trim(mine);
-            trim(other(mine));
+            for (const side s : {mine, other(mine)})
+                if (may_be_dead(other(s))) trim(s);
             if (segments_.load(relaxed) >= next_sweep_.load(relaxed)) sweep();
             return &store_[next].at[0];
         }

@@ -11,6 +11,7 @@
 #include <rondo/detail/received.hpp>
 #include <rondo/detail/slot_pool.hpp>
 #include <rondo/lowlevel/select_clause.hpp>
+#include <rondo/lowlevel/solo.hpp>
 #include <rondo/lowlevel/wait.hpp>
 
 namespace rondo::detail {
@@ -23,7 +24,8 @@ enum class sent : std::uint8_t { done, full, closed };
 /// together hold one pin: the last of them closes the channel, then lets go of it.
 class counted_core {
 public:
-    counted_core() noexcept = default;
+    /// maker: soloist_here(), for a channel that its maker may work on alone.
+    explicit counted_core(lowlevel::soloist* maker = nullptr) noexcept : whose(maker) {}
     counted_core(const counted_core&) = delete;
     counted_core& operator=(const counted_core&) = delete;
 
@@ -40,6 +42,8 @@ public:
     }
 
     virtual void close() noexcept = 0;
+
+    lowlevel::bias whose;                           // here, so that it shares a line with the count of handles
 
 protected:
     virtual ~counted_core() = default;
@@ -69,6 +73,7 @@ private:
 template <class T>
 class channel_core : public counted_core {
 public:
+    using counted_core::counted_core;
     // What is offered has been taken if and only if it has been sent.
     /// True: sent. False: `until` has passed. Throws closed, stopped.
     virtual bool send(offer<T> value, lowlevel::time_point until) = 0;

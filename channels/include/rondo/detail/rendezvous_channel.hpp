@@ -15,10 +15,16 @@ class rendezvous {
 public:
     enum class end : std::uint8_t { met, passed, closed, timed_out };
 
-    /// `slot` and `tag`: those of our node. met: the partner's are in m.node, move the value, then part(). passed: a
-    /// partner has done all that while we waited. Suspends; throws stopped.
-    end pass(counted_core& core, lowlevel::bias& whose, side mine, void* slot, std::uint8_t tag, lowlevel::time_point until,
-             meeting& m);
+    /// met: the partner, claimed: move the value, then part(). passed: a partner has done all that while we waited.
+    struct outcome {
+        lowlevel::wait_node* partner = nullptr;
+        lowlevel::waiter::hold how = lowlevel::waiter::hold::none;
+        end what = end::met;
+    };
+
+    /// `slot` and `tag`: those of our node. Suspends; throws stopped.
+    template <side Mine>
+    outcome pass(counted_core& core, void* slot, std::uint8_t tag, lowlevel::time_point until);
     /// The same for a select that enlists: met, waits (until withdraw()), closed.
     meeting enlist(lowlevel::bias& whose, side mine, lowlevel::wait_node& node) {
         whose.open();
@@ -31,9 +37,9 @@ public:
     void withdraw(side mine, lowlevel::wait_node& node, void* place) noexcept;
 
     /// Lets the partner go on: it takes over the worker, or goes to the tail, or (to nobody in particular) near.
-    static void part(const meeting& m, unsigned hand_to, unsigned partner) noexcept {
-        if (hand_to & partner) lowlevel::settle_now(*m.node->who, m.how);
-        else lowlevel::settle(*m.node->who, m.how, hand_to ? lowlevel::placement::tail : lowlevel::placement::near);
+    static void part(lowlevel::waiter& who, lowlevel::waiter::hold how, unsigned hand_to, unsigned partner) noexcept {
+        if (hand_to & partner) lowlevel::settle_now(who, how);
+        else lowlevel::settle(who, how, hand_to ? lowlevel::placement::tail : lowlevel::placement::near);
     }
 
     void close(lowlevel::bias& whose) noexcept {
@@ -44,24 +50,34 @@ public:
     [[nodiscard]] std::ptrdiff_t balance() noexcept { return cells_.balance(); }
 
 private:
+    template <side Mine, bool Alone>
+    outcome wait(lowlevel::entry who, counted_core& core, void* slot, std::uint8_t tag);
+    template <side Mine>
+    outcome wait_until(lowlevel::entry who, counted_core& core, void* slot, std::uint8_t tag, lowlevel::time_point until);
+
     cell_queue<cell_store> cells_;
 };
+extern template rendezvous::outcome rendezvous::pass<side::send>(counted_core&, void*, std::uint8_t, lowlevel::time_point);
+extern template rendezvous::outcome rendezvous::pass<side::receive>(counted_core&, void*, std::uint8_t,
+                                                                    lowlevel::time_point);
 
 template <class T>
 class rendezvous_channel final : public channel_core<T> {
+    using channel_core<T>::whose;
     using progress = lowlevel::progress;
     using kind = meeting::kind;
     using end = rendezvous::end;
 
 public:
-    explicit rendezvous_channel(unsigned hand_to) noexcept : hand_to_(hand_to), bias_(lowlevel::soloist_here()) {}
+    explicit rendezvous_channel(unsigned hand_to) noexcept
+        : channel_core<T>(lowlevel::soloist_here()), hand_to_(hand_to) {}
 
     bool send(offer<T> value, lowlevel::time_point until) override {
-        meeting m;
-        switch (meet_.pass(*this, bias_, side::send, value.slot(), value.tag(), until, m)) {
+        const auto m = meet_.template pass<side::send>(*this, value.slot(), value.tag(), until);
+        switch (m.what) {
             case end::met:
-                value.take(packet_at(m));
-                rendezvous::part(m, hand_to_, to_receiver);
+                value.take(packet_at(*m.partner));
+                rendezvous::part(*m.partner->who, m.how, hand_to_, to_receiver);
                 return true;
             case end::passed: return true;
             case end::closed: throw closed();
@@ -69,19 +85,19 @@ public:
         }
     }
     sent try_send(offer<T> value) override {
-        const meeting m = meet_.try_pass(bias_, side::send);
+        const meeting m = meet_.try_pass(whose, side::send);
         if (m.what == kind::closed) return sent::closed;
         if (m.what == kind::waits) return sent::full;
-        value.take(packet_at(m));
-        rendezvous::part(m, hand_to_, 0);
+        value.take(packet_at(*m.node));
+        rendezvous::part(*m.node->who, m.how, hand_to_, 0);
         return sent::done;
     }
     received receive(packet<T>& into, lowlevel::time_point until) override {
-        meeting m;
-        switch (meet_.pass(*this, bias_, side::receive, &into, slot_is_packet, until, m)) {
+        const auto m = meet_.template pass<side::receive>(*this, &into, slot_is_packet, until);
+        switch (m.what) {
             case end::met:
-                offer<T>(*m.node).take(into);
-                rendezvous::part(m, hand_to_, to_sender);
+                offer<T>(*m.partner).take(into);
+                rendezvous::part(*m.partner->who, m.how, hand_to_, to_sender);
                 return received::value;
             case end::passed: return received::value;
             case end::closed: return received::closed;
@@ -89,20 +105,20 @@ public:
         }
     }
     received try_receive(packet<T>& into) noexcept override {
-        const meeting m = meet_.try_pass(bias_, side::receive);
+        const meeting m = meet_.try_pass(whose, side::receive);
         if (m.what == kind::closed) return received::closed;
         if (m.what == kind::waits) return received::empty;
         offer<T>(*m.node).take(into);
-        rendezvous::part(m, hand_to_, 0);
+        rendezvous::part(*m.node->who, m.how, hand_to_, 0);
         return received::value;
     }
 
     progress select_receive(packet<T>& into, lowlevel::partner& met) noexcept override {
-        return receive_from(meet_.try_pass(bias_, side::receive), into, met);
+        return receive_from(meet_.try_pass(whose, side::receive), into, met);
     }
     progress select_receive(packet<T>& into, lowlevel::wait_node& node, void*& place, lowlevel::partner& met) override {
         node.slot = &into;
-        const meeting m = meet_.enlist(bias_, side::receive, node);
+        const meeting m = meet_.enlist(whose, side::receive, node);
         place = m.at;
         return receive_from(m, into, met);
     }
@@ -110,11 +126,11 @@ public:
         meet_.withdraw(side::receive, node, place);
     }
     progress select_send(offer<T> value, lowlevel::partner& met) override {
-        return send_to(meet_.try_pass(bias_, side::send), value, met);
+        return send_to(meet_.try_pass(whose, side::send), value, met);
     }
     progress select_send(offer<T> value, lowlevel::wait_node& node, void*& place, lowlevel::partner& met) override {
         value.show_in(node);
-        const meeting m = meet_.enlist(bias_, side::send, node);
+        const meeting m = meet_.enlist(whose, side::send, node);
         place = m.at;
         return send_to(m, value, met);
     }
@@ -122,16 +138,16 @@ public:
         meet_.withdraw(side::send, node, place);
     }
 
-    void close() noexcept override { meet_.close(bias_); }
+    void close() noexcept override { meet_.close(whose); }
     bool is_closed() noexcept override { return meet_.is_closed(); }
     std::ptrdiff_t balance() noexcept override { return meet_.balance(); }
     std::size_t size() noexcept override { return 0; }
     std::size_t capacity() const noexcept override { return 0; }
 
 private:
-    static packet<T>& packet_at(const meeting& m) noexcept { return *static_cast<packet<T>*>(m.node->slot); }
+    static packet<T>& packet_at(const lowlevel::wait_node& n) noexcept { return *static_cast<packet<T>*>(n.slot); }
     progress send_to(const meeting& m, offer<T> value, lowlevel::partner& met) const noexcept {
-        if (m.what == kind::met) value.take(packet_at(m));
+        if (m.what == kind::met) value.take(packet_at(*m.node));
         return progress_of(m, met, to_receiver);
     }
     progress receive_from(const meeting& m, packet<T>& into, lowlevel::partner& met) noexcept {
@@ -145,8 +161,7 @@ private:
         return progress::done;
     }
 
-    const unsigned hand_to_;                        // here, so that they share the line of the handles
-    lowlevel::bias bias_;
+    const unsigned hand_to_;                        // in the line of the handles
     rendezvous meet_;
 };
 

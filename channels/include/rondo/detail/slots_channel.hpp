@@ -75,6 +75,7 @@ extern template slot_end wait_for_slot(cell_queue<cell_store>&, const pinned&, l
 
 template <class T, class Store = cell_store>
 class slots_channel final : public channel_core<T> {
+    using channel_core<T>::whose;
     using progress = lowlevel::progress;
     using kind = meeting::kind;
     using slot = typename slot_pool<packet<T>>::slot;
@@ -83,12 +84,12 @@ class slots_channel final : public channel_core<T> {
 public:
     /// slots: no_limit, or at least one.
     explicit slots_channel(std::size_t slots, Store store = {})
-        : bias_(lowlevel::soloist_here()), values_(true, store), free_(true, store), pool_(slots) {}
+        : channel_core<T>(lowlevel::soloist_here()), values_(true, store), free_(true, store), pool_(slots) {}
 
     bool send(offer<T> value, lowlevel::time_point until) override {
         const auto [me, here] = lowlevel::enter_here();
-        if (auto* const alone = bias_.claim(here); alone && send_alone(*alone, value)) return true;
-        return send_openly(me, value, until);
+        if (here && send_alone(*here, value)) [[likely]] return true;
+        return send_openly(me, here, value, until);
     }
 
     sent try_send(offer<T> value) override {
@@ -102,13 +103,13 @@ public:
 
     received receive(packet<T>& into, lowlevel::time_point until) override {
         const auto [me, here] = lowlevel::enter_here();
-        auto* const alone = bias_.claim(here);
-        if (alone && receive_alone(*alone, into)) return received::value;
-        return receive_slowly(me, alone, into, until);
+        if (!here) return receive_slowly<false>(me, here, into, until);
+        if (receive_alone(*here, into)) [[likely]] return received::value;
+        return receive_slowly<true>(me, here, into, until);
     }
 
     received try_receive(packet<T>& into) noexcept override {
-        bias_.open();
+        whose.open();
         const meeting m = values_.try_arrive(side::receive);
         if (m.what == kind::closed) return received::closed;
         if (m.what != kind::found) return received::empty;
@@ -117,12 +118,12 @@ public:
     }
 
     progress select_receive(packet<T>& into, lowlevel::partner&) noexcept override {
-        bias_.open();
+        whose.open();
         return received_in(values_.try_arrive(side::receive), into);
     }
     progress select_receive(packet<T>& into, lowlevel::wait_node& node, void*& place, lowlevel::partner&) override {
         node.slot = &into;
-        bias_.open();
+        whose.open();
         const meeting m = values_.arrive(side::receive, *node.who, node);
         place = m.at;
         return received_in(m, into);
@@ -130,7 +131,7 @@ public:
     void withdraw_receive(lowlevel::wait_node& node, void* place) noexcept override { withdraw(values_, node, place); }
 
     progress select_send(offer<T> value, lowlevel::partner&) override {
-        bias_.open();
+        whose.open();
         if (hand_over(value)) return progress::done;
         for (;;) {
             const auto before = pool_.count();
@@ -141,7 +142,7 @@ public:
         }
     }
     progress select_send(offer<T> value, lowlevel::wait_node& node, void*& place, lowlevel::partner&) override {
-        bias_.open();
+        whose.open();
         if (hand_over(value)) return progress::done;
         if (slot* s = take_empty()) return sent_in(*s, value);
         value.show_in(node);
@@ -154,7 +155,7 @@ public:
     void withdraw_send(lowlevel::wait_node& node, void* place) noexcept override { withdraw(free_, node, place); }
 
     void close() noexcept override {
-        bias_.open();
+        whose.open();
         values_.close();
         free_.close();
     }
@@ -179,7 +180,10 @@ private:
         lowlevel::settle(*m.node->who, m.how, lowlevel::placement::warm);
     }
 
-    [[gnu::noinline]] bool send_openly(lowlevel::waiter& me, offer<T> value, lowlevel::time_point until) {
+    // here: soloist_here().
+    [[gnu::noinline]] bool send_openly(lowlevel::waiter& me, lowlevel::soloist* here, offer<T> value,
+                                       lowlevel::time_point until) {
+        whose.claim(here);
         if (hand_over(value)) return true;
         slot* s = take_empty();
         if (!s) {
@@ -201,13 +205,17 @@ private:
         if (sent_in(*s, value) == progress::closed) throw closed();
         return true;
     }
-    [[gnu::noinline]] received receive_slowly(lowlevel::waiter& me, lowlevel::soloist* alone, packet<T>& into,
+    // Alone: in its runtime.
+    template <bool Alone>
+    [[gnu::noinline]] received receive_slowly(lowlevel::waiter& me, lowlevel::soloist* here, packet<T>& into,
                                               lowlevel::time_point until) {
         // Who may give up often holds a pin: then it tidies up behind itself (cell_queue.hpp, I5 and I6). A stop comes once.
         const pinned pin(*this, until != lowlevel::no_deadline || me.deadline_ns != INT64_MAX);
         lowlevel::wait_node node(me);
         node.slot = &into;
-        const meeting m = values_.arrive_in_turn(bias_, alone, side::receive, me, node);
+        auto* const alone = whose.claim(Alone ? here : nullptr);
+        const meeting m = Alone ? values_.arrive_in_turn(whose, alone, side::receive, me, node)
+                                : values_.arrive(side::receive, me, node);
         if (m.what == kind::closed) return received::closed;
         if (m.what == kind::found) {
             empty(*static_cast<slot*>(m.item), into);
@@ -233,15 +241,16 @@ private:
         go_on(receiver);
     }
 
-    // What a worker does that is alone with the channel (lowlevel/solo.hpp): the usual cases without locked instructions. False:
-    // it has to be done as others do it. Values that the user's code moves are moved between two turns.
+    // What a worker does that is alone in its runtime, and with the channel (lowlevel/solo.hpp): the usual cases without locked
+    // instructions. False: it has to be done as others do it. Values that the user's code moves are moved between two turns.
+    // Inline, so that those who wait stand on no frame of this.
     static constexpr bool moves_in_turn = std::is_trivially_copyable_v<T>;
 
-    [[gnu::noinline]] bool send_alone(lowlevel::soloist& alone, offer<T> value) {
+    [[gnu::always_inline]] bool send_alone(lowlevel::soloist& alone, offer<T> value) {
         slot* s = nullptr;
         meeting m;
         {
-            const lowlevel::turn mine(bias_, alone);
+            const lowlevel::turn mine(whose, alone);
             if (!mine) return false;
             const auto next = values_.look_alone(side::send);
             if (next.is_node()) {
@@ -262,16 +271,16 @@ private:
         }
         if constexpr (!moves_in_turn) {
             value.take(s->value);
-            const lowlevel::turn mine(bias_, alone);
+            const lowlevel::turn mine(whose, alone);
             if (mine && values_.post_alone(s)) return true;
         }
         if (posted(*s, value) == progress::closed) throw closed();
         return true;
     }
-    [[gnu::noinline]] bool receive_alone(lowlevel::soloist& alone, packet<T>& into) noexcept {
+    [[gnu::always_inline]] bool receive_alone(lowlevel::soloist& alone, packet<T>& into) noexcept {
         slot* s = nullptr;
         {
-            const lowlevel::turn mine(bias_, alone);
+            const lowlevel::turn mine(whose, alone);
             if (mine) s = static_cast<slot*>(values_.take_alone());
             if (!s) return false;
             if constexpr (moves_in_turn) {
@@ -281,7 +290,7 @@ private:
         }
         if constexpr (!moves_in_turn) {
             into = std::move(s->value);
-            const lowlevel::turn mine(bias_, alone);
+            const lowlevel::turn mine(whose, alone);
             if (mine && put_back_alone(*s)) return true;
         }
         post_empty(*s);
@@ -368,7 +377,6 @@ private:
         return m.what == kind::closed ? progress::closed : progress::waits;
     }
 
-    lowlevel::bias bias_;                           // here, so that it shares the line of the handles
     slot_queue values_, free_;
     slot_pool<packet<T>> pool_;
 };

@@ -251,6 +251,9 @@ wake suspend(waiter& me, const wait_site& site, spin_lock* lock, time_point unti
 /// As suspend(), for a wait that others could find before this call: its node's `generation` has been shown to them.
 wake suspend_published(waiter& me, std::uint32_t generation, const wait_site& site, time_point until) noexcept;
 
+/// The same without a limit.
+wake suspend_published(waiter& me, std::uint32_t generation, wait_kind kind, const void* object) noexcept;
+
 /// As suspend(), and runs `other` (claimed by the caller, a tasklet) on this worker at once.
 wake suspend_into(waiter& me, waiter& other, const wait_site& site, spin_lock* lock,
                   time_point until = no_deadline) noexcept;
