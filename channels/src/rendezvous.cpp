@@ -14,21 +14,21 @@ rendezvous::outcome rendezvous::pass(counted_core& core, void* slot, std::uint8_
         }
     }
     if (until == lowlevel::no_deadline && who.me.deadline_ns == INT64_MAX) [[likely]]
-        return who.alone ? wait<Mine, true>(who, core, slot, tag) : wait<Mine, false>(who, core, slot, tag);
-    return wait_until<Mine>(who, core, slot, tag, until);
+        return who.alone ? wait<true>(who, core, slot, {tag, Mine}) : wait<false>(who, core, slot, {tag, Mine});
+    return wait_until(who, core, slot, {tag, Mine}, until);
 }
 
-// Alone: in its runtime. From where it suspends on `this` may be gone, unless there is a pin.
-template <side Mine, bool Alone>
-[[gnu::noinline]] rendezvous::outcome rendezvous::wait(lowlevel::entry who, counted_core& core, void* slot,
-                                                       std::uint8_t tag) {
-    constexpr auto kind = Mine == side::send ? lowlevel::wait_kind::send : lowlevel::wait_kind::receive;
+// Alone: in its runtime. From where it suspends on `this` may be gone, unless there is a pin. One for both sides: who
+// arrives here after a switch comes from another's wait, and its first return is predicted from that.
+template <bool Alone>
+[[gnu::noinline]] rendezvous::outcome rendezvous::wait(lowlevel::entry who, counted_core& core, void* slot, shown what) {
+    const auto kind = what.mine == side::send ? lowlevel::wait_kind::send : lowlevel::wait_kind::receive;
     lowlevel::wait_node node(who.me);
     node.slot = slot;
-    node.tag = tag;
+    node.tag = what.tag;
     auto* const alone = core.whose.claim(Alone ? who.alone : nullptr);
-    const meeting m = Alone ? cells_.arrive_in_turn(core.whose, alone, Mine, who.me, node)
-                            : cells_.arrive(Mine, who.me, node);
+    const meeting m = Alone ? cells_.arrive_in_turn(core.whose, alone, what.mine, who.me, node)
+                            : cells_.arrive(what.mine, who.me, node);
     if (m.what == meeting::kind::met) return {m.node, m.how, end::met};
     if (m.what == meeting::kind::closed) return {.what = end::closed};
     const auto ended = lowlevel::suspend_published(who.me, node.generation, kind, &core);
@@ -40,22 +40,21 @@ template <side Mine, bool Alone>
 }
 
 // Who may give up often holds a pin: then it tidies up behind itself (cell_queue.hpp, I5 and I6). A stop comes once.
-template <side Mine>
-[[gnu::noinline]] rendezvous::outcome rendezvous::wait_until(lowlevel::entry who, counted_core& core, void* slot,
-                                                             std::uint8_t tag, lowlevel::time_point until) {
-    constexpr auto kind = Mine == side::send ? lowlevel::wait_kind::send : lowlevel::wait_kind::receive;
+[[gnu::noinline]] rendezvous::outcome rendezvous::wait_until(lowlevel::entry who, counted_core& core, void* slot, shown what,
+                                                             lowlevel::time_point until) {
+    const auto kind = what.mine == side::send ? lowlevel::wait_kind::send : lowlevel::wait_kind::receive;
     const pinned pin(core, true);
     lowlevel::wait_node node(who.me);
     node.slot = slot;
-    node.tag = tag;
-    const meeting m = cells_.arrive_in_turn(core.whose, core.whose.claim(who.alone), Mine, who.me, node);
+    node.tag = what.tag;
+    const meeting m = cells_.arrive_in_turn(core.whose, core.whose.claim(who.alone), what.mine, who.me, node);
     if (m.what == meeting::kind::met) return {m.node, m.how, end::met};
     if (m.what == meeting::kind::closed) return {.what = end::closed};
     const auto ended = lowlevel::suspend_published(who.me, node.generation, {kind, &core, nullptr}, until);
     if (ended == lowlevel::wake::ready) return {.what = end::passed};
     if (ended == lowlevel::wake::closed) return {.what = end::closed};
     cells_.withdraw(*m.at, node);
-    cells_.trim(Mine);
+    cells_.trim(what.mine);
     lowlevel::raise(ended);
     return {.what = end::timed_out};
 }

@@ -61,6 +61,8 @@
 //     one of them sees the other.
 // I9  Of somebody who is alone with the queue (arrive_alone and so on: lowlevel/solo.hpp) a load and a store do for each
 //     read-modify-write.
+// I10 Beside its word a counter has hints for the processor: where the record and the frame lie of who enlisted last on that
+//     side. They are prefetched and never read, so it does not matter that they are stale, or of two different waiters.
 // Progress: send, post and receive are lock-free: each step fails only because somebody else has got ahead. Select: see
 //           channels/src/select.cpp. A post waits for memory if there is none for a segment.
 // Dropped: publishing only after the tasklet has left its stack (then a late publisher may hit a cell that is used again,
@@ -670,7 +672,7 @@ private:
     struct alignas(64) counter {
         // The first ticket finds no segment (index 0, no cell left) and makes one.
         atomic<std::uint64_t> word{no_position};
-        // Who waits on this side, or did so a moment ago: what to fetch in time. Hints, never followed.
+        // Hints: see I10. atomic: both sides touch them.
         atomic<const void*> who{nullptr}, node{nullptr};
     };
     counter counters_[2];

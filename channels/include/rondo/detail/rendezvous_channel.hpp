@@ -50,10 +50,13 @@ public:
     [[nodiscard]] std::ptrdiff_t balance() noexcept { return cells_.balance(); }
 
 private:
-    template <side Mine, bool Alone>
-    outcome wait(lowlevel::entry who, counted_core& core, void* slot, std::uint8_t tag);
-    template <side Mine>
-    outcome wait_until(lowlevel::entry who, counted_core& core, void* slot, std::uint8_t tag, lowlevel::time_point until);
+    struct shown {                                  // what our node shows
+        std::uint8_t tag;
+        side mine;
+    };
+    template <bool Alone>
+    outcome wait(lowlevel::entry who, counted_core& core, void* slot, shown what);
+    outcome wait_until(lowlevel::entry who, counted_core& core, void* slot, shown what, lowlevel::time_point until);
 
     cell_queue<cell_store> cells_;
 };
