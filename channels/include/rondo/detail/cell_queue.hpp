@@ -60,7 +60,7 @@
 //     (walkers_), then reads the counters; who frees has moved counters or links, then reads walkers_. Dekker's pattern:
 //     one of them sees the other.
 // I9  Of somebody who is alone with the queue (arrive_alone and so on: lowlevel/solo.hpp) a load and a store do for each
-//     read-modify-write.
+//     read-modify-write. But for walkers_ and the fence beside it: who only looks (balance) need not have opened the queue.
 // I10 Beside its word a counter has hints for the processor: where the record and the frame lie of who enlisted last on that
 //     side. They are prefetched and never read, so it does not matter that they are stale, or of two different waiters.
 // Progress: send, post and receive are lock-free: each step fails only because somebody else has got ahead. Select: see
@@ -205,8 +205,8 @@ public:
     };
     glance look_alone(side mine) noexcept {
         fetch_waiter(other(mine));
-        cell* const c = next_cell(mine);
-        if (!c) return {};
+        cell* c = next_cell(mine);
+        if (!c && !(c = next_segment_alone(mine))) [[unlikely]] return {};
         return {c, c->state.load(relaxed)};
     }
     /// Takes that ticket and meets who waits there. {}: nobody does, or does any more.
@@ -262,11 +262,10 @@ public:
     }
     /// The same. The oldest item; nullptr: it has to be an arrive().
     void* take_alone() noexcept {
-        cell* const c = next_cell(side::receive);
-        const auto seen = c ? c->state.load(relaxed) : cell::empty;
-        if (!(seen & cell::item)) return nullptr;
+        const glance next = look_alone(side::receive);
+        if (!(next.seen & cell::item)) return nullptr;
         pass(side::receive);
-        return found(*c, seen).item;
+        return found(*next.at, next.seen).item;
     }
 
     /// The wait is over and this node was not claimed: takes it out.
@@ -430,6 +429,30 @@ private:
         word.store(word.load(relaxed) + 1, release);
     }
 
+    // The same of who is alone, once its counter has come to the end of a segment: the cell of its next ticket, which pass() takes.
+    // nullptr: closed, or there is no memory.
+    [[gnu::noinline]] cell* next_segment_alone(side mine) noexcept {
+        auto& word = counters_[static_cast<unsigned>(mine)].word;
+        const auto w = word.load(relaxed);
+        if (w & closed_bit) return nullptr;
+        std::uint32_t next;
+        try {
+            next = enter_next<true>(w, mine, true);
+        } catch (const std::bad_alloc&) {
+            return nullptr;
+        }
+        word.store(word_at(next, 0), release);
+        leave<true>(index(w), mine);
+        tidy_up(mine);
+        return &store_[next].at[0];
+    }
+
+    // Each time a counter has gone on to the next segment.
+    void tidy_up(side mine) noexcept {
+        for (const side s : {mine, other(mine)})
+            if (may_be_dead(other(s))) trim(s);
+        if (segments_.load(relaxed) >= next_sweep_.load(relaxed)) sweep();
+    }
     // A glance: would advance_over() go on?
     bool may_be_dead(side mine) noexcept {
         const auto w = counters_[static_cast<unsigned>(mine)].word.load(acquire);
@@ -467,9 +490,7 @@ private:
             // seq_cst: see take_ticket(). If it succeeds, w was not stale, and so `next` is the one.
             if (!word.compare_exchange_strong(w, word_at(next, 1) | (w & closed_bit), seq_cst, relaxed)) continue;
             leave(index(w), mine);
-            for (const side s : {mine, other(mine)})
-                if (may_be_dead(other(s))) trim(s);
-            if (segments_.load(relaxed) >= next_sweep_.load(relaxed)) sweep();
+            tidy_up(mine);
             return &store_[next].at[0];
         }
     }
@@ -480,20 +501,42 @@ private:
         return (link & ~(index_mask | entered_mask)) == incarnation(w) << index_bits;
     }
 
+    // Read-modify-writes; Alone: of who is alone with the queue (I9).
+    template <bool Alone, class T, class Order>
+    static bool change(atomic<T>& word, T& expected, T next, Order won, Order lost) noexcept {
+        if constexpr (!Alone) return word.compare_exchange_strong(expected, next, won, lost);
+        word.store(next, release);
+        return true;
+    }
+    template <bool Alone, class T, class Order>
+    static T exchange(atomic<T>& word, T next, Order order) noexcept {
+        if constexpr (!Alone) return word.exchange(next, order);
+        const T before = word.load(relaxed);
+        word.store(next, release);
+        return before;
+    }
+    template <bool Alone>
+    void count_segments(std::uint32_t difference) noexcept {
+        if constexpr (Alone) segments_.store(segments_.load(relaxed) + difference, relaxed);
+        else segments_.fetch_add(difference, relaxed);
+    }
+
     // As next_of(), for who moves its counter there now.
+    template <bool Alone = false>
     std::uint32_t enter_next(std::uint64_t w, side mine, bool make) {
         for (;;) {
-            if (next_of(w, make) == 0) return 0;
+            if (next_of<Alone>(w, make) == 0) return 0;
             auto& link = link_after(index(w));
             auto seen = link.load(acquire);         // as in next_of()
             if (!is_after(seen, w)) return 0;
             // relaxed: it says nothing but this to sweep(), which changes the same word.
-            if ((seen & entered(mine)) || link.compare_exchange_strong(seen, seen | entered(mine), relaxed, relaxed))
+            if ((seen & entered(mine)) || change<Alone>(link, seen, seen | entered(mine), relaxed, relaxed))
                 return next_in(seen);
         }
     }
 
     // The segment after w's; 0: there is none (yet), or w is stale.
+    template <bool Alone = false>
     std::uint32_t next_of(std::uint64_t w, bool make) {
         const auto i = index(w);
         auto& link = link_after(i);
@@ -502,7 +545,7 @@ private:
         if (!is_after(seen, w)) return 0;
         if (next_in(seen)) return next_in(seen);
         if (!make) return 0;
-        const auto fresh = spare_.load(relaxed) ? spare_.exchange(0, acq_rel) : 0;
+        const auto fresh = spare_.load(relaxed) ? exchange<Alone, std::uint32_t>(spare_, 0, acq_rel) : 0;
         const auto n = fresh ? fresh : store_.allocate();
         if (n == 0) throw std::bad_alloc();
         segment& s = store_[n];
@@ -511,8 +554,8 @@ private:
         s.base.store(i ? store_[i].base.load(relaxed) + segment::cells : 0, release);      // see tickets()
         s.next.store((s.incarnation.load(relaxed) & incarnation_mask) << index_bits, relaxed);
         // release: the segment is made. On failure somebody else has linked one, or w is stale.
-        if (link.compare_exchange_strong(seen, mine | n, acq_rel, acquire)) {
-            segments_.fetch_add(1, relaxed);
+        if (change<Alone>(link, seen, mine | n, acq_rel, acquire)) {
+            count_segments<Alone>(1);
             return n;
         }
         recycle(n);
@@ -574,20 +617,30 @@ private:
         }
     }
 
+    template <bool Alone = false>
     void leave(std::uint32_t i, side mine) noexcept {
-        // acq_rel: the second to leave sees what the first has seen.
-        if (!i || !store_[i].left.fetch_or(bit(mine), acq_rel)) return;
-        segments_.fetch_sub(1, relaxed);
-        retire(i);
+        if (!i) return;
+        auto& left = store_[i].left;
+        if constexpr (Alone) {
+            const auto before = left.load(relaxed);
+            left.store(before | bit(mine), release);
+            if (!before) return;
+        } else {
+            // acq_rel: the second to leave sees what the first has seen.
+            if (!left.fetch_or(bit(mine), acq_rel)) return;
+        }
+        count_segments<Alone>(~std::uint32_t{0});       // one less
+        retire<Alone>(i);
     }
     // 0: looks only at those that are in limbo.
+    template <bool Alone = false>
     void retire(std::uint32_t i) noexcept {
         auto waiting = limbo_.load(relaxed) ? limbo_.exchange(0, acq_rel) : 0;
         fence_seq_cst();                            // with the one in walk: see I8
         // acquire: pairs with the release of a walk that has ended.
         const bool is_quiet = walkers_.load(acquire) == 0;
         for (;;) {
-            if (i && is_quiet && is_done(i)) recycle(i);
+            if (i && is_quiet && is_done(i)) recycle<Alone>(i);
             else if (i) put_in_limbo(i);
             if (waiting == 0) return;
             i = waiting;
@@ -639,9 +692,10 @@ private:
             if (c.state.load(acquire) != cell::done) return false;
         return true;
     }
+    template <bool Alone = false>
     void recycle(std::uint32_t i) noexcept {
         renew(i);
-        if (const auto before = spare_.exchange(i, acq_rel)) store_.release(before);
+        if (const auto before = exchange<Alone>(spare_, i, acq_rel)) store_.release(before);
     }
     void give_back(std::uint32_t i) noexcept {
         renew(i);
