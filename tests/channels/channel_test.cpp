@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <concepts>
 #include <cstddef>
 #include <exception>
 #include <memory>
@@ -12,10 +13,12 @@
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
 #include <rondo/channel.hpp>
+#include <rondo/lowlevel/wait.hpp>
 #include <rondo/run.hpp>
 #include <rondo/scope.hpp>
 #include <rondo/time.hpp>
@@ -134,6 +137,23 @@ TEST_CASE("a stopped receiver leaves the queue and the next one gets the value",
     CHECK(s.settle() == 0);
     CHECK(first == "stopped");
     CHECK(second == 5);
+}
+
+TEST_CASE("a shielded receiver gets its value though it has been stopped meanwhile", "[channel]") {
+    stage s(GENERATE(1u, 2u, 4u));
+    const auto slots = GENERATE(std::size_t{0}, std::size_t{2});
+    channel<int> line(slots);
+    int got = 0;
+    auto a = s.rt.spawn([&] {
+        const rondo::lowlevel::shield from_stop;
+        got = line.receive();
+    });
+    CHECK(s.settle() == 1);
+    a.stop();
+    CHECK(s.settle() == 1);
+    s.rt.spawn([&] { line.send(5); });
+    CHECK(s.settle() == 0);
+    CHECK(got == 5);
 }
 
 TEST_CASE("each value arrives exactly once and each producer's values in order", "[channel]") {
@@ -470,6 +490,38 @@ TEST_CASE("a sender that gives up its wait for a slot keeps its value, and the n
     CHECK(last == 2);
     for (std::size_t i = 0; i < slots; ++i) CHECK(line.try_send(3));
     CHECK_FALSE(line.try_send(3));                 // no slot was lost, none has come up twice
+}
+
+// Trivially copyable, and yet it is moved by code of its own.
+struct moves_by_template {
+    int n = 0;
+    static inline bool was_in_turn = false;
+    static inline int moves = 0;
+    moves_by_template() = default;
+    moves_by_template(const moves_by_template&) = default;
+    moves_by_template& operator=(const moves_by_template&) = default;
+    template <class U>
+        requires std::same_as<U, moves_by_template>
+    moves_by_template(U&& other) noexcept : n(other.n) {
+        const auto* const alone = rondo::lowlevel::soloist_here();
+        was_in_turn = was_in_turn || (alone && alone->inside.load(rondo::detail::relaxed));
+        ++moves;
+    }
+};
+static_assert(std::is_trivially_copyable_v<moves_by_template>);
+
+TEST_CASE("values are moved by their own code only while others may use the channel", "[channel][buffered]") {
+    rondo::run({.workers = 1}, [] {
+        channel<moves_by_template> line(4);
+        moves_by_template v;
+        for (int i = 0; i < 8; ++i) {
+            v.n = i;
+            line.send(v);
+            CHECK(line.receive().n == i);
+        }
+    });
+    CHECK(moves_by_template::moves > 0);
+    CHECK_FALSE(moves_by_template::was_in_turn);
 }
 
 TEST_CASE("a receiver that gives up leaves slots and values as they were", "[channel][buffered]") {

@@ -53,10 +53,15 @@ struct value {
     value(value&& from) noexcept : n(static_cast<int>(from.n)) { from.n = 0; }
     value& operator=(value&&) = delete;
 };
+// One that no code moves: within a turn (moves_in_turn).
+struct plain_value {
+    int n;
+    explicit plain_value(int i) : n(i) {}
+};
 
-template <std::size_t Cells>
+template <std::size_t Cells, class Value = value>
 struct line {
-    using channel = slots_channel<value, model_store<Cells>>;
+    using channel = slots_channel<Value, model_store<Cells>>;
     memory<Cells> cells;
     channel* core;
     std::unique_ptr<rondo::lowlevel::soloist> owner;
@@ -74,7 +79,7 @@ struct line {
 
     // "sent", "closed" or "stopped".
     std::string send(tasklet& me, int n, bool tidies = false, bool as_owner = false) {
-        value v{n};
+        Value v{n};
         std::string end = "sent";
         try {
             become(me, as_owner);
@@ -89,7 +94,7 @@ struct line {
     }
     // The value; 0: closed, -1: stopped.
     int receive(tasklet& me, bool tidies = false, bool as_owner = false) {
-        packet<value> p;
+        packet<Value> p;
         try {
             become(me, as_owner);
             if (core->receive(p, limit(tidies)) == received::closed) return 0;
@@ -103,11 +108,11 @@ struct line {
         alone = as_owner ? owner.get() : nullptr;
     }
     int try_receive() {
-        packet<value> p;
+        packet<Value> p;
         return core->try_receive(p) == received::value ? static_cast<int>(p.take().n) : 0;
     }
     bool try_send(int n) {
-        value v{n};
+        Value v{n};
         return core->try_send(v) == sent::done;
     }
     static rondo::lowlevel::time_point limit(bool tidies) {
@@ -297,13 +302,80 @@ TEST_CASE("long random runs over one slot, with stops and a close", "[slots]") {
     CHECK(seen);
 }
 
+TEST_CASE("nobody gets ahead of a sender that waits for the only slot", "[slots]") {
+    int seen_waiting = 0;
+    const auto seen = model::explore({.random = (model::sanitized ? 2'000 : 40'000) + 200'000 * model::deep}, [&] {
+        line<4> l(1);
+        model::check(l.try_send(1), "there is room");
+        tasklet waits, late;
+        std::array<tasklet, 2> r;
+        std::array<int, 2> got{};
+        bool saw = false;
+        model::threads({[&] { l.send(waits, 10); },
+                        [&] {
+                            if (l.core->balance() <= 0) return;
+                            saw = true;
+                            l.send(late, 20);
+                        },
+                        [&] { got[0] = l.receive(r[0]); }, [&] { got[1] = l.receive(r[1]); }});
+        seen_waiting += saw;
+        model::check(got[0] + got[1] == 11, "what waits comes before what is sent later");
+        model::check(!saw || l.try_receive() == 20, "which lies there");
+    });
+    CHECK(seen);
+    CHECK(seen_waiting > 0);
+}
+
+// As channels/src/select.cpp does it: a receive that can be found before it waits.
+template <class Line>
+int select_receive(Line& l, tasklet& me, int& missed) {
+    for (;;) {
+        packet<value> p;
+        rondo::lowlevel::partner met;
+        void* place = nullptr;
+        me.begin_enlisting();
+        wait_node node(me);
+        l.become(me, false);
+        const auto got = l.core->select_receive(p, node, place, met);
+        if (got != rondo::lowlevel::progress::waits) {
+            me.end_enlisting();
+            return got == rondo::lowlevel::progress::closed ? 0 : static_cast<int>(p.take().n);
+        }
+        const wake how = me.suspend_published(node.generation);
+        l.core->withdraw_receive(node, place);
+        if (how == wake::ready) return static_cast<int>(p.take().n);
+        if (how == wake::closed) return 0;
+        ++missed;
+        cpu_relax();
+    }
+}
+
+TEST_CASE("a sender that finds a select which still enlists does not hand over to it", "[slots]") {
+    const auto slots = GENERATE(std::size_t{1}, std::size_t{2}, no_limit);
+    int missed = 0;
+    const auto seen = model::explore(within(2, 1), [&] {
+        line<2> l(slots);
+        tasklet s, r;
+        int got = 0;
+        model::threads({[&] { model::check(l.send(s, 7) == "sent", "it is sent"); },
+                        [&] { got = select_receive(l, r, missed); }});
+        model::check(got == 7, "it arrives");
+        model::check(l.core->balance() == 0 && l.core->size() == 0, "nothing is left");
+        model::check(l.try_send(3) && l.try_receive() == 3, "the slots are there again");
+    });
+    CHECK(seen);
+    CHECK(missed > 0);
+}
+
 // ------------------------------------------------------------------------------- made on a worker without others beside it
 
-TEST_CASE("what its owner sends and receives alone, and others with it, arrives once and in order", "[slots][solo]") {
+TEMPLATE_TEST_CASE("what its owner sends and receives alone, and others with it, arrives once and in order", "[slots][solo]", value,
+                   plain_value) {
     const auto slots = GENERATE(std::size_t{1}, std::size_t{2}, no_limit);
     const bool owner_sends = GENERATE(true, false);
     const auto seen = model::explore(within(2, 1), [&] {
-        line<2> l(slots, line<2>::owned{});
+        using owners = line<2, TestType>;
+        owners l(slots, typename owners::owned{});
         tasklet s, r;
         model::threads({[&] {
                             for (int i = 1; i <= 2; ++i)
@@ -319,10 +391,11 @@ TEST_CASE("what its owner sends and receives alone, and others with it, arrives 
     CHECK(seen);
 }
 
-TEST_CASE("its owner sends to itself while others try, and close", "[slots][solo]") {
+TEMPLATE_TEST_CASE("its owner sends to itself while others try, and close", "[slots][solo]", value, plain_value) {
     const auto slots = GENERATE(std::size_t{2}, no_limit);
     const auto seen = model::explore(within(2, 1), [&] {
-        line<2> l(slots, line<2>::owned{});
+        using owners = line<2, TestType>;
+        owners l(slots, typename owners::owned{});
         tasklet me;
         int sent = 0, got = 0, tried = 0, found = 0;
         model::threads({[&] {
@@ -343,10 +416,11 @@ TEST_CASE("its owner sends to itself while others try, and close", "[slots][solo
     CHECK(seen);
 }
 
-TEST_CASE("long random runs in which others come to an owner's channel", "[slots][solo]") {
+TEMPLATE_TEST_CASE("long random runs in which others come to an owner's channel", "[slots][solo]", value, plain_value) {
     const auto slots = GENERATE(std::size_t{1}, std::size_t{2}, no_limit);
     const auto seen = model::explore({.random = (model::sanitized ? 2'000 : 40'000) + 200'000 * model::deep}, [&] {
-        line<1> l(slots, line<1>::owned{});
+        using owners = line<1, TestType>;
+        owners l(slots, typename owners::owned{});
         tasklet mine, s;
         int sent = 0, got = 0;
         model::threads({[&] {

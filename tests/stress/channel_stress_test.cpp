@@ -208,14 +208,15 @@ TEST_CASE("a channel made on a worker without others loses nothing when plain th
             const auto send = [&](unsigned i) {
                 for (std::size_t k = 0; k < each; ++k) {
                     parcel it(i * each + k, all);
-                    a.send(std::move(it.p));
+                    if (k % 3 == 0) a.send_for(std::move(it.p), 1h);      // has another way to wait
+                    else a.send(std::move(it.p));
                     it.sent();
                     ++passed;
                 }
             };
             const auto receive = [&] {
                 try {
-                    for (;;) all.received(*a.receive());
+                    for (unsigned k = 0;; ++k) all.received(k % 3 == 0 ? **a.receive_for(1h) : *a.receive());
                 } catch (const rondo::closed&) {
                 }
             };
@@ -263,6 +264,23 @@ TEST_CASE("waits that are given up leave no memory behind in a quiet channel", "
         });
         for (int i = 0; i < 20'000; ++i) rondo::select(rondo::from(quiet, [](int) {}), rondo::from(busy, [](int) {}));
         t.join();
+        CHECK(quiet.balance() == 0);
+        CHECK(rondo::detail::cell_store::in_use() < 100);
+    });
+    CHECK(rondo::detail::cell_store::in_use() == before);
+}
+
+TEST_CASE("waits whose time is up leave no memory behind in a quiet channel", "[stress][channel]") {
+    const auto workers = GENERATE(1u, 2u);
+    const auto before = rondo::detail::cell_store::in_use();
+    rondo::run({.workers = workers}, [] {
+        channel<int> quiet, full{1};
+        full.send(0);
+        for (int i = 0; i < 5'000; ++i) {
+            CHECK_FALSE(quiet.receive_until(std::chrono::steady_clock::now()));
+            CHECK(quiet.send_until(i, std::chrono::steady_clock::now()) == rondo::send_status::timed_out);
+            CHECK(full.send_until(i, std::chrono::steady_clock::now()) == rondo::send_status::timed_out);
+        }
         CHECK(quiet.balance() == 0);
         CHECK(rondo::detail::cell_store::in_use() < 100);
     });

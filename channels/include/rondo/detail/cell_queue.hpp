@@ -62,7 +62,8 @@
 // I9  Of somebody who is alone with the queue (arrive_alone and so on: lowlevel/solo.hpp) a load and a store do for each
 //     read-modify-write. But for walkers_ and the fence beside it: who only looks (balance) need not have opened the queue.
 // I10 Beside its word a counter has hints for the processor: where the record and the frame lie of who enlisted last on that
-//     side. They are prefetched and never read, so it does not matter that they are stale, or of two different waiters.
+//     side. They are prefetched and never read, so it does not matter that they are stale, or of two different waiters; nor, but
+//     for the time, that of several who wait another one comes first.
 // Progress: send, post and receive are lock-free: each step fails only because somebody else has got ahead. Select: see
 //           channels/src/select.cpp. A post waits for memory if there is none for a segment.
 // Dropped: publishing only after the tasklet has left its stack (then a late publisher may hit a cell that is used again,
@@ -371,7 +372,7 @@ private:
             const auto receives = tickets(r), sends = tickets(s);
             if (same_segment(s, counters_[0].word.load(relaxed)) && same_segment(r, counters_[1].word.load(relaxed)))
                 return receives > sends;
-            r = counters_[1].word.load(seq_cst);    // both, and in this order: as at first
+            r = counters_[1].word.load(seq_cst);    // as at first
             s = counters_[0].word.load(seq_cst);
         }
     }
@@ -469,8 +470,9 @@ private:
     void fetch_waiter(side its) const noexcept {
         const auto& c = counters_[static_cast<unsigned>(its)];
         __builtin_prefetch(c.who.load(relaxed));
-        const auto* const frame = static_cast<const char*>(c.node.load(relaxed));
-        for (std::size_t i = 0; i < 4; ++i) __builtin_prefetch(frame + i * 64);       // the node, and where its value goes
+        const auto frame = reinterpret_cast<std::uintptr_t>(c.node.load(relaxed));
+        // The node, and where its value goes to: its caller has that.
+        for (std::uintptr_t i = 0; i < 4; ++i) __builtin_prefetch(reinterpret_cast<const void*>(frame + i * 64));
     }
 
     // Moves the word to the next segment, unless somebody else has, and takes that one's first ticket.

@@ -2,8 +2,8 @@
 //
 // A slot holds a packet. `values_` keeps the slots that are full, oldest first; `free_` is where senders wait for those
 // that are empty. Both are cell queues that keep (cell_queue.hpp), so that posting a slot never waits, and taking one
-// waits, in order of arrival, until there is one. A send takes an empty slot, fills it, posts it to values_. A receive takes
-// a full one, empties it, posts it to free_. (Two queues of indices: R. Nikolaev, "A scalable, portable, and
+// waits, in order of arrival, until there is one. A send takes an empty slot, fills it, posts it to values_ (unless a receiver
+// waits: I4). A receive takes a full one, empties it, posts it to free_. (Two queues of indices: R. Nikolaev, "A scalable, portable, and
 // memory-efficient lock-free FIFO queue", 2019.) While no sender waits empty slots lie in the pool, a stack, which is
 // cheaper. Without a limit the pool grows, and no sender ever waits.
 //
@@ -25,13 +25,14 @@
 //     slot is posted that it has been moved into, it goes back, and the sender gets closed: its node says so (value_is_back),
 //     for its wait has ended as ready.
 // I4  Values come out in the order in which their sends took tickets of values_. A sender that has waited gets its ticket
-//     from who made room for it. One that finds a receiver waiting, and no sender, takes its ticket together with that one
-//     (try_arrive) and hands its value over past the slots: fewer steps, and of a channel that nobody has touched for long
-//     half the cache lines.
+//     from who made room for it: if it is not the only one, a sender that comes just then may get ahead of it. One that finds
+//     a receiver waiting, and no sender, takes its ticket together with that one (try_arrive) and hands its value over past
+//     the slots: fewer steps, and of a channel that nobody has touched for long half the cache lines. Not past a single
+//     slot: there nobody gets ahead.
 // I5  After its wait nobody touches the channel, unless it gives up: then it needs a pin to trim (cell_queue.hpp, I5).
 // I6  A channel that was made on a worker without others is that worker's until somebody else comes (lowlevel/solo.hpp).
-//     Until then its sends and receives need no locked instructions, unless somebody waits. Whatever changes the queues or
-//     the pool without having claimed the channel opens it first; but for balance(), whose words nobody changes alone.
+//     Until then its sends and receives need no locked instructions, unless a sender waits. Whatever changes the queues or
+//     the pool is in a turn, or has claimed the channel or opened it; but for balance(), whose words nobody changes alone.
 // Progress: lock-free, as the queues are, but for the first who comes from outside (I6); whoever stalls holds up one slot,
 //           and those whose values it carries.
 //           A try that finds neither a value nor an empty slot may say so while a slot is in somebody's hands.
@@ -228,9 +229,9 @@ private:
             default: return received::timed_out;
         }
     }
-    // To a receiver that waits: past the slots. Not if senders wait, which are earlier.
+    // To a receiver that waits: past the slots. Not if senders wait, which are earlier: I4.
     [[nodiscard]] bool hand_over(offer<T> value) noexcept {
-        if (!values_.is_awaited(side::send) || (pool_.is_limited() && free_.is_wanted())) return false;
+        if (pool_.limit() == 1 || !values_.is_awaited(side::send) || (pool_.is_limited() && free_.is_wanted())) return false;
         const meeting m = values_.try_arrive(side::send);
         if (m.what != kind::met) return false;
         hand_to(m, value);
@@ -244,7 +245,8 @@ private:
     // What a worker does that is alone in its runtime, and with the channel (lowlevel/solo.hpp): the usual cases without locked
     // instructions. False: it has to be done as others do it. Values that the user's code moves are moved between two turns.
     // Inline, so that those who wait stand on no frame of this.
-    static constexpr bool moves_in_turn = std::is_trivially_copyable_v<T>;
+    static constexpr bool moves_in_turn =
+        std::is_trivially_move_constructible_v<T> && std::is_trivially_destructible_v<T> && sizeof(T) <= 256;
 
     [[gnu::always_inline]] bool send_alone(lowlevel::soloist& alone, offer<T> value) {
         slot* s = nullptr;

@@ -52,7 +52,7 @@ public:
     bias(const bias&) = delete;
     bias& operator=(const bias&) = delete;
 
-    /// Before everything that changes the object. me: soloist_here(). Gives it back if the object is its own, else nullptr:
+    /// Before everything that changes the object and is not in a turn. me: soloist_here(). Gives it back if the object is its own, else nullptr:
     /// then it is open to all.
     soloist* claim(soloist* me) noexcept {
         // acquire: pairs with the release below, of whoever has opened it.
@@ -87,7 +87,8 @@ private:
     rondo::detail::atomic<std::uintptr_t> owner_;
 };
 
-/// One operation on an object, of who has claimed it. True: nobody else works on it until this goes. False: others may.
+/// One operation on an object. True: it is ours, and nobody else works on it until this goes. False: others may, once they, or
+/// we, have claimed it.
 /// Nothing suspends meanwhile, and nothing of the user's runs.
 class turn {
 public:
