@@ -6,19 +6,21 @@ namespace rondo::detail {
 template <side Mine>
 rendezvous::outcome rendezvous::pass(counted_core& core, void* slot, std::uint8_t tag, lowlevel::time_point until) {
     const lowlevel::entry who = lowlevel::enter_here();
+    bool alone = false;
     if (who.alone) {
         const lowlevel::turn ours(core.whose, *who.alone);
+        alone = ours;
         if (ours) {
             const auto next = cells_.look_alone(Mine);
             if (const meeting m = cells_.meet_alone(next, Mine); m.node) return {m.node, m.how, end::met};
         }
     }
     if (until == lowlevel::no_deadline && who.me.deadline_ns == INT64_MAX) [[likely]]
-        return who.alone ? wait<true>(who, core, slot, {tag, Mine}) : wait<false>(who, core, slot, {tag, Mine});
+        return alone ? wait<true>(who, core, slot, {tag, Mine}) : wait<false>(who, core, slot, {tag, Mine});
     return wait_until(who, core, slot, {tag, Mine}, until);
 }
 
-// Alone: in its runtime. From where it suspends on `this` may be gone, unless there is a pin. One for both sides: who
+// Alone: with the channel, just now. From where it suspends on `this` may be gone, unless there is a pin. One for both sides: who
 // arrives here after a switch comes from another's wait, and its first return is predicted from that.
 template <bool Alone>
 [[gnu::noinline]] rendezvous::outcome rendezvous::wait(lowlevel::entry who, counted_core& core, void* slot, shown what) {

@@ -104,9 +104,9 @@ public:
 
     received receive(packet<T>& into, lowlevel::time_point until) override {
         const auto [me, here] = lowlevel::enter_here();
-        if (!here) return receive_slowly<false>(me, here, into, until);
-        if (receive_alone(*here, into)) [[likely]] return received::value;
-        return receive_slowly<true>(me, here, into, until);
+        if (here && receive_alone(*here, into)) [[likely]] return received::value;
+        if (here && whose.claim(here)) return receive_slowly<true>(me, here, into, until);
+        return receive_slowly<false>(me, here, into, until);
     }
 
     received try_receive(packet<T>& into) noexcept override {
@@ -206,7 +206,7 @@ private:
         if (sent_in(*s, value) == progress::closed) throw closed();
         return true;
     }
-    // Alone: in its runtime.
+    // Alone: with the channel, just now.
     template <bool Alone>
     [[gnu::noinline]] received receive_slowly(lowlevel::waiter& me, lowlevel::soloist* here, packet<T>& into,
                                               lowlevel::time_point until) {
