@@ -54,6 +54,9 @@ private:
         std::uint8_t tag;
         side mine;
     };
+    template <class Arrive, class Suspend, class GiveUp>
+    static outcome meet_or_wait(lowlevel::waiter& me, void* slot, std::uint8_t tag, Arrive&& arrive, Suspend&& suspend,
+                                GiveUp&& give_up);
     template <bool Alone>
     outcome wait(lowlevel::entry who, counted_core& core, void* slot, shown what);
     outcome wait_until(lowlevel::entry who, counted_core& core, void* slot, shown what, lowlevel::time_point until);

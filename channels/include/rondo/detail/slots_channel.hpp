@@ -3,9 +3,9 @@
 // A slot holds a packet. `values_` keeps the slots that are full, oldest first; `free_` is where senders wait for those
 // that are empty. Both are cell queues that keep (cell_queue.hpp), so that posting a slot never waits, and taking one
 // waits, in order of arrival, until there is one. A send takes an empty slot, fills it, posts it to values_ (unless a receiver
-// waits: I4). A receive takes a full one, empties it, posts it to free_. (Two queues of indices: R. Nikolaev, "A scalable, portable, and
-// memory-efficient lock-free FIFO queue", 2019.) While no sender waits empty slots lie in the pool, a stack, which is
-// cheaper. Without a limit the pool grows, and no sender ever waits.
+// waits: I4). A receive takes a full one, empties it, posts it to free_. (Two queues of indices: R. Nikolaev, "A scalable,
+// portable, and memory-efficient lock-free FIFO queue", 2019.) While no sender waits empty slots lie in the pool, a stack,
+// which is cheaper. Without a limit the pool grows, and no sender ever waits.
 //
 //   slot        whose it is                                     becomes
 //   unused      the pool's                                      a sender's, by take()

@@ -52,8 +52,8 @@ public:
     bias(const bias&) = delete;
     bias& operator=(const bias&) = delete;
 
-    /// Before everything that changes the object and is not in a turn. me: soloist_here(). Gives it back if the object is its own, else nullptr:
-    /// then it is open to all.
+    /// Before everything that changes the object and is not in a turn. me: soloist_here(). Gives it back if the object is
+    /// its own, else nullptr: then it is open to all.
     soloist* claim(soloist* me) noexcept {
         // acquire: pairs with the release below, of whoever has opened it.
         const auto o = owner_.load(rondo::detail::acquire);
@@ -88,8 +88,7 @@ private:
 };
 
 /// One operation on an object. True: it is ours, and nobody else works on it until this goes. False: others may, once they, or
-/// we, have claimed it.
-/// Nothing suspends meanwhile, and nothing of the user's runs.
+/// we, have claimed it. Nothing suspends meanwhile, and nothing of the user's runs.
 class turn {
 public:
     turn(bias& b, soloist& me) noexcept {
