@@ -151,7 +151,7 @@ public:
     /// Takes a ticket and meets whoever is there; else publishes `node` (its slot set). With what == waits the caller
     /// must suspend_published(), or, a select, suspend(). met: the claimed partner's. Throws std::bad_alloc.
     [[gnu::always_inline]] meeting arrive(side mine, waiter& me, lowlevel::wait_node& node) {
-        fetch_waiter(other(mine));
+        if (!keeps_) fetch_waiter(other(mine));     // else nobody waits there, and others may be busy with that line
         for (;;) {
             cell* const c = take_ticket(mine);
             if (!c) return {.what = meeting::kind::closed};
@@ -219,10 +219,11 @@ public:
 
     /// For others than who is alone: does somebody seem to wait for our side's next ticket?
     [[nodiscard]] bool is_awaited(side mine) noexcept {
-        fetch_waiter(other(mine));
         // acquire: as in take_ticket(). If w is stale it is not so for sure, which try_arrive() finds out.
         const auto w = counters_[static_cast<unsigned>(mine)].word.load(acquire);
-        return position(w) < segment::cells && is_node(store_[index(w)].at[position(w)].state.load(relaxed));
+        if (position(w) >= segment::cells || !is_node(store_[index(w)].at[position(w)].state.load(relaxed))) return false;
+        fetch_waiter(other(mine));                  // not before: others may be busy with that line
+        return true;
     }
     /// As arrive(), but only if somebody waits on the other side, or an item lies there.
     meeting try_arrive(side mine) noexcept { return advance_over(mine, true); }
