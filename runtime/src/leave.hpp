@@ -18,9 +18,7 @@ namespace rondo::detail {
     ++w.counters.switches;
     fcontext to;
     if (next && (to = next->context.load(relaxed))) {
-        w.on_ = next->on.load(relaxed);
-        w.running = next;
-        ++w.counters.resumed;
+        w.run_next(*next);
     } else {
         w.handoff_ = next;
         w.running = nullptr;
@@ -41,6 +39,15 @@ namespace rondo::detail {
         }
     }
     switch_stacks(w.here_, to, *w.on_, d, false, &worker::state_of);
+}
+
+// The same to one that has started, in the simplest case: see pass_turn().
+[[gnu::always_inline]] inline void worker::leave_to(worker& w, departure& d, task& next) noexcept {
+    w.running->on.store(w.on_, relaxed);
+    d.by = &w;
+    ++w.counters.switches;
+    w.run_next(next);
+    switch_stacks(w.here_, next.context.load(relaxed), *w.on_, d, false, &worker::state_of);
 }
 
 }  // namespace rondo::detail

@@ -295,6 +295,11 @@ void publish_ready(rondo::detail::departure& d, void* left) noexcept {
     worker::leave(w, d, into);
 }
 
+// The same for who has been put at the tail already.
+void note_left(rondo::detail::departure& d, void* left) noexcept {
+    static_cast<requeue&>(d).me->context.store(left, relaxed);
+}
+
 // Under testing::explore: who goes on, the running tasklet or another one?
 [[gnu::noinline]] void simulated_point(worker& w, task& me, bool yields) noexcept {
     if (!w.has_spare_stack()) return;
@@ -309,6 +314,15 @@ enum class because : std::uint8_t { asked, slice_is_over };
 [[gnu::always_inline]] inline void yield_tasklet(worker& w, task& me, because why) noexcept {
     w.budget = w.slice_length;
     if (w.slice_length == 0) [[unlikely]] return simulated_point(w, me, why == because::asked);
+    if (task* const next = w.pass_turn(me)) [[likely]] {
+        requeue d;
+        d.after = &note_left;
+        d.me = &me;
+        me.kind.store(wait_kind::yield, relaxed);
+        worker::leave_to(w, d, *next);
+        me.kind.store(wait_kind::none, relaxed);
+        return;
+    }
     if (!w.has_spare_stack()) return;             // cannot leave; later, then
     task* const next = w.next_ready_in_line();
     if (!next && !w.others_are_ready() && !w.migrates()) return;
@@ -499,22 +513,28 @@ void raise(wake outcome) {
     if (outcome == wake::deadline) throw rondo::detail::deadline_passed();
 }
 
-void resume(waiter& who, placement where) noexcept {
-    if (!who.is_tasklet) {
-        auto& thread = static_cast<plain_thread&>(who);
-        // release: pairs with the acquire in block_thread(). After this store `who` may be gone.
-        rondo::detail::atomic<std::uint32_t>* signal = &thread.signal;
-        if (thread.counted) rondo::detail::blocked_foreign_threads().fetch_sub(1, seq_cst);
-        signal->store(1, release);
-        ::syscall(SYS_futex, signal, FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0);
-        return;
-    }
+namespace {
+
+[[gnu::noinline]] void wake_thread(plain_thread& who) noexcept {
+    // release: pairs with the acquire in block_thread(). After this store `who` may be gone.
+    rondo::detail::atomic<std::uint32_t>* signal = &who.signal;
+    if (who.counted) rondo::detail::blocked_foreign_threads().fetch_sub(1, seq_cst);
+    signal->store(1, release);
+    ::syscall(SYS_futex, signal, FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0);
+}
+[[gnu::noinline]] void resume_elsewhere(worker* w, task& t) noexcept {
+    if (!w || !w->is_home_of(t)) t.home->inject(t);
+    else w->home.migrate(t);
+}
+
+}  // namespace
+
+[[gnu::noinline]] void resume(waiter& who, placement where) noexcept {
+    if (!who.is_tasklet) [[unlikely]] return wake_thread(static_cast<plain_thread&>(who));
     auto& t = static_cast<task&>(who);
-    worker* w = worker::current();
-    if (!w || &w->home != t.home) {
-        t.home->inject(t);
-    } else if (w->migrates()) {
-        w->home.migrate(t);
+    worker* const w = worker::here();
+    if (!w || !w->is_home_of(t) || w->migrates()) [[unlikely]] {
+        resume_elsewhere(w, t);
     } else if (where == placement::next) {
         w->push_next(t);
     } else if (where == placement::near) {

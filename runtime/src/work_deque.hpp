@@ -60,11 +60,35 @@ public:
     }
 
     /// Owner: push() where the caller knows that there is room: length_seen() < capacity().
-    void push_in_room(T* x, bool alone) noexcept {
+    void push_in_room(T* x) noexcept {
         const auto b = bottom_.load(relaxed);
         slots_[static_cast<std::size_t>(b) & mask_].store(x, relaxed);
-        if (alone) bottom_.store(b + 1, relaxed);      // nobody to show it to
-        else show(b + 1);
+        show(b + 1);
+    }
+    /// The same without thieves: there is nobody to show it to.
+    void push_alone(T* x) noexcept {
+        const auto b = bottom_.load(relaxed);
+        slots_[static_cast<std::size_t>(b) & mask_].store(x, relaxed);
+        bottom_.store(b + 1, relaxed);
+    }
+    /// Owner, for several steps with the same values: the positions, and who is there. Without thieves, when not empty: the oldest
+    /// goes; it goes, and x comes.
+    struct ends {
+        std::int64_t top, bottom;
+    };
+    [[nodiscard]] ends now() const noexcept { return {top_.load(relaxed), bottom_.load(relaxed)}; }
+    [[nodiscard]] T* at(std::int64_t position) const noexcept {
+        return slots_[static_cast<std::size_t>(position) & mask_].load(relaxed);
+    }
+    [[nodiscard]] T* take_alone(const ends& old) noexcept {
+        top_.store(old.top + 1, relaxed);
+        return at(old.top);
+    }
+    void exchange_alone(const ends& old, T* x) noexcept {
+        slots_[static_cast<std::size_t>(old.bottom) & mask_].store(x, relaxed);      // in a full ring it is the oldest one's
+        bottom_.store(old.bottom + 1, relaxed);
+        top_.store(old.top + 1, relaxed);
+        top_seen_ = old.top + 1;
     }
     /// Owner: no less than size().
     [[nodiscard]] std::size_t length_seen() const noexcept {

@@ -184,13 +184,25 @@ void worker::loop_entry(transfer_t from) noexcept {
     return n ? oldest[0] : nullptr;
 }
 
-// For a row of unstarted ones. What find_work() does beyond that is not needed then.
+// For a row of unstarted ones, or of such as come from the next slot. What find_work() does beyond that is not needed then.
 [[gnu::always_inline]] inline task* worker::next_in_line() noexcept {
-    if (next_.peek() || (tick_ + 1) % poll_interval == 0) return nullptr;
-    task* const t = take_in_line(fresh_, in_line_until_ - fresh_.top());
+    const auto tick = tick_ + 1;
+    if (tick % poll_interval == 0) return nullptr;
+    std::uint64_t row = 0;
+    task* t;
+    if (next_.peek()) [[unlikely]] {
+        if ((row = row_ + 1) > shortest_row || slice_length == 0) return nullptr;
+        t = next_.take();
+    } else if (alone_) {
+        const auto queue = fresh_.now();
+        if (std::min(in_line_until_, queue.bottom) <= queue.top) return nullptr;
+        t = fresh_.take_alone(queue);
+    } else {
+        t = take_in_line(fresh_, in_line_until_ - fresh_.top());
+    }
     if (!t) return nullptr;
-    ++tick_;
-    row_ = 0;
+    tick_ = tick;
+    row_ = row;
     budget = slice_length;
     return t;
 }
@@ -448,7 +460,8 @@ void worker::push_job(task& t) noexcept {
 void worker::push_ready(task& t) noexcept {
     if (ready_.length_seen() >= ready_.capacity()) [[unlikely]] return push_ready_and_grow(t);
     set_order(t);
-    ready_.push_in_room(&t, alone_);
+    if (alone_) return ready_.push_alone(&t);
+    ready_.push_in_room(&t);
     wake_for_ready();
 }
 
@@ -576,7 +589,21 @@ void worker::measure_slices(std::uint64_t n) noexcept {
     return is_short && is_far() && ready_.top() >= hurried_until_;
 }
 
+// Its frame is empty, and the simplest case on a runtime's only worker inline: the oldest ready one is next.
 task* worker::pick() noexcept {
+    const auto tick = tick_ + 1;
+    const auto queue = ready_.now();
+    if (!alone_ || next_.peek() || fresh_.top() != fresh_.bottom() || queue.top >= queue.bottom || tick % poll_interval == 0 ||
+        slice_length == 0)
+        return pick_slowly();
+    fetch_ahead_alone(queue, 8);
+    tick_ = tick;
+    row_ = 0;
+    budget = slice_length;
+    return ready_.take_alone(queue);
+}
+
+[[gnu::noinline]] task* worker::pick_slowly() noexcept {
     if (++tick_ % poll_interval == 0) [[unlikely]] poll();
     if (home.simulated) [[unlikely]] return home.simulated->pick(*this);
     budget = slice_length;
@@ -635,7 +662,7 @@ task* worker::pick_local() noexcept {
     if (!alone_)
         if (task* const t = ahead_.take()) return t;
     if (fresh_.empty()) {
-        fetch_ahead(8);
+        if (!alone_) fetch_ahead(ready_.now(), 8);
         return ready_.take_top(alone_);
     }
     if (goes_deep_) [[unlikely]] return pick_deep();

@@ -79,11 +79,10 @@ public:
     /// An unstarted child of the running tasklet. Yields when very many have not started.
     void push_fresh(task& t) noexcept {
         if (fresh_.length_seen() >= backlog_) [[unlikely]] return push_to_backlog(t);
-        fresh_.push_in_room(&t, alone_);
-        if (!alone_) {
-            note_spawner();
-            wake_for_fresh();
-        }
+        if (alone_) return fresh_.push_alone(&t);
+        fresh_.push_in_room(&t);
+        note_spawner();
+        wake_for_fresh();
     }
     /// Children of g that have ended here and are not counted out yet. For others: a snapshot.
     [[nodiscard]] std::uint64_t ended_of(const group& g) const noexcept {
@@ -103,14 +102,35 @@ public:
     [[nodiscard]] bool has_spare_stack() noexcept {       // false: no memory for one
         return has_stack_at_hand() || fetch_stacks();
     }
+    static void leave_to(worker& w, departure& d, task& next) noexcept;            // the same file
     [[nodiscard]] bool others_are_ready() noexcept;
-    /// For a tasklet that yields, in the simplest case: the oldest ready one. nullptr: pick() has to look.
+    /// For a tasklet that yields on a runtime's only worker, in the simplest case: puts it at the tail, since nobody can take it
+    /// before it has left, and says who runs instead. nullptr: pick() has to look, and nothing has changed.
+    [[nodiscard, gnu::always_inline]] task* pass_turn(task& me) noexcept {
+        const auto tick = tick_ + 1;
+        if (!alone_ || next_.peek() || fresh_.top() != fresh_.bottom() || tick % poll_interval == 0 || ended_in_.load(relaxed))
+            return nullptr;
+        const auto queue = ready_.now();
+        if (queue.top == queue.bottom) return nullptr;
+        task* const t = ready_.at(queue.top);
+        if (!t->context.load(relaxed)) return nullptr;
+        fetch_ahead_alone(queue, 4);
+        set_order(me);
+        ready_.exchange_alone(queue, &me);
+        tick_ = tick;
+        row_ = 0;
+        return t;
+    }
+    /// For a tasklet that yields beside other workers, in the simplest case: the oldest ready one. nullptr: pick() has to look.
     [[nodiscard, gnu::always_inline]] task* next_ready_in_line() noexcept {
-        if (next_.peek() || !fresh_.empty() || (tick_ + 1) % poll_interval == 0 || migrates_) return nullptr;
-        fetch_ahead(4);
-        task* const t = take_in_line(ready_, ready_.bottom() - ready_.top());
+        const auto tick = tick_ + 1;
+        if (alone_ || migrates_ || next_.peek() || fresh_.top() < fresh_.bottom() || tick % poll_interval == 0) return nullptr;
+        const auto queue = ready_.now();
+        fetch_ahead(queue, 4);
+        task* t = ahead_.take();
+        if (!t) t = take_in_line(ready_, queue.bottom - queue.top);
         if (!t) return nullptr;
-        ++tick_;
+        tick_ = tick;
         row_ = 0;
         return t;
     }
@@ -208,6 +228,7 @@ private:
     [[noreturn]] static void leave_for_good(worker& w) noexcept;
 
     task* pick() noexcept;                                // from our own queues
+    task* pick_slowly() noexcept;
     // The oldest, of which `most` are next in line. With thieves about each one costs a locked operation: if they are over
     // soon, which no thief wants anyway, take some at once.
     [[gnu::always_inline]] task* take_in_line(work_deque<task>& queue, std::int64_t most) noexcept {
@@ -222,9 +243,15 @@ private:
     [[nodiscard]] bool row_may_go_on() const noexcept;
     [[nodiscard]] bool is_far() const noexcept { return ready_.bottom() - ready_.top() >= far_turn; }
     task* next_in_line() noexcept;                        // pick() in the simplest case; nullptr: it is not that
+    void run_next(task& t) noexcept {                     // one that has started
+        on_ = t.on.load(relaxed);
+        running = &t;
+        ++counters.resumed;
+    }
     void set_order(task& t) noexcept {                    // t becomes ready after all that are unstarted now
-        t.order.store(fresh_.pushed(), relaxed);
-        if (in_line_until_ > fresh_.bottom()) in_line_until_ = fresh_.bottom();
+        const auto started = fresh_.bottom();
+        t.order.store(static_cast<std::uint32_t>(started), relaxed);
+        if (in_line_until_ > started) [[unlikely]] in_line_until_ = started;
     }
     void count_in(group& g) noexcept;                     // a child of g has ended here
     static worker* end_slowly(task& t) noexcept;
@@ -234,20 +261,21 @@ private:
     void look_round() noexcept;                           // seldom, for who yields again and again
     void look_after_stuck() noexcept;
     // Of a long queue each one's descriptor and stack are cold. Their lines are asked for in time: the third one's
-    // descriptor, and through that of the second one, which has come by now, its stack.
-    [[nodiscard]] const task* coming_ready(std::size_t i) const noexcept {      // a hint
-        if (alone_) return ready_.peek_top(i);
-        const auto n = ahead_.size();
-        return i < n ? ahead_.peek(i) : ready_.peek_top(i - n);
-    }
-    // lines: so many of the stack. Who yields has few frames, and each line that is not needed costs, too.
-    [[gnu::always_inline]] void fetch_ahead(std::size_t lines) noexcept {
-        if (ready_.bottom() - ready_.top() < long_queue) return;
-        const task* const second = coming_ready(1);
-        const task* const third = coming_ready(2);
+    // descriptor, and through that of the second one, which has come by now, its stack. lines: so many of the stack. Who yields has
+    // few frames, and each line that is not needed costs, too.
+    [[gnu::always_inline]] void fetch_ahead(const work_deque<task>::ends& queue, std::size_t lines) noexcept {
+        if (queue.bottom - queue.top < long_queue) return;
+        const auto n = static_cast<std::int64_t>(ahead_.size());      // hints: thieves may have been there
+        const task* const second = n > 1 ? ahead_.peek(1) : ready_.at(queue.top + 1 - n);
+        const task* const third = n > 2 ? ahead_.peek(2) : ready_.at(queue.top + 2 - n);
         if (!second || !third) return;
         __builtin_prefetch(third);
         fetch_stack(*second, lines);
+    }
+    [[gnu::always_inline]] void fetch_ahead_alone(const work_deque<task>::ends& queue, std::size_t lines) noexcept {
+        if (queue.bottom - queue.top < long_queue) return;
+        __builtin_prefetch(ready_.at(queue.top + 2));
+        fetch_stack(*ready_.at(queue.top + 1), lines);
     }
     [[gnu::always_inline]] static void fetch_stack(const task& t, std::size_t lines) noexcept {
         constexpr std::size_t order[] = {0, 1, 3, 4, 5, 6, 7, 8};      // registers, then the red zone (see jump()), then frames

@@ -729,6 +729,23 @@ TEST_CASE("one worker gives turns to those that yield in order", "[tasklet][orde
                        "3: second", "3: third"});
 }
 
+TEST_CASE("turns go round in order however many yield, also when the queue is full", "[tasklet][order]") {
+    const int n = GENERATE(2, 31, 32, 33, 255, 256, 257, 511, 512, 513);        // a queue begins with room for 256
+    std::vector<int> order, expected;
+    rondo::run({.workers = one_worker, .spawn_backlog = 10'000, .breadth_limit = 10'000}, [&] {
+        for (int i = 0; i < n; ++i)
+            rondo::spawn([&, i] {
+                for (int turn = 0; turn < 5; ++turn) {
+                    order.push_back(i);
+                    rondo::yield();
+                }
+            });
+    });
+    for (int turn = 0; turn < 5; ++turn)
+        for (int i = 0; i < n; ++i) expected.push_back(i);
+    CHECK(order == expected);
+}
+
 TEST_CASE("a yield lets everybody run that was ready before", "[tasklet][order]") {
     lines log;
     rondo::run({.workers = one_worker}, [&] {
