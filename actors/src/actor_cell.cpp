@@ -43,7 +43,7 @@ void append(message_node*& list, message_node* more) noexcept {
 
 void destroy_message(message_node& m) noexcept {
     const auto lines = m.ops->lines;
-    m.ops->destroy(m);
+    destroy_payload(m);
     give_block(&m, lines);
 }
 
@@ -114,8 +114,8 @@ void actor_cell::interrupt() noexcept {
     if (of.is_reentrant) stop_flights();
     for (unsigned round = 0;; ++round) {
         if (messages.is_idle() || messages.is_closed()) return;
-        // acquire: pairs with the release in schedule(); the id is that one's or a later one's.
-        if (task* t = runner.load(acquire)) return lowlevel::stop_job({t, runner_id.load(relaxed)});
+        // acquire: pairs with the release in start_job(); the id is that one's or a later one's.
+        if (task* t = runner.t.load(acquire)) return lowlevel::stop_job({t, runner.id.load(relaxed)});
         lowlevel::detail::spin_wait(round);
     }
 }
@@ -133,22 +133,16 @@ void actor_cell::post_system(message_node* m) noexcept {
 
 // ---------------------------------------------------------------------------------------------- scheduling
 
+// From a handler: as soon as it is done, on this worker, where the message is warm. From others: anybody may take it. The record's
+// release pairs with the acquire in interrupt().
 void actor_cell::schedule() noexcept {
-    // From a handler: as soon as it is done, on this worker, where the message is warm. From others: anybody may take it.
-    schedule(actor_here_or_null() ? lowlevel::placement::next : lowlevel::placement::tail);
-}
-
-void actor_cell::schedule(lowlevel::placement where) noexcept {
-    const auto j = lowlevel::make_job(system.home, &actor_cell::run, this, activation_site);
-    runner_id.store(j.id, relaxed);
-    runner.store(j.t, release);                           // pairs with the acquire in kill_now()
-    lowlevel::submit_job(system.home, j, where);
+    lowlevel::start_job(system.home, &actor_cell::run, this, activation_site, runner);
 }
 
 void actor_cell::hand_over() noexcept {
     const auto j = lowlevel::make_job(system.home, &actor_cell::run, this, activation_site);
-    runner_id.store(j.id, relaxed);
-    runner.exchange(j.t, seq_cst);       // keeps it apart from the new activation's look at its orders: kill_now()
+    runner.id.store(j.id, relaxed);
+    runner.t.exchange(j.t, seq_cst);       // keeps it apart from the new activation's look at its orders: kill_now()
     lowlevel::submit_job(system.home, j, lowlevel::placement::tail);
 }
 
@@ -184,7 +178,7 @@ inline void actor_cell::free_handled(message_node& m, std::uintptr_t lines) noex
 }
 inline void actor_cell::discard(message_node& m) noexcept {
     const std::uintptr_t lines = m.ops->lines;
-    m.ops->destroy(m);
+    destroy_payload(m);
     if (full_policy == when_full::drop_oldest) [[unlikely]] return free_alone(m, lines);
     free_handled(m, lines);
 }
@@ -269,10 +263,10 @@ void actor_cell::activate(bool was_stopped, std::exception_ptr& unhandled) {
             if (!std::exchange(looked_again, true)) continue;
             return end({exit_kind::unreferenced}, false, unhandled);
         }
-        task* const me = runner.load(relaxed);
-        runner.store(nullptr, relaxed);                   // ordered by rest()
+        task* const me = runner.t.load(relaxed);
+        runner.t.store(nullptr, relaxed);                   // ordered by rest()
         if (rest()) return;
-        runner.store(me, release);
+        runner.t.store(me, release);
     }
 }
 
@@ -618,15 +612,15 @@ bool actor_cell::go_down(const exit_reason& why) noexcept {
 // Nobody runs it until an order comes. Another activation takes over if one has come already: this one's tasklet may
 // have been stopped.
 bool actor_cell::stay_down() noexcept {
-    task* const me = runner.load(relaxed);
-    const auto id_of_me = runner_id.load(relaxed);
-    runner.store(nullptr, relaxed);
+    task* const me = runner.t.load(relaxed);
+    const auto id_of_me = runner.id.load(relaxed);
+    runner.t.store(nullptr, relaxed);
     {
         const auto alone = hold_mailbox();                // as in rest()
         if (messages.hold()) return false;
     }
-    runner_id.store(id_of_me, relaxed);
-    runner.store(me, release);
+    runner.id.store(id_of_me, relaxed);
+    runner.t.store(me, release);
     hand_over();
     return false;
 }

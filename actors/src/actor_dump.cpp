@@ -34,9 +34,9 @@ seen_actor look_at(const actor_cell& c) {
     a.type = c.of.type->name();
     a.waiting = c.messages.depth();
     a.slots = c.messages.slots();
-    const bool is_run = c.runner.load(acquire) != nullptr;
+    const bool is_run = c.runner.t.load(acquire) != nullptr;
     a.state = c.now.load(relaxed) == actor_cell::phase::down ? "down" : c.messages.is_idle() ? "idle" : is_run ? "active" : "ready";
-    if (is_run) a.handlers.push_back(c.runner_id.load(relaxed));
+    if (is_run) a.handlers.push_back(c.runner.id.load(relaxed));
     auto* e = c.extra.load(acquire);                      // pairs with the release in need_extra()
     if (!e) return a;
     a.restarts = e->restarts.load(relaxed);

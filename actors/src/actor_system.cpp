@@ -220,7 +220,7 @@ std::uint64_t actor_system::start_timer(actor_cell& to, std::chrono::steady_cloc
 void actor_system::dispose(timed& t) noexcept {
     if (t.message) {
         const auto lines = t.message->ops->lines;
-        t.message->ops->destroy(*t.message);
+        destroy_payload(*t.message);
         give_block(t.message, lines);
     }
     if (t.is_idle) t.to->drop_weak();

@@ -51,7 +51,7 @@ void actor_cell::line_up(lowlevel::watched_wait& w) noexcept {
         e.flights_guard.lock();
         e.returning.push_back(node);
         bool late = false;
-        if (messages.nudge(&late)) schedule(lowlevel::placement::next);
+        if (messages.nudge(&late)) schedule();
         lowlevel::suspend(me, {lowlevel::wait_kind::other, this, nullptr}, &e.flights_guard);
     }
     std::lock_guard hold(e.flights_guard);                // we are the runner
@@ -76,8 +76,8 @@ bool actor_cell::give_way() noexcept {
     lowlevel::wait_node* n = e.returning.claim_front(lowlevel::wake::ready);
     if (!n) return false;
     task* const t = static_cast<task*>(n->who);
-    runner_id.store(t->id.load(relaxed), relaxed);
-    runner.exchange(t, seq_cst);                          // as in hand_over()
+    runner.id.store(t->id.load(relaxed), relaxed);
+    runner.t.exchange(t, seq_cst);                          // as in hand_over()
     bool late = false;
     (void)messages.nudge(&late);                          // it looks round for the rest: others, orders, system messages
     lowlevel::resume(*t, lowlevel::placement::next);

@@ -183,7 +183,7 @@ void idle_timeout(detail::time_span span) {
     try {
         e.idle_timer = c.system.start_timer(c, d, m, nullptr, true);
     } catch (...) {
-        m->ops->destroy(*m);
+        destroy_payload(*m);
         detail::give_block(m, m->ops->lines);
         throw;
     }

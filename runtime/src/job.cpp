@@ -3,6 +3,7 @@
 
 #include <new>
 
+#include "begin_task.hpp"
 #include "scheduler.hpp"
 
 namespace rondo::lowlevel {
@@ -10,6 +11,7 @@ namespace rondo::lowlevel {
 using rondo::detail::acq_rel;
 using rondo::detail::acquire;
 using rondo::detail::relaxed;
+using rondo::detail::release;
 using rondo::detail::scheduler;
 using rondo::detail::task;
 using rondo::detail::worker;
@@ -39,6 +41,28 @@ void run_stopped_job(task& t) {                       // its work must be done a
 constexpr task::operations job_operations{&run_job, [](task& t, void*) { run_job(t); }, &run_stopped_job,
                                           [](task&, void*) {}, [](task&) noexcept {}, false, false};
 
+[[gnu::always_inline]] inline job with_body(task& t, job_function run, void* what) noexcept {
+    t.detached.store(true, relaxed);
+    t.ops = &job_operations;
+    ::new (static_cast<void*>(t.body)) job_body{run, what};
+    return {&t, t.id.load(relaxed)};
+}
+// Nullptr: it is none of these.
+[[gnu::always_inline]] inline void* what_runs(const worker* w, job_function run) noexcept {
+    if (!w || !w->running || w->running->ops != &job_operations) return nullptr;
+    const auto body = body_of_job(*w->running);
+    return body.run == run ? body.what : nullptr;
+}
+[[gnu::always_inline]] inline void write_down(job_record& in, job j) noexcept {
+    in.id.store(j.id, relaxed);
+    in.t.store(j.t, release);
+}
+[[gnu::noinline]] void start_slowly(home& at, job_function run, void* what, std::source_location where, job_record& in) noexcept {
+    const job j = make_job(at, run, what, where);
+    write_down(in, j);
+    submit_job(at, j, running_job(run) ? placement::next : placement::tail);
+}
+
 }  // namespace
 
 job make_job(home& at, job_function run, void* what, std::source_location where) noexcept {
@@ -49,12 +73,18 @@ job make_job(home& at, job_function run, void* what, std::source_location where)
         if (here ? w->prepare_spawn() : (t = at.tasks.take(1)) != nullptr) break;
         detail::spin_wait(round);
     }
-    if (here) t = &w->take_free();
-    rondo::detail::begin_task(*t, w, here, where);
-    t->detached.store(true, relaxed);
-    t->ops = &job_operations;
-    ::new (static_cast<void*>(t->body)) job_body{run, what};
-    return {t, t->id.load(relaxed)};
+    if (here) return with_body(rondo::detail::begin_here(*w, where), run, what);
+    rondo::detail::begin_elsewhere(*t, where);
+    return with_body(*t, run, what);
+}
+
+void start_job(home& at, job_function run, void* what, std::source_location where, job_record& in) noexcept {
+    worker* const w = worker::here();
+    if (!w || &w->home != &at || !w->can_spawn_at_once()) [[unlikely]] return start_slowly(at, run, what, where, in);
+    const job j = with_body(rondo::detail::begin_here(*w, where), run, what);
+    write_down(in, j);
+    if (what_runs(w, run)) w->push_next(*j.t);
+    else w->push_job(*j.t);
 }
 
 void submit_job(home& at, job j, placement where) noexcept {
@@ -85,12 +115,7 @@ void watch_wait(task& t, bool begins, watched_wait& w) noexcept {
     layer.wait_begins(w);
 }
 
-void* running_job(job_function run) noexcept {
-    worker* w = worker::here();
-    if (!w || !w->running || w->running->ops != &job_operations) return nullptr;
-    const auto body = body_of_job(*w->running);
-    return body.run == run ? body.what : nullptr;
-}
+void* running_job(job_function run) noexcept { return what_runs(worker::here(), run); }
 
 home* home_here() noexcept {
     worker* w = worker::here();

@@ -120,8 +120,6 @@ private:
     atomic<unsigned> next_inbox_{0};
 };
 
-/// A fresh life for a descriptor from a worker's cache (`here`) or the pool: a new generation, a new id.
-void begin_task(task& t, worker* w, bool here, std::source_location where) noexcept;
 /// Usable cores: the affinity mask, cut down by the cgroup CPU quotas of this process and all ancestors.
 unsigned usable_cores();
 unsigned workers_wanted(const runtime_options& o);

@@ -37,23 +37,23 @@ detail::scheduler* group::throw_no_home() {
                       "(rondo::run, runtime::run)");
 }
 
-void group::submit(detail::task& t) noexcept {
-    detail::worker* const w = detail::worker::here();
-    if (!w || w->running != owner_ || !live_.has_spare()) [[unlikely]] return submit_slowly(t);
-    if (live_.enter_spare([&] { t.in_group.store(this, relaxed); })) [[unlikely]] return submit_stopped(t);
-    w->push_fresh(t);
+void group::submit(detail::new_task made) noexcept {
+    auto* const w = made.by ? made.by : detail::worker::here();
+    if (!w || w->running != owner_ || !live_.has_spare()) [[unlikely]] return submit_slowly(made);
+    if (live_.enter_spare([&] { made.t->in_group.store(this, relaxed); })) [[unlikely]] return submit_stopped(made);
+    w->push_fresh(*made.t);
 }
 
-[[gnu::noinline]] void group::submit_slowly(detail::task& t) noexcept {
+[[gnu::noinline]] void group::submit_slowly(detail::new_task made) noexcept {
     const auto* w = detail::worker::here();
     const bool by_the_scope = w && w->running == owner_;       // there is an owner, or home() has thrown
-    if (live_.enter(by_the_scope, [&] { t.in_group.store(this, relaxed); })) return submit_stopped(t);
-    detail::submit_task(t, home_);
+    if (live_.enter(by_the_scope, [&] { made.t->in_group.store(this, relaxed); })) return submit_stopped(made);
+    detail::submit_task(made, home_);
 }
 
-[[gnu::noinline]] void group::submit_stopped(detail::task& t) noexcept {
-    detail::stop_task({&t, t.id.load(relaxed)});
-    detail::submit_task(t, home_);
+[[gnu::noinline]] void group::submit_stopped(detail::new_task made) noexcept {
+    detail::stop_task({made.t, made.t->id.load(relaxed)});     // may call back
+    detail::submit_task({made.t, nullptr}, home_);
 }
 
 void group::note_end(detail::task& t) noexcept {

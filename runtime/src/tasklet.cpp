@@ -5,36 +5,12 @@
 #include <mutex>
 #include <new>
 
+#include "begin_task.hpp"
 #include "memory_errors.hpp"
 #include "run_body.hpp"
 #include "scheduler.hpp"
 
 namespace rondo::detail {
-
-std::uint64_t new_ids(std::uint64_t n) noexcept;
-
-namespace {
-
-// What the one before may have left, and recycle() does not see to: the rest is null or zero in a free descriptor.
-[[gnu::always_inline]] inline void begin(task& t, std::source_location where, std::uint64_t parent) noexcept {
-    // A new generation, so that a stop meant for the one before fails; release: whoever sees it sees the id gone.
-    const auto generation = static_cast<std::uint64_t>(lowlevel::waiter::generation_of(t.word.load(relaxed)) + 1);
-    t.word.store(generation << 32, release);
-    t.context.store(nullptr, relaxed);
-    t.on.store(nullptr, relaxed);
-    t.parent = parent;
-    t.where = where;
-    t.detached.store(false, relaxed);
-    t.flags = {};
-    t.state.store(task::phase::fresh, relaxed);
-}
-
-}  // namespace
-
-void begin_task(task& t, worker* w, bool here, std::source_location where) noexcept {
-    begin(t, where, w && w->running ? w->running->id.load(relaxed) : 0);
-    t.id.store(here ? w->take_id() : new_ids(1), release);
-}
 
 namespace {
 
@@ -56,19 +32,11 @@ void dispose(task& t) noexcept {
     give_back(t);
 }
 
-// A child of the tasklet that runs here.
-[[gnu::always_inline]] inline task& begin_child(worker& w, std::source_location where) noexcept {
-    task& t = w.take_free();
-    begin(t, where, w.running->id.load(relaxed));
-    t.id.store(w.take_id(), release);
-    return t;
-}
-
 // Not for a tasklet of `home`, or its worker has to fetch descriptors or ids first.
-[[gnu::noinline]] task& allocate_slowly(scheduler* home, std::source_location where) {
+[[gnu::noinline]] new_task allocate_slowly(scheduler* home, std::source_location where) {
     if (worker* w = worker::here(); w && w->running && (!home || home == &w->home)) {
         if (!w->prepare_spawn()) throw_out_of_memory(no_memory_for::a_tasklet);
-        return begin_child(*w, where);
+        return {&begin_here(*w, where), w};
     }
     if (!home)
         throw usage_error("rondo::spawn outside any runtime: call it from a tasklet, or use rondo::run or "
@@ -77,18 +45,17 @@ void dispose(task& t) noexcept {
         throw usage_error("runtime::spawn after shutdown: this runtime takes no more tasklets");
     task* t = home->tasks.take(1);
     if (!t) throw_out_of_memory(no_memory_for::a_tasklet);
-    worker* w = worker::here();
-    begin_task(*t, w, false, where);
-    return *t;
+    begin_elsewhere(*t, where);
+    return {t, nullptr};
 }
 
 }  // namespace
 
-task& allocate_task(scheduler* home, std::source_location where) {
+new_task allocate_task(scheduler* home, std::source_location where) {
     worker* w = worker::here();
     if (!w || !w->running || (home && home != &w->home) || !w->can_spawn_at_once()) [[unlikely]]
         return allocate_slowly(home, where);
-    return begin_child(*w, where);
+    return {&begin_here(*w, where), w};
 }
 
 // Not submitted: nobody but the caller knows it.
@@ -124,14 +91,20 @@ void name_task(task& t, std::string_view name, std::size_t stack_bytes) {
     }
 }
 
-void submit_task(task& t, scheduler* home) noexcept {
+namespace {
+
+[[gnu::noinline]] void submit_slowly(task& t, scheduler* home) noexcept {
     worker* w = worker::here();
-    if (!w || !w->running || (home && home != &w->home)) [[unlikely]] {
-        home->injected.fetch_add(1, relaxed);
-        home->inject(t);
-        return;
-    }
-    w->push_fresh(t);
+    if (w && w->running && (!home || home == &w->home)) return w->push_fresh(t);
+    home->injected.fetch_add(1, relaxed);
+    home->inject(t);
+}
+
+}  // namespace
+
+void submit_task(new_task made, scheduler* home) noexcept {
+    if (!made.by) [[unlikely]] return submit_slowly(*made.t, home);
+    made.by->push_fresh(*made.t);
 }
 
 namespace {

@@ -172,7 +172,7 @@ auto ask_until(actor_cell& to, const message_ops& ops, V&& value, lowlevel::time
     try {
         r = new_reply<R>();
     } catch (...) {
-        ops.destroy(*m);
+        destroy_payload(*m);
         give_block(m, ops.lines);
         throw;
     }

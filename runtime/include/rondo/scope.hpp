@@ -39,10 +39,10 @@ public:
     template <class F, class... Args>
         requires detail::callable<F, Args...>
     auto spawn(const spawn_options& options, F&& f, Args&&... args) {
-        detail::task& t = detail::make_task(home(), options.where, std::forward<F>(f), std::forward<Args>(args)...);
-        if (!options.name.empty() || options.stack_bytes) detail::name_task(t, options.name, options.stack_bytes);
-        tasklet<detail::result_of_call<F, Args...>> handle(detail::task_ref{&t, t.id.load(detail::relaxed)});
-        submit(t);
+        const auto made = detail::make_task(home(), options.where, std::forward<F>(f), std::forward<Args>(args)...);
+        if (!options.name.empty() || options.stack_bytes) detail::name_task(*made.t, options.name, options.stack_bytes);
+        tasklet<detail::result_of_call<F, Args...>> handle(detail::task_ref{made.t, made.t->id.load(detail::relaxed)});
+        submit(made);
         return handle;
     }
     template <class F>
@@ -81,9 +81,9 @@ public:
 private:
     [[nodiscard]] detail::scheduler* home() const { return home_ ? home_ : throw_no_home(); }
     [[noreturn]] static detail::scheduler* throw_no_home();
-    void submit(detail::task& t) noexcept;        // enters it into the group, and shows it to the workers
-    void submit_slowly(detail::task& t) noexcept;
-    void submit_stopped(detail::task& t) noexcept;
+    void submit(detail::new_task made) noexcept;  // enters it into the group, and shows it to the workers
+    void submit_slowly(detail::new_task made) noexcept;
+    void submit_stopped(detail::new_task made) noexcept;
     lowlevel::wake wait_for_children() noexcept;
 
     // The protocol is in detail/child_count.hpp and scope.cpp.

@@ -100,17 +100,17 @@ private:
 namespace detail {
 template <class F, class... Args>
 auto spawn_in(scheduler* home, const spawn_options& o, F&& f, Args&&... args) {
-    task& t = make_task(home, o.where, std::forward<F>(f), std::forward<Args>(args)...);
-    if (!o.name.empty() || o.stack_bytes) name_task(t, o.name, o.stack_bytes);
-    tasklet<result_of_call<F, Args...>> handle(task_ref{&t, t.id.load(relaxed)});
-    submit_task(t, home);
+    const new_task made = make_task(home, o.where, std::forward<F>(f), std::forward<Args>(args)...);
+    if (!o.name.empty() || o.stack_bytes) name_task(*made.t, o.name, o.stack_bytes);
+    tasklet<result_of_call<F, Args...>> handle(task_ref{made.t, made.t->id.load(relaxed)});
+    submit_task(made, home);
     return handle;
 }
 template <class F, class... Args>
 auto spawn_plain(scheduler* home, std::source_location where, F&& f, Args&&... args) {
-    task& t = make_task(home, where, std::forward<F>(f), std::forward<Args>(args)...);
-    tasklet<result_of_call<F, Args...>> handle(task_ref{&t, t.id.load(relaxed)});
-    submit_task(t, home);
+    const new_task made = make_task(home, where, std::forward<F>(f), std::forward<Args>(args)...);
+    tasklet<result_of_call<F, Args...>> handle(task_ref{made.t, made.t->id.load(relaxed)});
+    submit_task(made, home);
     return handle;
 }
 }  // namespace detail

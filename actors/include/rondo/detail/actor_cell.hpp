@@ -160,8 +160,7 @@ public:
     void add_own_ref() noexcept {                         // strong may have been 0
         if (strong.fetch_add(1, relaxed) == 0) add_weak();
     }
-    void schedule(lowlevel::placement where) noexcept;    // by whom the mailbox told to
-    void schedule() noexcept;
+    void schedule() noexcept;                             // by whom the mailbox told to
 
     // ---- one that drops its oldest messages: senders make room, so the mailbox's I7 holds
     void make_room() noexcept;
@@ -186,8 +185,7 @@ public:
     const actor_class& of;
     atomic<actor_extra*> extra{nullptr};
     message_node* current = nullptr;                      // what is being handled
-    atomic<task*> runner{nullptr};                        // who runs it; nullptr while nobody does, or a moment longer
-    atomic<std::uint64_t> runner_id{0};
+    lowlevel::job_record runner;                          // who runs it; t: nullptr while nobody does, or a moment longer
 
     static constexpr std::uint8_t has_timers = 1, has_behaviour = 4, has_idle = 16, is_reentrant = 32;
     static constexpr std::uint8_t by_behaviour = 2, is_consumed = 8;    // how the current message is being handled

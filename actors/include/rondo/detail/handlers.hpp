@@ -267,7 +267,7 @@ inline constexpr bool moves_from =
 
 template <class A, class M>
 inline constexpr message_ops ops_of{&deliver<A, M>,
-                                    &destroy_payload<M>,
+                                    std::is_trivially_destructible_v<M> ? nullptr : &destroy_payload<M>,
                                     &tag_of<M>,
                                     &tag_of<answer_t<A, M>>,
                                     static_cast<std::uint32_t>(lines_of<message_with<M>>),

@@ -227,7 +227,7 @@ public:
         Node* const before = kept_;
         if (fifo_ || node_of(w) != before || (w & flag_bits)) return false;
         const bool spent = before && before->is_spent();
-        publish_handled();
+        if (unpublished_ != 0) publish_handled();
         kept_ = nullptr;
         // release: pairs with the acquire in push() and nudge(). On failure there is more to do.
         if (!word_.compare_exchange_strong(w, (w & ~node_bits) | idle, acq_rel, relaxed)) {
@@ -283,8 +283,10 @@ private:
         // Small mailboxes: at once. Large ones: now and then, so that senders do not miss their cache each time.
         if (!publishes_at_once_ && unpublished_ < 16 && fifo_) return;
         publish_handled();
-        if (slots_ && (slots_ < 64 || 2 * depth_of() >= slots_)) fence_seq_cst();    // see I4
+        if (slots_ && (slots_ < 64 || (!is_last() && 2 * depth_of() >= slots_))) fence_seq_cst();    // see I4
     }
+    // Nothing has come since what has been taken, which is nothing any more: most often so, and sooner said than how many.
+    [[nodiscard]] bool is_last() const noexcept { return !fifo_ && node_of(word_.load(relaxed)) == kept_; }
     // release: pairs with the acquire in depth_of().
     void publish_handled(std::size_t put_back = 0) noexcept {
         const auto n = handled_.load(relaxed) + unpublished_ - static_cast<std::uint32_t>(put_back);

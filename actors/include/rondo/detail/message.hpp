@@ -45,7 +45,7 @@ inline constexpr std::size_t lines_of = (sizeof(T) + 63) / 64;
 /// What may be done to a message of one type for actors of one class.
 struct message_ops {
     void (*deliver)(actor_cell& to, message_node& m);    ///< calls the handler and answers; may throw
-    void (*destroy)(message_node& m) noexcept;           ///< the payload only
+    void (*destroy)(message_node& m) noexcept;           ///< the payload only; nullptr: there is nothing to do
     const type_tag* type;
     const type_tag* answer;
     std::uint32_t lines;                                 ///< of 64 bytes
@@ -72,6 +72,9 @@ M& payload_of(message_node& m) noexcept {
 template <class M>
 void destroy_payload(message_node& m) noexcept {
     std::destroy_at(&payload_of<M>(m));
+}
+inline void destroy_payload(message_node& m) noexcept {
+    if (m.ops->destroy) m.ops->destroy(m);
 }
 
 /// Where an answer goes: the asker and whoever owes the answer each hold it.

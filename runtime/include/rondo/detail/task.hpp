@@ -24,6 +24,7 @@ class group;
 namespace rondo::detail {
 
 class scheduler;
+class worker;
 struct stack;
 
 /// What only some tasklets have; made on demand.
@@ -66,7 +67,7 @@ struct alignas(64) task : lowlevel::waiter {
     atomic<phase> state{phase::free};
     lowlevel::spin_lock guard;
     atomic<bool> detached{false};                 // nobody has a handle any more
-    struct marks {
+    struct alignas(4) marks {                     // cleared by one store
         bool has_result = false;                  // the body holds a result
         bool was_stopped = false;                 // ended by `stopped`
         bool joined_error = false;                // the error has been reported to somebody
@@ -199,18 +200,24 @@ using result_of_call = std::invoke_result_t<std::decay_t<F>, std::decay_t<Args>.
 template <class F, class... Args>
 concept callable = std::invocable<std::decay_t<F>, std::decay_t<Args>...>;
 
+/// A descriptor, and the worker that it is from, if the caller is still there; nullptr: that has to be looked up.
+struct new_task {
+    task* t;
+    worker* by;
+};
 /// Takes a descriptor from `home` (nullptr: the runtime of the calling tasklet). Throws usage_error outside any
 /// runtime, out_of_memory.
-[[nodiscard]] task& allocate_task(scheduler* home, std::source_location where);
+[[nodiscard]] new_task allocate_task(scheduler* home, std::source_location where);
 void abandon_task(task& t) noexcept;               ///< gives a descriptor back whose body could not be made
-void submit_task(task& t, scheduler* home) noexcept;   ///< shows it to the workers; may yield (spawn_backlog)
+void submit_task(new_task made, scheduler* home) noexcept;   ///< shows it to the workers; may yield (spawn_backlog)
 void name_task(task& t, std::string_view name, std::size_t stack_bytes);
 
 template <class F, class... Args>
-task& make_task(scheduler* home, std::source_location where, F&& f, Args&&... args) {
+new_task make_task(scheduler* home, std::source_location where, F&& f, Args&&... args) {
     using call = bound_call<std::decay_t<F>, std::decay_t<Args>...>;
     using body = body_of<call, result_of_call<F, Args...>>;
-    task& t = allocate_task(home, where);
+    const new_task made = allocate_task(home, where);
+    task& t = *made.t;
     constexpr bool safe = body::fits() && std::is_nothrow_constructible_v<std::decay_t<F>, F&&> &&
                           (std::is_nothrow_constructible_v<std::decay_t<Args>, Args&&> && ...);
     auto construct = [&] {
@@ -232,7 +239,8 @@ task& make_task(scheduler* home, std::source_location where, F&& f, Args&&... ar
         }
     }
     t.ops = &body::operations;
-    return t;
+    // A constructor of the user's may have suspended.
+    return {&t, safe && std::is_trivially_copyable_v<call> ? made.by : nullptr};
 }
 
 /// A handle without its type: which tasklet, and that it is still ours to join.

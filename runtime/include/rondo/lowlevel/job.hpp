@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <exception>
 #include <source_location>
 #include <span>
@@ -32,6 +33,15 @@ using job = rondo::detail::task_ref;
 
 /// Lets it run: `next` means as soon as the calling tasklet leaves this worker, `tail` that anybody may take it.
 void submit_job(home& at, job j, placement where) noexcept;
+
+/// Which job it is that runs something now; others may read it at any time.
+struct job_record {
+    rondo::detail::atomic<std::uint64_t> id{0};
+    rondo::detail::atomic<rondo::detail::task*> t{nullptr};
+};
+/// Both: `next` if the caller is such a job itself, where what it has at hand is warm, else `tail`. It is written down before it
+/// can begin, the id first, t with release.
+void start_job(home& at, job_function run, void* what, std::source_location where, job_record& in) noexcept;
 
 /// Asks the tasklet of a job to stop, if it still is that job. From any thread.
 void stop_job(job j) noexcept;
