@@ -23,8 +23,8 @@ struct line {
         if (std::uncaught_exceptions() == 0) queue.~cell_queue();
     }
 
-    static model::plain<int>& slot(const meeting& m) { return *static_cast<model::plain<int>*>(m.node->slot); }
-    static void part(const meeting& m) { static_cast<tasklet&>(*m.node->who).settle(m.how); }
+    static model::plain<int>& slot(const meeting& m) { return *static_cast<model::plain<int>*>(m.node().slot); }
+    static void part(const meeting& m) { static_cast<tasklet&>(*m.node().who).settle(m.how); }
 
     // What became of it.
     wake send(tasklet& me, int value) {
@@ -37,19 +37,19 @@ struct line {
         node.slot = &me.frame;
         const meeting m = queue.arrive(mine, me, node);
         if (m.what == meeting::kind::closed) return wake::closed;
-        if (m.what == meeting::kind::met) {
+        if (m.is_met()) {
             move(m, me, mine);
             return wake::ready;
         }
         const wake outcome = me.suspend_published(node.generation);
         if (outcome == wake::ready || outcome == wake::closed) return outcome;
-        queue.withdraw(*m.at, node);
+        queue.withdraw(*m.at(), node);
         if (tidies) queue.trim(mine);
         return outcome;
     }
     bool attempt(tasklet& me, side mine) {
         const meeting m = queue.try_arrive(mine);
-        if (m.what != meeting::kind::met) return false;
+        if (!m.is_met()) return false;
         move(m, me, mine);
         return true;
     }
@@ -80,11 +80,11 @@ int receive_from_either(tasklet& me, line<Cells>& a, line<Cells>& b, side mine =
         for (unsigned i = 0; i < 2 && chosen == -2; ++i) {
             nodes[i]->slot = &me.frame;
             const meeting m = all[i]->queue.arrive(mine, me, *nodes[i]);
-            if (m.what == meeting::kind::met) {
+            if (m.is_met()) {
                 line<Cells>::move(m, me, mine);
                 chosen = static_cast<int>(i);
             } else {
-                places[i] = m.at;
+                places[i] = m.at();
             }
         }
         if (chosen != -2) {

@@ -108,15 +108,25 @@ struct alignas(64) cell_segment {
     cell at[Cells];
 };
 
-/// Who was met, or what else happened.
+/// Who was met, or what else happened. Fits into two registers: by way of memory it cost as much as a locked instruction.
 struct meeting {
     enum class kind : std::uint8_t { met, waits, closed, found, left };
     kind what = kind::waits;
     lowlevel::waiter::hold how = lowlevel::waiter::hold::none;
-    lowlevel::wait_node* node = nullptr;            // met: claimed; its slot is ours until settle()
-    cell* at = nullptr;                             // waits: where our own node is
-    void* item = nullptr;                           // found: it lay there. left: ours lies there.
+    void* with = nullptr;
+
+    [[nodiscard]] bool is_met() const noexcept { return what == kind::met; }
+    /// met: claimed; its slot is ours until settle().
+    [[nodiscard]] lowlevel::wait_node& node() const noexcept { return *static_cast<lowlevel::wait_node*>(with); }
+    /// waits: where our own node is. Else nullptr.
+    [[nodiscard]] cell* at() const noexcept { return what == kind::waits ? static_cast<cell*>(with) : nullptr; }
+    /// found: what lay there.
+    template <class T>
+    [[nodiscard]] T& item() const noexcept {
+        return *static_cast<T*>(with);
+    }
 };
+static_assert(sizeof(meeting) <= 2 * sizeof(void*));
 
 /// Store: segment, segment& operator[](index), index allocate() (0: no memory), release(index), settle(waiter&, hold),
 /// wait_for_memory(round), first_sweep: with how many segments the first sweep comes.
@@ -163,7 +173,7 @@ public:
                 c->generation[static_cast<unsigned>(mine)] = node.generation;
                 // release: whoever finds the node sees who, generation and our frame. acquire: as above.
                 if (c->state.compare_exchange_strong(seen, reinterpret_cast<std::uintptr_t>(&node), acq_rel, acquire))
-                    return {.what = meeting::kind::waits, .at = c};
+                    return {.what = meeting::kind::waits, .with = c};
             }
             if (seen == cell::closed) return {.what = meeting::kind::closed};
             if (seen & cell::item) return found(*c, seen);
@@ -172,21 +182,14 @@ public:
                 c->state.store(cell::done, release);
                 continue;
             }
-            if (const meeting m = meet(*c, seen, mine); m.node) return m;
+            if (const meeting m = meet(*c, seen, mine); m.is_met()) return m;
         }
     }
     /// The same, of who is alone with the queue (lowlevel/solo.hpp): the usual cases without locked instructions.
     meeting arrive_alone(side mine, waiter& me, lowlevel::wait_node& node) {
         const glance next = look_alone(mine);
-        if (next.seen == cell::empty) {
-            pass(mine);
-            note_waiter(mine, me, node);
-            next.at->who[static_cast<unsigned>(mine)] = &me;
-            next.at->generation[static_cast<unsigned>(mine)] = node.generation;
-            next.at->state.store(reinterpret_cast<std::uintptr_t>(&node), release);
-            return {.what = meeting::kind::waits, .at = next.at};
-        }
-        if (const meeting m = meet_alone(next, mine); m.node) return m;
+        if (next.is_empty()) return wait_alone(*next.at, mine, me, node);
+        if (const meeting m = meet_alone(next, mine); m.is_met()) return m;
         return arrive_out_of_line(mine, me, node);
     }
     /// One or the other. whose: the bias of what the queue belongs to; alone: whom it was claimed for.
@@ -203,12 +206,22 @@ public:
         cell* at = nullptr;
         std::uintptr_t seen = cell::dead;           // the same if it cannot be said: it has to be done as others do it
         [[nodiscard]] bool is_node() const noexcept { return cell_queue::is_node(seen); }
+        [[nodiscard]] bool is_empty() const noexcept { return seen == cell::empty; }
     };
     glance look_alone(side mine) noexcept {
         fetch_waiter(other(mine));
         cell* c = next_cell(mine);
         if (!c && !(c = next_segment_alone(mine))) [[unlikely]] return {};
         return {c, c->state.load(relaxed)};
+    }
+    /// Takes that ticket, where at is empty, and leaves the node there. In a later turn, too, if nobody has done anything since.
+    meeting wait_alone(cell& at, side mine, waiter& me, lowlevel::wait_node& node) noexcept {
+        pass(mine);
+        note_waiter(mine, me, node);
+        at.who[static_cast<unsigned>(mine)] = &me;
+        at.generation[static_cast<unsigned>(mine)] = node.generation;
+        at.state.store(reinterpret_cast<std::uintptr_t>(&node), release);
+        return {.what = meeting::kind::waits, .with = &at};
     }
     /// Takes that ticket and meets who waits there. {}: nobody does, or does any more.
     meeting meet_alone(const glance& next, side mine) noexcept {
@@ -250,14 +263,14 @@ public:
                 c->state.store(cell::done, release);
                 continue;
             }
-            if (const meeting m = meet(*c, seen, side::send); m.node) return m;
+            if (const meeting m = meet(*c, seen, side::send); m.is_met()) return m;
         }
     }
 
     /// Of who is alone with the queue. False: it has to be a post().
     bool post_alone(void* item) noexcept { return post_alone(look_alone(side::send), item); }
     bool post_alone(const glance& next, void* item) noexcept {
-        if (next.seen != cell::empty) return false;
+        if (!next.is_empty()) return false;
         pass(side::send);
         next.at->state.store(reinterpret_cast<std::uintptr_t>(item) | cell::item, release);
         return true;
@@ -267,7 +280,7 @@ public:
         const glance next = look_alone(side::receive);
         if (!(next.seen & cell::item)) return nullptr;
         pass(side::receive);
-        return found(*next.at, next.seen).item;
+        return found(*next.at, next.seen).with;
     }
 
     /// The wait is over and this node was not claimed: takes it out.
@@ -574,12 +587,12 @@ private:
         if (how != waiter::hold::none) node->claimed = true;
         c.state.store(cell::done, release);
         if (how == waiter::hold::none) return {};
-        return {.what = meeting::kind::met, .how = how, .node = node};
+        return {.what = meeting::kind::met, .how = how, .with = node};
     }
 
     static meeting found(cell& c, std::uintptr_t seen) noexcept {
         c.state.store(cell::done, release);
-        return {.what = meeting::kind::found, .item = reinterpret_cast<void*>(seen - cell::item)};
+        return {.what = meeting::kind::found, .with = reinterpret_cast<void*>(seen - cell::item)};
     }
 
     // Takes tickets for as long as a dead cell is next; and, for a try, one that somebody waits at, or has posted to.
@@ -616,7 +629,7 @@ private:
             // The ticket is ours. The node may have become dead by now.
             if (const auto now = c.state.load(acquire); now == cell::dead) c.state.store(cell::done, release);
             else if (now & cell::item) return found(c, now);
-            else if (const meeting m = meet(c, now, mine); m.node) return m;
+            else if (const meeting m = meet(c, now, mine); m.is_met()) return m;
         }
     }
 

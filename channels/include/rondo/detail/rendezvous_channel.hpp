@@ -22,9 +22,23 @@ public:
         end what = end::met;
     };
 
-    /// `slot` and `tag`: those of our node. Suspends; throws stopped.
+    /// `slot` and `tag`: those of our node. Suspends; throws stopped. Inline: who finds its partner stands on one frame less.
     template <side Mine>
-    outcome pass(counted_core& core, void* slot, std::uint8_t tag, lowlevel::time_point until);
+    [[gnu::always_inline]] outcome pass(counted_core& core, void* slot, std::uint8_t tag, lowlevel::time_point until) {
+        const lowlevel::entry who = lowlevel::enter_here();
+        cell* empty = nullptr;                      // where its ticket is, if we are alone with the channel
+        if (who.alone) {
+            const lowlevel::turn ours(core.whose, *who.alone);
+            if (ours) {
+                const auto next = cells_.look_alone(Mine);
+                if (const meeting m = cells_.meet_alone(next, Mine); m.is_met()) return {&m.node(), m.how, end::met};
+                if (next.is_empty()) empty = next.at;
+            }
+        }
+        if (until == lowlevel::no_deadline && who.me.deadline_ns == INT64_MAX) [[likely]]
+            return empty ? wait_alone(who, core, slot, {tag, Mine}, *empty) : wait(who, core, slot, {tag, Mine});
+        return wait_until(who, core, slot, {tag, Mine}, until);
+    }
     /// The same for a select that enlists: met, waits (until withdraw()), closed.
     meeting enlist(lowlevel::bias& whose, side mine, lowlevel::wait_node& node) {
         whose.open();
@@ -54,18 +68,14 @@ private:
         std::uint8_t tag;
         side mine;
     };
-    template <class Arrive, class Suspend, class GiveUp>
-    static outcome meet_or_wait(lowlevel::waiter& me, void* slot, std::uint8_t tag, Arrive&& arrive, Suspend&& suspend,
-                                GiveUp&& give_up);
-    template <bool Alone>
+    template <class Suspend, class GiveUp>
+    static outcome wait_shown(lowlevel::wait_node& node, Suspend&& suspend, GiveUp&& give_up);
+    outcome wait_alone(lowlevel::entry who, counted_core& core, void* slot, shown what, cell& empty);
     outcome wait(lowlevel::entry who, counted_core& core, void* slot, shown what);
     outcome wait_until(lowlevel::entry who, counted_core& core, void* slot, shown what, lowlevel::time_point until);
 
     cell_queue<cell_store> cells_;
 };
-extern template rendezvous::outcome rendezvous::pass<side::send>(counted_core&, void*, std::uint8_t, lowlevel::time_point);
-extern template rendezvous::outcome rendezvous::pass<side::receive>(counted_core&, void*, std::uint8_t,
-                                                                    lowlevel::time_point);
 
 template <class T>
 class rendezvous_channel final : public channel_core<T> {
@@ -94,8 +104,8 @@ public:
         const meeting m = meet_.try_pass(whose, side::send);
         if (m.what == kind::closed) return sent::closed;
         if (m.what == kind::waits) return sent::full;
-        value.take(packet_at(*m.node));
-        rendezvous::part(*m.node->who, m.how, hand_to_, 0);
+        value.take(packet_at(m.node()));
+        rendezvous::part(*m.node().who, m.how, hand_to_, 0);
         return sent::done;
     }
     received receive(packet<T>& into, lowlevel::time_point until) override {
@@ -114,8 +124,8 @@ public:
         const meeting m = meet_.try_pass(whose, side::receive);
         if (m.what == kind::closed) return received::closed;
         if (m.what == kind::waits) return received::empty;
-        offer<T>(*m.node).take(into);
-        rendezvous::part(*m.node->who, m.how, hand_to_, 0);
+        offer<T>(m.node()).take(into);
+        rendezvous::part(*m.node().who, m.how, hand_to_, 0);
         return received::value;
     }
 
@@ -125,7 +135,7 @@ public:
     progress select_receive(packet<T>& into, lowlevel::wait_node& node, void*& place, lowlevel::partner& met) override {
         node.slot = &into;
         const meeting m = meet_.enlist(whose, side::receive, node);
-        place = m.at;
+        place = m.at();
         return receive_from(m, into, met);
     }
     void withdraw_receive(lowlevel::wait_node& node, void* place) noexcept override {
@@ -137,7 +147,7 @@ public:
     progress select_send(offer<T> value, lowlevel::wait_node& node, void*& place, lowlevel::partner& met) override {
         value.show_in(node);
         const meeting m = meet_.enlist(whose, side::send, node);
-        place = m.at;
+        place = m.at();
         return send_to(m, value, met);
     }
     void withdraw_send(lowlevel::wait_node& node, void* place) noexcept override {
@@ -153,17 +163,17 @@ public:
 private:
     static packet<T>& packet_at(const lowlevel::wait_node& n) noexcept { return *static_cast<packet<T>*>(n.slot); }
     progress send_to(const meeting& m, offer<T> value, lowlevel::partner& met) const noexcept {
-        if (m.what == kind::met) value.take(packet_at(*m.node));
+        if (m.is_met()) value.take(packet_at(m.node()));
         return progress_of(m, met, to_receiver);
     }
     progress receive_from(const meeting& m, packet<T>& into, lowlevel::partner& met) noexcept {
-        if (m.what == kind::met) offer<T>(*m.node).take(into);
+        if (m.is_met()) offer<T>(m.node()).take(into);
         return progress_of(m, met, to_sender);
     }
     progress progress_of(const meeting& m, lowlevel::partner& met, unsigned runs_now) const noexcept {
         if (m.what == kind::closed) return progress::closed;
         if (m.what == kind::waits) return progress::waits;
-        met = {m.node->who, (hand_to_ & runs_now) != 0, m.how};
+        met = {m.node().who, (hand_to_ & runs_now) != 0, m.how};
         return progress::done;
     }
 

@@ -114,7 +114,7 @@ public:
         const meeting m = values_.try_arrive(side::receive);
         if (m.what == kind::closed) return received::closed;
         if (m.what != kind::found) return received::empty;
-        empty(*static_cast<slot*>(m.item), into);
+        empty(m.item<slot>(), into);
         return received::value;
     }
 
@@ -126,7 +126,7 @@ public:
         node.slot = &into;
         whose.open();
         const meeting m = values_.arrive(side::receive, *node.who, node);
-        place = m.at;
+        place = m.at();
         return received_in(m, into);
     }
     void withdraw_receive(lowlevel::wait_node& node, void* place) noexcept override { withdraw(values_, node, place); }
@@ -138,7 +138,7 @@ public:
             const auto before = pool_.count();
             if (slot* s = take_empty()) return sent_in(*s, value);
             const meeting m = free_.try_arrive(side::receive);
-            if (m.what == kind::found) return sent_in(*static_cast<slot*>(m.item), value);
+            if (m.what == kind::found) return sent_in(m.item<slot>(), value);
             if (m.what == kind::closed || before == pool_.count()) return progress_of(m);
         }
     }
@@ -148,8 +148,8 @@ public:
         if (slot* s = take_empty()) return sent_in(*s, value);
         value.show_in(node);
         const meeting m = free_.arrive(side::receive, *node.who, node);
-        place = m.at;
-        if (m.what == kind::found) return sent_in(*static_cast<slot*>(m.item), value);
+        place = m.at();
+        if (m.what == kind::found) return sent_in(m.item<slot>(), value);
         if (m.what == kind::waits) feed();
         return progress_of(m);
     }
@@ -176,9 +176,9 @@ private:
         from.withdraw(*static_cast<cell*>(place), node);
         from.trim(side::receive);
     }
-    static packet<T>& packet_at(const meeting& m) noexcept { return *static_cast<packet<T>*>(m.node->slot); }
+    static packet<T>& packet_at(const meeting& m) noexcept { return *static_cast<packet<T>*>(m.node().slot); }
     static void go_on(const meeting& m) noexcept {
-        lowlevel::settle(*m.node->who, m.how, lowlevel::placement::warm);
+        lowlevel::settle(*m.node().who, m.how, lowlevel::placement::warm);
     }
 
     // here: soloist_here().
@@ -195,13 +195,13 @@ private:
             if (m.what == kind::closed) throw closed();
             if (m.what == kind::waits) {
                 feed();
-                switch (wait_for_slot(free_, pin, me, node, *m.at, {lowlevel::wait_kind::send, this, nullptr}, until)) {
+                switch (wait_for_slot(free_, pin, me, node, *m.at(), {lowlevel::wait_kind::send, this, nullptr}, until)) {
                     case slot_end::passed: return true;
                     case slot_end::closed: throw closed();
                     case slot_end::timed_out: return false;
                 }
             }
-            s = static_cast<slot*>(m.item);
+            s = &m.item<slot>();
         }
         if (sent_in(*s, value) == progress::closed) throw closed();
         return true;
@@ -219,11 +219,11 @@ private:
                                 : values_.arrive(side::receive, me, node);
         if (m.what == kind::closed) return received::closed;
         if (m.what == kind::found) {
-            empty(*static_cast<slot*>(m.item), into);
+            empty(m.item<slot>(), into);
             return received::value;
         }
         // From here on `this` may be gone, unless there is a pin.
-        switch (wait_for_slot(values_, pin, me, node, *m.at, {lowlevel::wait_kind::receive, this, nullptr}, until)) {
+        switch (wait_for_slot(values_, pin, me, node, *m.at(), {lowlevel::wait_kind::receive, this, nullptr}, until)) {
             case slot_end::passed: return received::value;
             case slot_end::closed: return received::closed;
             default: return received::timed_out;
@@ -257,7 +257,7 @@ private:
             const auto next = values_.look_alone(side::send);
             if (next.is_node()) {
                 m = values_.meet_alone(next, side::send);
-                if (!m.node) return false;
+                if (!m.is_met()) return false;
             } else {
                 s = nobody_waits_to_send() ? pool_.take_used_alone() : nullptr;
                 if (!s) return false;
@@ -267,7 +267,7 @@ private:
                 }
             }
         }
-        if (m.node) {
+        if (m.is_met()) {
             hand_to(m, value);
             return true;
         }
@@ -341,9 +341,9 @@ private:
         for (;;) {
             const meeting sender = free_.post(&s);
             if (sender.what != kind::met) return;               // there it lies; or all is closed, and it is not needed
-            offer<T>(*sender.node).take(s.value);
+            offer<T>(sender.node()).take(s.value);
             const meeting m = values_.post(&s);
-            if (m.what == kind::closed) give_back(*sender.node, s.value);
+            if (m.what == kind::closed) give_back(sender.node(), s.value);
             if (m.what == kind::met) {
                 packet_at(m) = std::move(s.value);
                 go_on(m);
@@ -362,7 +362,7 @@ private:
     }
     progress received_in(const meeting& m, packet<T>& into) noexcept {
         if (m.what != kind::found) return progress_of(m);
-        empty(*static_cast<slot*>(m.item), into);
+        empty(m.item<slot>(), into);
         return progress::done;
     }
     progress sent_in(slot& s, offer<T> value) noexcept {
