@@ -61,6 +61,11 @@ void actor_cell::drop_ref() noexcept {
 void actor_cell::free_memory() noexcept {
     actor_system& in = system;
     const unsigned at = shard;
+    destroy();
+    in.memory_is_freed(at);
+}
+
+void actor_cell::destroy() noexcept {
     const auto lines = of.lines;
     if (auto* e = extra.load(relaxed); e && e != ended_extra(end_kind)) {
         for (actor_cell* l : e->links) l->drop_weak();
@@ -68,7 +73,6 @@ void actor_cell::free_memory() noexcept {
     }
     std::destroy_at(this);
     give_block(this, lines);
-    in.memory_is_freed(at);
 }
 
 actor_extra& actor_cell::need_extra() {
@@ -215,6 +219,14 @@ inline void actor_cell::discard(message_node& m) noexcept {
     return true;
 }
 
+// What has been signalled is that the last handle has gone, and nothing else: that has time until the mailbox is empty.
+inline bool actor_cell::is_only_dropped() const noexcept {
+    // acquire: as in activate().
+    return strong.load(acquire) == 0 && !messages.has_system() && orders.load(relaxed) == 0 &&
+           now.load(relaxed) == phase::alive && !(flags & is_reentrant);
+}
+inline bool actor_cell::needs_look() const noexcept { return messages.is_urgent() && !is_only_dropped(); }
+
 void actor_cell::activate(bool was_stopped, std::exception_ptr& unhandled) {
     if (was_stopped) [[unlikely]] {                       // the job was, before it began: there is nothing to wait for
         if (!(orders.load(relaxed) & (stop | kill | linked | halt | shutdown))) {
@@ -230,10 +242,10 @@ void actor_cell::activate(bool was_stopped, std::exception_ptr& unhandled) {
     unsigned turn = batch;
     auto relief_ends = lowlevel::no_deadline;
     for (unsigned n = 0;;) {
-        if (messages.is_urgent() || ((flags & is_reentrant) && orders.load(relaxed))) [[unlikely]] {
+        if (needs_look() || ((flags & is_reentrant) && orders.load(relaxed))) [[unlikely]] {
             do
                 if (!look_round(unhandled)) return;
-            while (messages.is_urgent());
+            while (needs_look());
         }
         if (message_node* m = take()) {
             if (full_policy == when_full::wait && messages.has_published() && messages.has_waiting()) [[unlikely]] {
@@ -254,7 +266,7 @@ void actor_cell::activate(bool was_stopped, std::exception_ptr& unhandled) {
             admit_waiting();
             continue;
         }
-        if (messages.is_signalled()) {
+        if (messages.is_signalled() && !is_only_dropped()) {
             if (!look_round(unhandled)) return;
             continue;
         }
@@ -740,7 +752,9 @@ void actor_cell::end(exit_reason why, bool is_reported, std::exception_ptr& unha
     std::vector<std::string> names;
     lowlevel::wait_node* woken = nullptr;
     actor_extra* e = extra.load(acquire);
-    if (!e && (why.error || !extra.compare_exchange_strong(e, ended_extra(why.kind), acq_rel, acquire)))
+    if (!e && !why.error && has_one_weak())
+        extra.store(ended_extra(why.kind), release);      // nobody else refers to it: there is nobody who could need one
+    else if (!e && (why.error || !extra.compare_exchange_strong(e, ended_extra(why.kind), acq_rel, acquire)))
         e = &need_extra();                                // no memory: terminates, rather than lose a crash
     if (e) {
         std::lock_guard hold(e->guard);
@@ -800,8 +814,8 @@ void actor_cell::end(exit_reason why, bool is_reported, std::exception_ptr& unha
     }
     if (!is_reported && (why.kind == exit_kind::crashed || why.kind == exit_kind::gave_up)) unhandled = why.error;
     why = {};
-    system.strike_off(*this);
-    drop_weak();                                          // the living actor's
+    if (system.strike_off(*this)) destroy();
+    else drop_weak();                                     // the living actor's
 }
 
 namespace {

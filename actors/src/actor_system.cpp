@@ -68,12 +68,15 @@ void actor_system::enroll(actor_cell& c) noexcept {
     ++s.in_memory;
 }
 
-void actor_system::strike_off(actor_cell& c) noexcept {
+bool actor_system::strike_off(actor_cell& c) noexcept {
     shard& s = shards_[c.shard];
     std::lock_guard hold(s.lock);
     (c.prev ? c.prev->next : s.first) = c.next;
     if (c.next) c.next->prev = c.prev;
     --s.living;
+    const bool is_last = c.has_one_weak();       // and nobody can find it any more
+    if (is_last) --s.in_memory;
+    return is_last;
 }
 
 void actor_system::memory_is_freed(unsigned at) noexcept {

@@ -129,7 +129,8 @@ public:
 
     // ---- the living
     void enroll(actor_cell& c) noexcept;
-    void strike_off(actor_cell& c) noexcept;              // it has ended; its memory stays for a while
+    // It has ended. True: nobody else refers to it, and its memory has been counted as freed. Else that stays for a while.
+    [[nodiscard]] bool strike_off(actor_cell& c) noexcept;
     void memory_is_freed(unsigned shard) noexcept;        // `this` may be gone afterwards
     template <class F>
     void for_each(F&& f) {                                // under a shard's lock

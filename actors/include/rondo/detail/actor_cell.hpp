@@ -140,10 +140,12 @@ public:
     // ---- anybody who has a handle
     void add_ref() noexcept { strong.fetch_add(1, relaxed); }
     void drop_ref() noexcept;
+    // acquire: pairs with the release of those who have dropped theirs.
+    [[nodiscard]] bool has_one_weak() const noexcept { return weak.load(acquire) == 1; }
     void add_weak() noexcept { weak.fetch_add(1, relaxed); }
     void drop_weak() noexcept {
         // acq_rel: what the others did to the memory comes before its end.
-        if (weak.load(acquire) == 1 || weak.fetch_sub(1, acq_rel) == 1) free_memory();
+        if (has_one_weak() || weak.fetch_sub(1, acq_rel) == 1) free_memory();
     }
     void give_order(order o) noexcept;
     void tell_to_end(order o) noexcept;                   // stop, shutdown, halt
@@ -240,9 +242,12 @@ private:
     void free_alone(message_node& m, std::uintptr_t lines) noexcept;
     void empty_mailbox(dead_letter_reason why, const exit_reason& end) noexcept;
     void hand_over() noexcept;                            // to a new activation, at the tail
-    void free_memory() noexcept;
+    void free_memory() noexcept;                          // of one that its system does not know any more
+    void destroy() noexcept;                              // the same, and it has been counted
     [[nodiscard]] bool is_stray_stop() const noexcept;
     [[nodiscard]] bool is_dropped() const noexcept;
+    [[nodiscard]] bool is_only_dropped() const noexcept;
+    [[nodiscard]] bool needs_look() const noexcept;
     [[nodiscard]] bool may_live_again(std::uint8_t o) const noexcept;
     [[nodiscard]] exit_reason ordered_end(std::uint8_t o) const noexcept;
     [[nodiscard]] exit_reason why_stopped() const noexcept;

@@ -127,6 +127,8 @@ public:
     }
     /// Oldest first.
     Node* take_system() noexcept {
+        // relaxed: what came with a signal that has been seen, or before close(), is there; for the rest another will come.
+        if (!has_system()) return nullptr;
         Node* newest = system_.exchange(nullptr, acquire);
         Node* oldest = nullptr;
         while (newest) {
@@ -171,6 +173,8 @@ public:
     [[nodiscard]] bool is_urgent() const noexcept { return urgent_.load(relaxed); }
     /// The same, when there is nothing else to do.
     [[nodiscard]] bool is_signalled() const noexcept { return word_.load(relaxed) & signalled; }
+    /// Has a signal brought anything? Known once the signal has been seen.
+    [[nodiscard]] bool has_system() const noexcept { return system_.load(relaxed) != nullptr; }
     /// Takes note of the signal; then take_system().
     void see_signal() noexcept {
         urgent_.store(false, relaxed);
@@ -254,7 +258,8 @@ public:
     void forget_kept(Free&& free) noexcept {
         Node* const before = kept_;
         kept_ = nullptr;
-        word_.fetch_and(~node_bits, relaxed);            // nobody pushes any more
+        // Nobody pushes any more. A sender that has just found room after all may yet take `waiting` out: no matter who wins.
+        word_.store(word_.load(relaxed) & ~node_bits, relaxed);
         if (before && before->is_spent()) free(before);
     }
 
