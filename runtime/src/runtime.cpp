@@ -12,7 +12,13 @@ namespace rondo {
 runtime::runtime(runtime_options options) : scheduler_(new detail::scheduler(std::move(options))) {}
 runtime::~runtime() = default;
 
-void runtime::deleter::operator()(detail::scheduler* s) const noexcept { delete s; }
+void runtime::deleter::operator()(detail::scheduler* s) const noexcept {
+    const auto* w = detail::worker::current();
+    expect(!w || &w->home != s,
+           "a runtime must not be destroyed by one of its own tasklets, whose end it would wait for: let its last owner be "
+           "outside (a handle in what a tasklet was spawned with goes when that one ends)");
+    delete s;
+}
 
 void runtime::check_may_block(const char* call) const {
     detail::worker* w = detail::worker::current();

@@ -110,8 +110,8 @@ void submit_task(new_task made, scheduler* home) noexcept {
 namespace {
 
 // The end of a join: the result, or the error, goes to the joiner, and the descriptor back.
-bool collect(task_ref& r, void* into) {
-    task& t = *std::exchange(r, {}).t;
+bool collect(held_task& held, void* into) {
+    task& t = *held.take().t;
     if (t.error) [[unlikely]] {
         auto error = std::exchange(t.error, nullptr);
         dispose(t);
@@ -150,19 +150,20 @@ bool become_joiner(task_ref r, lowlevel::wait_node& node, bool& gone) {
     return true;
 }
 
-[[gnu::noinline]] bool join_failing(task_ref& r, void* into);
+[[gnu::noinline]] bool join_failing(held_task& held, void* into);
 
 // The tasklet has begun, or lies somewhere else, or the caller is a plain thread.
-[[gnu::noinline]] bool wait_for_task(task_ref& r, lowlevel::time_point until, void* into) {
+[[gnu::noinline]] bool wait_for_task(held_task& held, lowlevel::time_point until, void* into) {
+    const task_ref r = held.get();
     expect_something_to_join(r);
     task& t = *r.t;
     const auto gone = [&] {                       // it ended and left nothing behind
-        r = {};
+        held.let_go();
         return true;
     };
     // acquire: pairs with the release at the end of the tasklet; what it did is then seen.
     if (t.id.load(acquire) != r.id) return gone();
-    if (t.state.load(acquire) == task::phase::finished && t.id.load(acquire) == r.id) return collect(r, into);
+    if (t.state.load(acquire) == task::phase::finished && t.id.load(acquire) == r.id) return collect(held, into);
     if (until == lowlevel::time_point::min()) return false;
 
     lowlevel::waiter* self = nullptr;
@@ -171,22 +172,22 @@ bool become_joiner(task_ref r, lowlevel::wait_node& node, bool& gone) {
     } catch (const stopped&) {
         if (!has_failed(r)) throw;
     }
-    if (!self) return join_failing(r, into);
+    if (!self) return join_failing(held, into);
     lowlevel::wait_node node(*self);
     bool is_gone;
-    if (!become_joiner(r, node, is_gone)) return is_gone ? gone() : collect(r, into);
+    if (!become_joiner(r, node, is_gone)) return is_gone ? gone() : collect(held, into);
     const auto outcome = lowlevel::suspend(*self, {lowlevel::wait_kind::join, &t, &t}, &t.guard, until);
-    if (outcome == lowlevel::wake::ready) return collect(r, into);
+    if (outcome == lowlevel::wake::ready) return collect(held, into);
     withdraw_from(r, node);
-    if (outcome == lowlevel::wake::stopped && has_failed(r)) return join_failing(r, into);
+    if (outcome == lowlevel::wake::stopped && has_failed(r)) return join_failing(held, into);
     lowlevel::raise(outcome);
     return false;
 }
 
 // It is at its very end: that is what the joiner came for, and the stop stays for its next wait.
-bool join_failing(task_ref& r, void* into) {
+bool join_failing(held_task& held, void* into) {
     const lowlevel::shield until_it_has_ended;
-    return wait_for_task(r, lowlevel::no_deadline, into);
+    return wait_for_task(held, lowlevel::no_deadline, into);
 }
 
 // It lies deeper in a queue, or somebody else runs it, or it has ended.
@@ -233,13 +234,13 @@ bool join_failing(task_ref& r, void* into) {
     return true;
 }
 
-[[gnu::noinline]] bool join_slowly(task_ref& r, lowlevel::time_point until, void* into) {
+[[gnu::noinline]] bool join_slowly(held_task& held, lowlevel::time_point until, void* into) {
     worker* w = worker::here();
-    task* t = r.t;
-    if (!w || !t || until != lowlevel::no_deadline || !w->take_own_from_top(*t, r.id, __builtin_frame_address(0)))
-        return wait_for_task(r, until, into);
-    r = {};
-    return run_inline(*w, *t, into);
+    const task_ref r = held.get();
+    if (!w || !r.t || until != lowlevel::no_deadline || !w->take_own_from_top(*r.t, r.id, __builtin_frame_address(0)))
+        return wait_for_task(held, until, into);
+    held.let_go();
+    return run_inline(*w, *r.t, into);
 }
 
 }  // namespace
@@ -251,15 +252,15 @@ bool has_failed(task_ref r) noexcept {
     return (state == task::phase::failing || state == task::phase::finished) && r.t->id.load(acquire) == r.id;
 }
 
-bool join_task(task_ref& r, lowlevel::time_point until, void* into) {
+bool join_task(held_task& held, lowlevel::time_point until, void* into) {
     // An unstarted child that lies in our own deque is run here and now. (If it has ended and somebody else lives in
     // its descriptor now, then that one is not at either end of our deque under the same address, or the id differs.)
     worker* w = worker::here();
-    task* t = r.t;
-    if (!w || !t || until != lowlevel::no_deadline || !w->take_own(*t, r.id, __builtin_frame_address(0))) [[unlikely]]
-        return join_slowly(r, until, into);
-    r = {};
-    return run_inline(*w, *t, into);
+    const task_ref r = held.get();
+    if (!w || !r.t || until != lowlevel::no_deadline || !w->take_own(*r.t, r.id, __builtin_frame_address(0))) [[unlikely]]
+        return join_slowly(held, until, into);
+    held.let_go();
+    return run_inline(*w, *r.t, into);
 }
 
 bool ended_or_enlist(task_ref r, lowlevel::wait_node& node) {

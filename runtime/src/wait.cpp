@@ -634,7 +634,10 @@ using detail::worker;
 void yield() {
     worker* w = worker::here();
     task* t = w ? w->running : nullptr;
-    if (!t) [[unlikely]] return std::this_thread::yield();
+    if (!t) [[unlikely]] {
+        lowlevel::look_at_deadline(lowlevel::this_thread_record());
+        return std::this_thread::yield();
+    }
     lowlevel::look_for_stop(*w, *t);
     lowlevel::look_at_deadline(*t);
     lowlevel::yield_tasklet(*w, *t, lowlevel::because::asked);

@@ -941,3 +941,14 @@ TEST_CASE("a stack overflow names the tasklet, where it was spawned, and the opt
     CHECK(has(said, "stack_bytes"));
 }
 #endif
+
+TEST_CASE("a runtime that its own tasklet destroys says what is wrong", "[runtime][errors]") {
+    CHECK_THAT(last_words([] {
+        auto rt = std::make_shared<rondo::runtime>(rondo::runtime_options{.workers = 1});
+        rondo::event alone;
+        auto& itself = *rt;
+        itself.spawn([&alone, mine = std::move(rt)] { alone.wait(); });
+        alone.set();                                      // the closure, and with it the last owner, goes on the worker
+        for (;;) std::this_thread::yield();
+    }), Catch::Contains("must not be destroyed by one of its own tasklets"));
+}

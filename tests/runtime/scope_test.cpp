@@ -546,6 +546,44 @@ TEST_CASE("race of functions that return nothing, and one that fails", "[scope][
           }) == "lost");
 }
 
+TEST_CASE("all keeps what a function gives as it is, be it a pair, a tuple or a reference", "[scope][all]") {
+    int variable = 0;
+    rondo::run([&] {
+        const auto pair = rondo::all([] { return std::pair(1, std::string("one")); });
+        STATIC_REQUIRE(std::is_same_v<decltype(pair), const std::tuple<std::pair<int, std::string>>>);
+        CHECK(std::get<0>(pair).second == "one");
+        const auto tuple = rondo::all([] { return std::tuple(1, 2); });
+        STATIC_REQUIRE(std::is_same_v<decltype(tuple), const std::tuple<std::tuple<int, int>>>);
+        auto reference = rondo::all([&]() -> int& { return variable; });
+        CHECK(&std::get<0>(reference) == &variable);
+    });
+}
+
+TEST_CASE("race gives a reference as one", "[scope][race]") {
+    int variable = 0;
+    CHECK(rondo::run([&] { return &rondo::race([&]() -> int& { return variable; }); }) == &variable);
+}
+
+TEST_CASE("how the losers of a race end makes no difference", "[scope][race]") {
+    CHECK(rondo::run({.workers = GENERATE(1u, 2u, 4u)}, [] {
+              rondo::event waits;
+              return rondo::race(
+                  [&]() -> int {
+                      try {
+                          waits.set();
+                          rondo::event().wait();
+                      } catch (const rondo::stopped&) {
+                          throw std::runtime_error("could not clean up");
+                      }
+                      return 1;
+                  },
+                  [&] {
+                      waits.wait();
+                      return 42;
+                  });
+          }) == 42);
+}
+
 TEST_CASE("children of a scope may spawn further children into it", "[scope]") {
     const auto workers = GENERATE(1u, 2u, 4u);
     CHECK(rondo::run({.workers = workers}, [] {

@@ -253,6 +253,75 @@ TEST_CASE("a second joiner at the same time is a usage error, and the first gets
     CHECK(result == 3);
 }
 
+TEST_CASE("others may ask a tasklet to stop, or whether it has ended, while it is joined", "[tasklet][handles]") {
+    rondo::runtime rt({.workers = GENERATE(1u, 2u)});
+    int ended = 0;
+    for (int i = 0; i < 2'000; ++i) {
+        auto t = rt.spawn([] { rondo::yield(); });
+        std::atomic<bool> joined{false};
+        std::thread asks([&] {
+            while (!joined.load()) {
+                static_cast<void>(t.done());
+                static_cast<void>(t.id());
+                if (i % 2) t.stop();
+            }
+        });
+        const auto end = end_of([&] { t.join(); });
+        ended += end == "returned" || end == "stopped";
+        joined = true;
+        asks.join();
+        CHECK_FALSE(t.done());
+    }
+    CHECK(ended == 2'000);
+}
+
+TEST_CASE("a result that is an rvalue reference is handed on as a value", "[tasklet]") {
+    const std::string text(100, 'x');
+    std::string variable;
+    const auto give = [&]() -> std::string&& {
+        variable = text;
+        return std::move(variable);
+    };
+    CHECK(rondo::run(give) == text);
+    CHECK(rondo::run([&] { return rondo::spawn(give).join(); }) == text);
+    CHECK(rondo::run([&] { return rondo::blocking(give); }) == text);
+    CHECK(rondo::run([&] { return rondo::scope([&](rondo::group&) -> std::string&& { return give(); }); }) == text);
+    CHECK(rondo::run([&] { return std::get<0>(rondo::all(give)); }) == text);
+    CHECK(rondo::run([&] { return rondo::race(give); }) == text);
+    STATIC_REQUIRE(std::is_same_v<decltype(rondo::run(give)), std::string>);
+}
+
+TEST_CASE("a reference is joined as one in every form", "[tasklet][join]") {
+    int variable = 1;
+    rondo::run([&] {
+        const auto give = [&]() -> int& { return variable; };
+        CHECK(&rondo::spawn(give).join() == &variable);
+        auto t = rondo::spawn(give);
+        const auto at = t.join_for(std::chrono::hours(1));
+        REQUIRE(at);
+        CHECK(&at->get() == &variable);
+        auto u = rondo::spawn(give);
+        while (!u.done()) rondo::yield();
+        CHECK(&u.try_join()->get() == &variable);
+    });
+}
+
+TEST_CASE("reports say where a tasklet was spawned, not where in a header", "[tasklet]") {
+    rondo::event end;
+    rondo::runtime rt({.workers = 1});
+    const auto wait = [&](auto...) { end.wait(); };
+    std::vector<rondo::tasklet<void>> all;
+    all.push_back(rt.spawn(wait));
+    all.push_back(rt.spawn(wait, 1));
+    all.push_back(rt.spawn(wait, 1, 2));
+    all.push_back(rt.spawn([&] { rondo::spawn(wait, 1, 2, 3).join(); }));
+    all.push_back(rt.spawn([&] { rondo::scope([&](rondo::group& g) { g.spawn(wait, 1, 2); }); }));
+    CHECK(rt.run_until_idle().parked.size() == 7);
+    for (auto& info : rt.tasklets()) CHECK_THAT(info.spawn_site, Catch::Contains("tasklet_test.cpp:"));
+    end.set();
+    for (auto& t : all) t.join();
+}
+
 TEST_CASE("a tasklet cannot join itself", "[tasklet][handles]") {
     std::string end;
     rondo::run({.workers = GENERATE(1u, 2u)}, [&] {
@@ -501,13 +570,14 @@ TEST_CASE("a stop of a joiner several plain calls below reaches the one that wai
 TEST_CASE("a stop of a joiner does not cut short the blocking call of a child that it runs", "[tasklet][stop]") {
     // The helper thread works on the child's frame: the child must not leave it before the call has ended.
     const auto workers = GENERATE(1u, 2u);
-    std::atomic<bool> begun{false}, go_on{false}, call_ended{false};
+    std::atomic<bool> started{false}, begun{false}, go_on{false}, call_ended{false};
     bool call_ended_first = false;
     std::string earlier;
     rondo::run({.workers = workers}, [&] {
         rondo::event never;
         auto joiner = rondo::spawn([&] {
             auto child = rondo::spawn([&] {
+                started = true;
                 earlier = end_of([&] { never.wait(); });
                 rondo::blocking([&] {
                     begun = true;
@@ -519,7 +589,7 @@ TEST_CASE("a stop of a joiner does not cut short the blocking call of a child th
             end_of([&] { child.join(); });
             child.stop();
         });
-        rondo::yield();
+        while (!started) rondo::yield();
         joiner.stop();
         while (!begun) rondo::yield();
         for (int i = 0; i < 100; ++i) rondo::yield();

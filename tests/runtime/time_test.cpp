@@ -311,6 +311,15 @@ TEST_CASE("within works on a plain thread", "[time][within]") {
     CHECK(rondo::within(1h, [] { return 1; }) == std::optional(1));
 }
 
+TEST_CASE("a deadline that has passed ends a loop of yields, on a plain thread too", "[time][within]") {
+    CHECK_FALSE(rondo::within(1ms, [] {
+        for (;;) rondo::yield();
+    }));
+    CHECK_FALSE(rondo::within(1ms, [] {
+        for (;;) rondo::sleep_for(0s);
+    }));
+}
+
 TEST_CASE("a child does not inherit the deadline of the one that joins it", "[time][within]") {
     const auto [joined, child_end] = rondo::run({.workers = GENERATE(1u, 2u)}, [] {
         rondo::event go;

@@ -83,22 +83,33 @@ public:
     explicit runtime(runtime_options options = {});
     /// Lets the tasklets go on until those that are left only wait for each other (sleepers go on; for at most 5
     /// seconds), then asks these to stop, and waits until all have ended: no destructor of theirs is skipped. Call
-    /// shutdown() before, with another limit, to have it otherwise. Blocks the calling thread.
+    /// shutdown() before, with another limit, to have it otherwise. Blocks the calling thread, which must not be one of its
+    /// own workers.
     ~runtime();
     runtime(const runtime&) = delete;
     runtime& operator=(const runtime&) = delete;
 
     /// As rondo::spawn, from any thread. Throws usage_error after shutdown().
-    template <class F, class A, class... More>
-        requires detail::callable<F, A, More...>
-    auto spawn(F&& f, A&& a, More&&... more) {
-        return detail::spawn_plain(&*scheduler_, std::source_location::current(), std::forward<F>(f),
-                                   std::forward<A>(a), std::forward<More>(more)...);
-    }
     template <class F>
         requires detail::callable<F>
-    auto spawn(F&& f, std::source_location where = std::source_location::current()) {
+    auto spawn(F&& f, call_site where = call_site::current()) {
         return detail::spawn_plain(&*scheduler_, where, std::forward<F>(f));
+    }
+    template <class F, class A>
+        requires detail::callable<F, A>
+    auto spawn(F&& f, A&& a, call_site where = call_site::current()) {
+        return detail::spawn_plain(&*scheduler_, where, std::forward<F>(f), std::forward<A>(a));
+    }
+    template <class F, class A, class B>
+        requires detail::callable<F, A, B>
+    auto spawn(F&& f, A&& a, B&& b, call_site where = call_site::current()) {
+        return detail::spawn_plain(&*scheduler_, where, std::forward<F>(f), std::forward<A>(a), std::forward<B>(b));
+    }
+    template <class F, class A, class B, class C, class... More>
+        requires detail::callable<F, A, B, C, More...>
+    auto spawn(F&& f, A&& a, B&& b, C&& c, More&&... more) {        // the place of the call cannot be told
+        return detail::spawn_plain(&*scheduler_, detail::somewhere, std::forward<F>(f), std::forward<A>(a),
+                                   std::forward<B>(b), std::forward<C>(c), std::forward<More>(more)...);
     }
     template <class F, class... Args>
         requires detail::callable<F, Args...>

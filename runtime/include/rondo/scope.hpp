@@ -55,11 +55,16 @@ public:
     auto spawn(F&& f, A&& a, call_site where = call_site::current()) {
         return spawn(spawn_options{.where = where}, std::forward<F>(f), std::forward<A>(a));
     }
-    template <class F, class A, class B, class... More>
-        requires detail::callable<F, A, B, More...>
-    auto spawn(F&& f, A&& a, B&& b, More&&... more) {
-        return spawn(spawn_options{}, std::forward<F>(f), std::forward<A>(a), std::forward<B>(b),
-                     std::forward<More>(more)...);
+    template <class F, class A, class B>
+        requires detail::callable<F, A, B>
+    auto spawn(F&& f, A&& a, B&& b, call_site where = call_site::current()) {
+        return spawn(spawn_options{.where = where}, std::forward<F>(f), std::forward<A>(a), std::forward<B>(b));
+    }
+    template <class F, class A, class B, class C, class... More>
+        requires detail::callable<F, A, B, C, More...>
+    auto spawn(F&& f, A&& a, B&& b, C&& c, More&&... more) {        // the place of the call cannot be told
+        return spawn(spawn_options{.where = detail::somewhere}, std::forward<F>(f), std::forward<A>(a), std::forward<B>(b),
+                     std::forward<C>(c), std::forward<More>(more)...);
     }
 
     /// Asks all children, present and future, to stop. Suspends: never.
@@ -105,8 +110,8 @@ private:
 /// Suspends: until all children have ended. Throws: as said; deadline_exceeded when the scope's own deadline passed.
 template <class F>
     requires std::invocable<F&, group&>
-auto scope(const scope_options& options, F&& f) -> std::invoke_result_t<F&, group&> {
-    using R = std::invoke_result_t<F&, group&>;
+auto scope(const scope_options& options, F&& f) -> detail::handed_on<std::invoke_result_t<F&, group&>> {
+    using R = detail::handed_on<std::invoke_result_t<F&, group&>>;
     group g;
     std::optional<detail::deadline_scope> deadline;
     if (options.deadline) deadline.emplace(detail::deadline_after(*options.deadline));
@@ -128,18 +133,18 @@ auto scope(const scope_options& options, F&& f) -> std::invoke_result_t<F&, grou
 }
 template <class F>
     requires std::invocable<F&, group&>
-auto scope(F&& f) -> std::invoke_result_t<F&, group&> {
+auto scope(F&& f) -> detail::handed_on<std::invoke_result_t<F&, group&>> {
     return scope(scope_options{}, std::forward<F>(f));
 }
 
-/// Runs all of them at once; gives their results as a tuple (void ones as std::monostate-like detail::nothing). The
-/// first failure stops the rest and is rethrown.
+/// Runs all of them at once; gives their results as a tuple (void ones as std::monostate-like detail::nothing, references as
+/// such). The first failure stops the rest and is rethrown.
 template <class... F>
     requires(detail::callable<F> && ...)
 auto all(F&&... f) {
     return scope([&](group& g) {
-        auto handles = std::make_tuple(g.spawn(std::forward<F>(f))...);
-        const auto get = [](auto& h) {
+        auto handles = std::make_tuple(g.spawn(spawn_options{.where = detail::somewhere}, std::forward<F>(f))...);
+        const auto get = [](auto& h) -> decltype(auto) {
             if constexpr (std::is_void_v<typename std::decay_t<decltype(h)>::result_type>) {
                 h.join();
                 return detail::nothing{};
@@ -147,11 +152,12 @@ auto all(F&&... f) {
                 return h.join();
             }
         };
-        return std::apply([&](auto&... h) { return std::tuple{get(h)...}; }, handles);
+        return std::apply([&](auto&... h) { return std::tuple<decltype(get(h))...>{get(h)...}; }, handles);
     });
 }
 
-/// Runs all of them at once; gives the result of the first to end, stops the others and waits until they have ended.
+/// Runs all of them at once; gives the result of the first to end, stops the others and waits until they have ended. If the
+/// first to end fails, that is rethrown; how the others end makes no difference.
 template <class F, class... More>
     requires(detail::callable<F> && (detail::callable<More> && ...) &&
              (std::same_as<detail::result_of_call<F>, detail::result_of_call<More>> && ...))
@@ -161,24 +167,40 @@ auto race(F&& f, More&&... more) -> detail::result_of_call<F> {
     lowlevel::spin_lock lock;
     scope([&](group& g) {
         const auto run = [&](auto&& call) {
-            g.spawn([&winner, &lock, &g, call = std::forward<decltype(call)>(call)]() mutable {
-                if constexpr (std::is_void_v<R>) {
-                    call();
+            auto child = [&winner, &lock, &g, call = std::forward<decltype(call)>(call)]() mutable {
+                const auto is_over = [&] {
                     std::lock_guard hold(lock);
-                    if (!winner) winner.emplace();
-                } else {
-                    auto value = call();
-                    std::lock_guard hold(lock);
-                    if (!winner) winner.emplace(std::move(value));
+                    return winner.has_value();
+                };
+                try {
+                    if constexpr (std::is_void_v<R>) {
+                        call();
+                        std::lock_guard hold(lock);
+                        if (!winner) winner.emplace();
+                    } else if constexpr (std::is_lvalue_reference_v<R>) {
+                        auto* const value = std::addressof(call());
+                        std::lock_guard hold(lock);
+                        if (!winner) winner.emplace(value);
+                    } else {
+                        R value = call();
+                        std::lock_guard hold(lock);
+                        if (!winner) winner.emplace(std::move(value));
+                    }
+                } catch (const stopped&) {
+                    throw;
+                } catch (...) {
+                    if (!is_over()) throw;             // else it has lost anyway
                 }
                 g.stop();
-            });
+            };
+            g.spawn(spawn_options{.where = detail::somewhere}, std::move(child));
         };
         run(std::forward<F>(f));
         (run(std::forward<More>(more)), ...);
     });
     if (!winner) throw stopped();
-    if constexpr (!std::is_void_v<R>) return std::move(*winner);
+    if constexpr (std::is_lvalue_reference_v<R>) return **winner;
+    else if constexpr (!std::is_void_v<R>) return std::move(*winner);
 }
 
 }  // namespace rondo

@@ -31,11 +31,11 @@ public:
     using result_type = R;
 
     tasklet() noexcept = default;
-    tasklet(tasklet&& other) noexcept : ref_(std::exchange(other.ref_, {})) {}
+    tasklet(tasklet&& other) noexcept : held_(other.held_.take()) {}
     tasklet& operator=(tasklet&& other) noexcept {
         if (this != &other) {
             drop();
-            ref_ = std::exchange(other.ref_, {});
+            held_ = other.held_.take();
         }
         return *this;
     }
@@ -51,11 +51,12 @@ public:
     /// Cost:     O(1), no allocation. Measured in perf/spawn_join and perf/fib.
     R join() {
         detail::joined_result<R> result;
-        (void)detail::join_task(ref_, lowlevel::no_deadline, result.address());
+        (void)detail::join_task(held_, lowlevel::no_deadline, result.address());
         if constexpr (!std::is_void_v<R>) return result.take();
     }
 
-    /// As join(), but gives up after a while: nullopt (false for tasklet<void>); the tasklet goes on.
+    /// As join(), but gives up after a while: nullopt (false for tasklet<void>); the tasklet goes on. A reference comes as a
+    /// std::reference_wrapper.
     template <class Rep, class Period>
     auto join_for(std::chrono::duration<Rep, Period> d) {
         return join_by(detail::limit_after(d));
@@ -70,31 +71,37 @@ public:
     /// Asks the tasklet to stop: its next call that may suspend, or the one it is in, throws `stopped`. Sticky. Nothing
     /// happens if it has ended. Suspends: never. Thread-safe.
     void stop() noexcept {
-        if (ref_.t) detail::stop_task(ref_);
+        if (const auto r = ref(); r.t) detail::stop_task(r);
     }
     /// Has it ended? Suspends: never. Thread-safe. False for an empty handle.
-    [[nodiscard]] bool done() const noexcept { return ref_.t && detail::task_done(ref_); }
+    [[nodiscard]] bool done() const noexcept {
+        const auto r = ref();
+        return r.t && detail::task_done(r);
+    }
     /// Unique in the process; 0 for an empty handle.
-    [[nodiscard]] std::uint64_t id() const noexcept { return ref_.id; }
+    [[nodiscard]] std::uint64_t id() const noexcept {
+        const auto r = ref();
+        return r.t ? r.id : 0;
+    }
     /// Is there something to join?
-    [[nodiscard]] bool joinable() const noexcept { return ref_.t != nullptr; }
+    [[nodiscard]] bool joinable() const noexcept { return ref().t != nullptr; }
     explicit operator bool() const noexcept { return joinable(); }
 
     /// For the library.
-    explicit tasklet(detail::task_ref ref) noexcept : ref_(ref) {}
-    [[nodiscard]] detail::task_ref ref() const noexcept { return ref_; }
+    explicit tasklet(detail::task_ref ref) noexcept : held_(ref) {}
+    [[nodiscard]] detail::task_ref ref() const noexcept { return held_.get(); }
 
 private:
     auto join_by(lowlevel::time_point limit) {
         detail::joined_result<R> result;
-        const bool ended = detail::join_task(ref_, limit, result.address());
+        const bool ended = detail::join_task(held_, limit, result.address());
         if constexpr (std::is_void_v<R>) return ended;
-        else return ended ? std::optional<R>(result.take()) : std::optional<R>();
+        else return ended ? detail::result_or_none_t<R>(result.take()) : detail::result_or_none_t<R>();
     }
     void drop() noexcept {
-        if (ref_.t) detail::detach_task(std::exchange(ref_, {}));
+        if (const auto r = held_.take(); r.t) detail::detach_task(r);
     }
-    detail::task_ref ref_;
+    detail::held_task held_;
 };
 
 namespace detail {
@@ -123,6 +130,10 @@ auto spawn_plain(scheduler* home, std::source_location where, F&& f, Args&&... a
 /// Throws:   usage_error outside any runtime (use rondo::run or runtime::spawn), out_of_memory.
 /// Cost:     O(1); no stack, no allocation up to 64 bytes of callable and arguments. Measured in perf/spawn_join.
 using call_site = std::source_location;
+namespace detail {
+/// For what is spawned by templates that cannot tell where they were called: better than a place in a header.
+inline constexpr call_site somewhere{};
+}  // namespace detail
 template <class F>
     requires detail::callable<F>
 auto spawn(F&& f, call_site w = call_site::current()) {
@@ -147,7 +158,7 @@ auto spawn(F&& f, A&& a, B&& b, C&& c, call_site w = call_site::current()) {
 template <class F, class A, class B, class C, class D, class... More>
     requires detail::callable<F, A, B, C, D, More...>
 auto spawn(F&& f, A&& a, B&& b, C&& c, D&& d, More&&... more) {
-    return detail::spawn_plain(nullptr, call_site::current(), std::forward<F>(f), std::forward<A>(a),
+    return detail::spawn_plain(nullptr, detail::somewhere, std::forward<F>(f), std::forward<A>(a),
                                std::forward<B>(b), std::forward<C>(c), std::forward<D>(d),
                                std::forward<More>(more)...);
 }

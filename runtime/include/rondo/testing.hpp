@@ -65,10 +65,16 @@ public:
     auto spawn(F&& f, A&& a, call_site where = call_site::current()) {
         return detail::spawn_plain(&runtime_.impl(), where, std::forward<F>(f), std::forward<A>(a));
     }
-    template <class F, class A, class B, class... More>
-        requires detail::callable<F, A, B, More...>
-    auto spawn(F&& f, A&& a, B&& b, More&&... more) {
-        return runtime_.spawn(std::forward<F>(f), std::forward<A>(a), std::forward<B>(b), std::forward<More>(more)...);
+    template <class F, class A, class B>
+        requires detail::callable<F, A, B>
+    auto spawn(F&& f, A&& a, B&& b, call_site where = call_site::current()) {
+        return detail::spawn_plain(&runtime_.impl(), where, std::forward<F>(f), std::forward<A>(a), std::forward<B>(b));
+    }
+    template <class F, class A, class B, class C, class... More>
+        requires detail::callable<F, A, B, C, More...>
+    auto spawn(F&& f, A&& a, B&& b, C&& c, More&&... more) {
+        return runtime_.spawn(std::forward<F>(f), std::forward<A>(a), std::forward<B>(b), std::forward<C>(c),
+                              std::forward<More>(more)...);
     }
     template <class F, class... Args>
         requires detail::callable<F, Args...>

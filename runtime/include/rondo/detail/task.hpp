@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <new>
+#include <optional>
 #include <source_location>
 #include <stop_token>
 #include <string>
@@ -98,10 +99,6 @@ template <class R>
 struct stored<R&> {
     using type = R*;
 };
-template <class R>
-struct stored<R&&> {
-    using type = std::remove_cv_t<R>;
-};
 template <>
 struct stored<void> {
     using type = nothing;
@@ -113,6 +110,9 @@ using stored_t = typename stored<R>::type;
 /// if it fits.
 template <class Call, class R>
 union body_of {
+    static_assert(std::is_void_v<R> || std::is_reference_v<R> || std::is_move_constructible_v<R>,
+                  "what a tasklet returns is moved to whoever joins it: return something that can be moved, or a "
+                  "std::unique_ptr to it");
     Call call;
     stored_t<R> result;
     body_of() noexcept {}
@@ -194,8 +194,26 @@ struct bound_call<F> {
     decltype(auto) operator()() { return std::invoke(std::move(f)); }
 };
 
+/// What is handed on of a call that gives R: an rvalue reference would refer to what is gone by then, so it is a value.
+template <class R>
+using handed_on = std::conditional_t<std::is_rvalue_reference_v<R>, std::remove_cvref_t<R>, R>;
 template <class F, class... Args>
-using result_of_call = std::invoke_result_t<std::decay_t<F>, std::decay_t<Args>...>;
+using result_of_call = handed_on<std::invoke_result_t<std::decay_t<F>, std::decay_t<Args>...>>;
+/// The same, or that there is none: void says so by a bool, and an optional holds no references.
+template <class R>
+struct result_or_none {
+    using type = std::optional<std::remove_cv_t<R>>;
+};
+template <>
+struct result_or_none<void> {
+    using type = bool;
+};
+template <class R>
+struct result_or_none<R&> {
+    using type = std::optional<std::reference_wrapper<R>>;
+};
+template <class R>
+using result_or_none_t = typename result_or_none<R>::type;
 
 template <class F, class... Args>
 concept callable = std::invocable<std::decay_t<F>, std::decay_t<Args>...>;
@@ -249,9 +267,33 @@ struct task_ref {
     std::uint64_t id = 0;
 };
 
-/// Waits for the end, moves the result (unless void) to `into`, gives the descriptor back and empties `r`; or rethrows
-/// what the tasklet ended with. False: `until` has passed. Throws stopped (`r` is kept), usage_error.
-[[nodiscard]] bool join_task(task_ref& r, lowlevel::time_point until, void* into);
+/// What a handle holds. One may join, which empties it, while others look at it or ask the tasklet to stop: so what they find
+/// is the whole reference or none.
+class held_task {
+public:
+    held_task() noexcept = default;
+    explicit held_task(task_ref r) noexcept : t_(r.t), id_(r.id) {}
+    held_task& operator=(task_ref r) noexcept {        // as the move of a handle: not while others look
+        id_ = r.id;
+        t_.store(r.t, relaxed);
+        return *this;
+    }
+    [[nodiscard]] task_ref get() const noexcept { return {t_.load(relaxed), id_}; }
+    void let_go() noexcept { t_.store(nullptr, relaxed); }
+    [[nodiscard]] task_ref take() noexcept {
+        const task_ref r = get();
+        let_go();
+        return r;
+    }
+
+private:
+    atomic<task*> t_{nullptr};
+    std::uint64_t id_ = 0;                             // stays: a stale reference is known by it
+};
+
+/// Waits for the end, moves the result (unless void) to `into`, gives the descriptor back and empties `held`; or rethrows
+/// what the tasklet ended with. False: `until` has passed. Throws stopped (`held` is kept), usage_error.
+[[nodiscard]] bool join_task(held_task& held, lowlevel::time_point until, void* into);
 [[nodiscard]] bool task_done(task_ref r) noexcept;
 /// For select. True: it has ended, join_task() will not wait. False: it will claim `node` at its end. Throws usage_error.
 [[nodiscard]] bool ended_or_enlist(task_ref r, lowlevel::wait_node& node);
