@@ -839,7 +839,7 @@ TEST_CASE("move-only values cross a channel", "[channel][values]") {
             line.close();
         });
         std::vector<int> all;
-        for (auto& p : line) all.push_back(*p);
+        for (auto&& p : line) all.push_back(*p);
         return all;
     });
     CHECK(got == std::vector{0, 1, 2, 3, 4, 5, 6, 7, 8, 9});

@@ -199,3 +199,33 @@ TEST_CASE("one channel serves two runtimes and a plain thread, and outlives them
     CHECK(sum == 6L * each);
     CHECK(line.try_send(1) == (line.capacity() ? send_status::done : send_status::full));
 }
+
+TEST_CASE("so many slots that it could mean no limit are a usage error", "[channel][limits]") {
+    constexpr auto most = static_cast<std::size_t>(-1);
+    CHECK_THROWS_AS(channel<int>(most), rondo::usage_error);
+    CHECK_THROWS_AS(rondo::work_queue<int>(most), rondo::usage_error);
+}
+
+TEST_CASE("a loop over a channel takes values that can only be moved, too", "[channel]") {
+    const channel<std::unique_ptr<int>> line(3);
+    const channel<std::string> words(3);
+    for (int n : {1, 2, 3}) {
+        line.send(std::make_unique<int>(n));
+        words.send(std::string(100, 'a'));
+    }
+    line.close();
+    words.close();
+    int sum = 0;
+    for (std::unique_ptr<int> p : line) sum += *p;
+    CHECK(sum == 6);
+    std::size_t letters = 0;
+    for (auto& w : words) letters += w.size();            // no copy is made
+    CHECK(letters == 300);
+}
+
+TEST_CASE("a closed work_queue says so by its own name", "[work_queue]") {
+    const rondo::work_queue<int> q;
+    q.close();
+    CHECK_THROWS_WITH(q.put(1), Catch::Contains("the work_queue is closed"));
+    CHECK_THROWS_WITH(q.get(), Catch::Contains("the work_queue is closed"));
+}

@@ -80,7 +80,7 @@ public:
     using value_type = T;
 
     /// Open from the start. Allocates once, all slots together (sizeof(T) and some 16 bytes each); without a limit a few at a
-    /// time, and keeps what it has until it goes. Throws std::bad_alloc.
+    /// time, and keeps what it has until it goes. Throws std::bad_alloc, usage_error for std::size_t(-1) slots.
     explicit channel(std::size_t slots = 0) : channel(slots, slots == 0 ? handoff::receiver : handoff::none) {}
     explicit channel(unbounded_t) : core_(new detail::slots_channel<T>(detail::no_limit)) {}
     explicit channel(handoff who) : channel(0, who) {}
@@ -259,6 +259,8 @@ private:
     static detail::channel_core<T>* make(std::size_t slots, handoff who) {
         const auto code = handoff_code(slots, who);
         if (slots == 0) return new detail::rendezvous_channel<T>(code);
+        if (slots == detail::no_limit)
+            throw usage_error("a channel cannot have so many slots: use rondo::unbounded for one without a limit");
         return new detail::slots_channel<T>(slots);
     }
     detail::channel_core<T>& core() const {

@@ -226,6 +226,13 @@ bool select(bool is_in_order, Clauses&... clauses) {
     return true;
 }
 
+template <class... Clauses>
+constexpr void made_for_this_call() {
+    static_assert((!std::is_lvalue_reference_v<Clauses> && ...),
+                  "a clause is for one call: make it there, as in rondo::select(rondo::from(c, f), ...), or give it away by "
+                  "std::move");
+}
+
 }  // namespace detail
 
 /// Waits until the first of its clauses can go ahead, does that one and no other, calls its function, returns true. False
@@ -241,12 +248,16 @@ bool select(bool is_in_order, Clauses&... clauses) {
 /// Stop:     throws `stopped`; no clause has gone ahead. With stopping(): that one goes ahead.
 /// Throws:   what the chosen function throws; usage_error for a send and a receive on the same channel.
 /// Cost:     O(number of clauses), no allocation. Measured in perf/select.
-template <lowlevel::clause... Clauses>
+template <class... Clauses>
+    requires(lowlevel::clause<std::remove_cvref_t<Clauses>> && ...)
 bool select(Clauses&&... clauses) {
+    detail::made_for_this_call<Clauses...>();
     return detail::select(false, clauses...);
 }
-template <lowlevel::clause... Clauses>
+template <class... Clauses>
+    requires(lowlevel::clause<std::remove_cvref_t<Clauses>> && ...)
 bool select(in_order_t, Clauses&&... clauses) {
+    detail::made_for_this_call<Clauses...>();
     return detail::select(true, clauses...);
 }
 

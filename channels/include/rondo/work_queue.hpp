@@ -26,6 +26,10 @@
 namespace rondo {
 namespace detail {
 
+[[noreturn]] inline void throw_queue_closed() {
+    throw closed("the work_queue is closed: nobody can put anything into it any more, and nothing is left to get");
+}
+
 // One spin lock guards everything.
 //
 //   an item    is in                        left by
@@ -230,7 +234,8 @@ class work_queue {
 public:
     using value_type = T;
 
-    /// Without a limit put() never waits. With n slots it waits while n items lie in the queue. Throws usage_error for 0.
+    /// Without a limit put() never waits. With n slots it waits while n items lie in the queue. Throws usage_error for 0 and
+    /// for std::size_t(-1).
     work_queue() : core_(std::in_place, detail::no_limit) {}
     explicit work_queue(std::size_t slots) : core_(std::in_place, checked(slots)) {}
 
@@ -285,7 +290,7 @@ public:
     /// Cost:     O(1), no allocation.
     T get() const {
         detail::packet<T> p;
-        if (core_.pin()->get(p, lowlevel::no_deadline) == detail::received::closed) throw closed();
+        if (core_.pin()->get(p, lowlevel::no_deadline) == detail::received::closed) detail::throw_queue_closed();
         return p.take();
     }
     /// As get(), but nullopt once the queue is closed and empty.
@@ -401,7 +406,8 @@ public:
 
 private:
     static std::size_t checked(std::size_t slots) {
-        if (slots == 0) throw usage_error("a work_queue needs at least one slot; without a number it has no limit");
+        if (slots == 0 || slots == detail::no_limit)
+            throw usage_error("a work_queue needs at least one slot, and less than std::size_t(-1); without a number it has no limit");
         return slots;
     }
     static send_status status(typename core::put_result r) noexcept {
@@ -414,7 +420,7 @@ private:
     }
     send_status put_by(detail::offer<T> item, lowlevel::time_point until) const {
         const auto result = core_.pin()->put(item, until);
-        if (result == core::put_result::closed) throw closed();
+        if (result == core::put_result::closed) detail::throw_queue_closed();
         return status(result);
     }
     std::optional<T> get_by(lowlevel::time_point until) const {

@@ -1,6 +1,7 @@
 // What `for (T v : source)` goes along: any source with next().
 #pragma once
 
+#include <concepts>
 #include <cstddef>
 #include <iterator>
 #include <optional>
@@ -20,9 +21,11 @@ public:
     using iterator_concept = std::input_iterator_tag;
 
     explicit receiving_iterator(Source& from) noexcept : from_(&from) {}
-    value_type& operator*() const {
+    /// A variable of the iterator's own, which `for (auto& v : source)` may refer to. What can only be moved is given away, so
+    /// that `for (T v : source)` takes it.
+    std::conditional_t<std::copy_constructible<value_type>, value_type&, value_type&&> operator*() const {
         look();
-        return *value_;
+        return static_cast<decltype(**this)>(*value_);
     }
     receiving_iterator& operator++() {
         look();
