@@ -199,6 +199,17 @@ TEST_CASE("a variable that is copied is never moved from, sent or not", "[channe
     CHECK(c.receive() == same);
     CHECK(q.get() == same);
     CHECK(once.receive() == same);
+    CHECK(c.try_send(s));
+    CHECK(c.try_send(s) == rondo::send_status::full);
+    CHECK(q.try_put(s));
+    CHECK(rondo::oneshot<std::string>().try_send(s));
+    c.receive();
+    q.get();
+    for (int turn = 0; turn < 2; ++turn) {          // as often as it is offered
+        CHECK(rondo::select(rondo::in_order, to(c, s, [] {}), to(q, s, [] {})));
+        CHECK(rondo::select(rondo::in_order, from(c, [&](const std::string& got) { CHECK(got == same); })));
+    }
+    CHECK(s == same);
     c.send("of another type");                     // is converted
     c.receive();
     CHECK(c.receive() == "of another type");

@@ -116,15 +116,18 @@ public:
         send(T(value));
     }
 
-    /// Takes `value` only if it can be handed over at once; on failure leaves it untouched. Never throws `closed`.
-    /// Suspends: never.
-    send_status try_send(T& value) const { return status(core().try_send(value)); }
-    send_status try_send(T&& value) const { return try_send(value); }
+    /// Takes `value` only if it can be handed over at once; on failure what was given away, or cannot be copied, is left
+    /// untouched. Never throws `closed`. Suspends: never.
+    send_status try_send(T&& value) const { return status(core().try_send(value)); }
+    send_status try_send(T& value) const
+        requires(!std::copy_constructible<T>)
+    {
+        return try_send(std::move(value));
+    }
     send_status try_send(const T& value) const
         requires std::copy_constructible<T>
     {
-        T copy(value);
-        return try_send(copy);
+        return try_send(T(value));
     }
 
     /// As send(), but gives up after a while: send_status::timed_out.

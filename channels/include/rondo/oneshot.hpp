@@ -157,14 +157,17 @@ public:
         put(p);
     }
     /// As send() and send_error(), but they say so instead of throwing: closed, or full if something has been sent
-    /// before; then `value` is as it was. Suspends: never.
-    send_status try_send(T& value) const { return status(core_->send(value)); }
-    send_status try_send(T&& value) const { return try_send(value); }
+    /// before; then `value` is as it was, if it was given away or cannot be copied. Suspends: never.
+    send_status try_send(T&& value) const { return status(core_->send(value)); }
+    send_status try_send(T& value) const
+        requires(!std::copy_constructible<T>)
+    {
+        return try_send(std::move(value));
+    }
     send_status try_send(const T& value) const
         requires std::copy_constructible<T>
     {
-        T copy(value);
-        return try_send(copy);
+        return try_send(T(value));
     }
     send_status try_send_error(std::exception_ptr error) const {
         detail::packet<T> p(detail::as_error{std::move(error)});

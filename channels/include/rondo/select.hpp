@@ -40,14 +40,14 @@ template <message T, std::invocable<T> F>
     return lowlevel::receive_clause<T, F>(c, std::move(f));
 }
 
-/// A clause of select: sends `value` on `c` and calls f(). A variable (non-const lvalue of type T) stays the caller's: it
-/// is moved from if and only if this clause is the one that goes ahead, as with try_send; several clauses may offer the
-/// same one. Anything else is moved, copied or converted into the clause, which may outlive the call that made it, and
-/// dies with it if it has not been sent.
+/// A clause of select: sends `value` on `c` and calls f(). It is copied, moved or converted into the clause, which may
+/// outlive the call that made it, and dies with it if it has not been sent. But a variable of a type that cannot be copied
+/// stays the caller's: it is moved from if and only if this clause is the one that goes ahead, as with try_send; several
+/// clauses may offer the same one.
 template <message T, class V, std::invocable<> F>
-    requires(std::is_same_v<V, T&> || std::constructible_from<T, V &&>)
+    requires(detail::stays_with_sender<V, T> || std::constructible_from<T, V &&>)
 [[nodiscard]] auto to(const channel<T>& c, V&& value, F f) {
-    using source = std::conditional_t<std::is_same_v<V, T&>, T&, T>;
+    using source = std::conditional_t<detail::stays_with_sender<V, T>, T&, T>;
     return lowlevel::send_clause<T, source, F>(c, static_cast<source>(std::forward<V>(value)), std::move(f));
 }
 

@@ -253,14 +253,18 @@ public:
     {
         put(T(item));
     }
-    /// Takes `item` only if it can be put at once; on failure leaves it as it was. Never throws `closed`. Suspends: never.
-    send_status try_put(T& item) const { return status(core_->put_or_enlist(item, nullptr)); }
-    send_status try_put(T&& item) const { return try_put(item); }
+    /// Takes `item` only if it can be put at once; on failure what was given away, or cannot be copied, is left as it was.
+    /// Never throws `closed`. Suspends: never.
+    send_status try_put(T&& item) const { return status(core_->put_or_enlist(item, nullptr)); }
+    send_status try_put(T& item) const
+        requires(!std::copy_constructible<T>)
+    {
+        return try_put(std::move(item));
+    }
     send_status try_put(const T& item) const
         requires std::copy_constructible<T>
     {
-        T copy(item);
-        return try_put(copy);
+        return try_put(T(item));
     }
     /// As put(), but gives up after a while: send_status::timed_out.
     template <class Rep, class Period>
@@ -438,9 +442,9 @@ template <message T, std::invocable<T> F>
 
 /// A clause of select: puts `item` into `q` and calls f(). What becomes of `item` is as for a channel's to().
 template <message T, class V, std::invocable<> F>
-    requires(std::is_same_v<V, T&> || std::constructible_from<T, V &&>)
+    requires(detail::stays_with_sender<V, T> || std::constructible_from<T, V &&>)
 [[nodiscard]] auto to(const work_queue<T>& q, V&& item, F f) {
-    using source = std::conditional_t<std::is_same_v<V, T&>, T&, T>;
+    using source = std::conditional_t<detail::stays_with_sender<V, T>, T&, T>;
     using clause = typename work_queue<T>::template put_clause<source, F>;
     return clause(q, static_cast<source>(std::forward<V>(item)), std::move(f));
 }

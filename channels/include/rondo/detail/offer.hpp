@@ -15,6 +15,10 @@ namespace rondo::detail {
 /// value is back, since the channel was closed before it could be passed on.
 inline constexpr std::uint8_t slot_is_packet = 0, slot_is_value = 1, value_is_back = 2;
 
+/// Is what a clause of select is given a variable that it takes from when it goes ahead, and not before?
+template <class V, class T>
+inline constexpr bool stays_with_sender = std::is_same_v<V, T&> && !std::is_copy_constructible_v<T>;
+
 /// Gives a value back to the variable that it was moved out of.
 template <class T>
 void give_back(T& to, T&& value) noexcept {
