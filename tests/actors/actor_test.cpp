@@ -1150,6 +1150,21 @@ TEST_CASE("what is linked fails together, and stops alone", "[actor]") {
     });
 }
 
+TEST_CASE("two that have ended can be linked, and nothing happens", "[actor]") {
+    rondo::run([] {
+        auto a = rondo::start<account>(), b = rondo::start<account>(), c = rondo::start<account>();
+        a.stop();
+        b.stop();
+        c.kill();
+        while (!a.has_ended() || !b.has_ended() || !c.has_ended()) rondo::yield();      // a join would leave its own mark
+        rondo::link(a, b);
+        rondo::link(a, c);
+        rondo::unlink(a, b);
+        CHECK(a.join().kind == rondo::exit_kind::stopped);
+        CHECK(c.join().kind == rondo::exit_kind::killed);
+    });
+}
+
 TEST_CASE("an idle actor costs 192 bytes or less", "[actor]") {
     struct small {
         std::byte state[64];
