@@ -9,6 +9,7 @@
 #include <mutex>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 
 #include <fmt/format.h>
 
@@ -39,6 +40,10 @@ struct find_child {
     const detail::type_tag* type;
 };
 struct list_children {};
+
+std::string called_already(std::string_view name) {
+    return fmt::format("a child is called {} already", lowlevel::quoted(name));
+}
 
 class supervisor_actor {
 public:
@@ -136,7 +141,7 @@ private:
 
     void add(const child_spec& spec) {
         if (by_name_.contains(spec.name))
-            throw refused(fmt::format("a child is called \"{}\" already", spec.name));
+            throw refused(called_already(spec.name));
         auto& me = detail::actor_here("supervisor");
         auto link = std::make_shared<supervised>();
         link->make = spec.make;
@@ -250,6 +255,26 @@ bool refuses(const actor_cell& boss) noexcept {
     return e->under && e->under->refuses.load(detail::relaxed);
 }
 
+void check_time(detail::time_span d, const char* what) {
+    if (d < detail::time_span()) throw usage_error(fmt::format("{} must not be negative", what));
+}
+void check_child(const child_spec& spec) {
+    check_time(spec.options.shutdown, "child_options::shutdown");
+    if (const auto slots = spec.options.mailbox_slots.value_or(0); slots > actor_cell::box::most_slots)
+        detail::check_slots(slots);
+}
+// Before anybody is started: what is wrong is the caller's to hear, also of a subtree that is started later.
+void check(const supervise_options& o, const std::vector<child_spec>& children) {
+    check_time(o.within, "supervise_options::within");
+    check_time(o.backoff, "supervise_options::backoff");
+    check_time(o.longest_backoff, "supervise_options::longest_backoff");
+    std::unordered_set<std::string_view> names;
+    for (const auto& c : children) {
+        check_child(c);
+        if (!c.name.empty() && !names.insert(c.name).second) throw usage_error(called_already(c.name));
+    }
+}
+
 template <class M>
 auto ask(const any_actor& boss, M message) {
     using R = answer_t<supervisor_actor, M>;
@@ -267,6 +292,7 @@ auto ask(const any_actor& boss, M message) {
 }  // namespace
 
 child_spec subtree(const supervise_options& options, std::vector<child_spec> children) {
+    check(options, children);
     child_options o{.name = options.name};
     // Its children take their time to end, one after the other.
     for (const auto& c : children) o.shutdown = o.shutdown + c.options.shutdown;
@@ -274,6 +300,7 @@ child_spec subtree(const supervise_options& options, std::vector<child_spec> chi
 }
 
 supervisor supervise(const supervise_options& options, std::vector<child_spec> children) {
+    check(options, children);
     supervisor boss(detail::start_in<supervisor_actor>(detail::system_here("rondo::supervise"),
                                                        actor_options{.name = options.name}, options,
                                                        std::string(options.name), std::vector<child_spec>{}));
@@ -294,6 +321,7 @@ any_actor supervisor::find(std::string_view name, const detail::type_tag& type) 
     }
 }
 void supervisor::start(child_spec spec) const {
+    check_child(spec);
     try {
         ask(*this, start_child{std::move(spec)});
     } catch (const refused& e) {

@@ -413,6 +413,38 @@ TEST_CASE("a restart waits for the back-off, longer each time", "[supervisor]") 
     });
 }
 
+TEST_CASE("options that mean nothing are refused before anybody is started", "[supervisor]") {
+    journal log;
+    const auto refused = [&](const rondo::supervise_options& o, auto... specs) {
+        std::string what;
+        rondo::run([&] {
+            for (const bool below : {false, true}) try {
+                    if (below) (void)rondo::subtree(o, specs...);
+                    else (void)rondo::supervise(o, specs...);
+                    what += "taken ";
+                } catch (const rondo::usage_error& e) {
+                    what += std::string(e.what()) + "; ";
+                }
+        });
+        return what;
+    };
+    const auto a = rondo::child<worker>("a", &log, "a");
+    const auto twice = [](const std::string& s) { return s + "; " + s + "; "; };
+    CHECK(refused({.within = -1s}, a) == twice("supervise_options::within must not be negative"));
+    CHECK(refused({.backoff = -1ns}, a) == twice("supervise_options::backoff must not be negative"));
+    CHECK(refused({.longest_backoff = -1h}, a) == twice("supervise_options::longest_backoff must not be negative"));
+    CHECK(refused({}, rondo::child<worker>(rondo::child_options{.shutdown = -1s}, &log, "b")) ==
+          twice("child_options::shutdown must not be negative"));
+    CHECK(refused({}, rondo::child<worker>(rondo::child_options{.mailbox_slots = 1 << 20}, &log, "b"))
+              .find("1048576 is too many") != std::string::npos);
+    CHECK(refused({}, a, a) == twice("a child is called \"a\" already"));
+    CHECK(log.take().empty());
+    rondo::run([&] {
+        auto s = rondo::supervise({.max_restarts = 0, .within = 0s}, a);
+        CHECK_THROWS_AS(s.start(rondo::child<worker>(rondo::child_options{.shutdown = -1s}, &log, "b")), rondo::usage_error);
+    });
+}
+
 TEST_CASE("a child that stops as soon as it has been made again is forgotten", "[supervisor]") {
     struct brief {
         int* made;

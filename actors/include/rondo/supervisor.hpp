@@ -114,7 +114,7 @@ child_spec child(std::string_view name, Args&&... args) {
     return child<A, Timed>(child_options{.name = name}, std::forward<Args>(args)...);
 }
 
-/// A supervisor as a child of another: when it gives up, that one decides.
+/// A supervisor as a child of another: when it gives up, that one decides. Throws usage_error as supervise.
 [[nodiscard]] child_spec subtree(const supervise_options& options, std::vector<child_spec> children);
 template <class... Spec>
     requires(std::same_as<std::remove_cvref_t<Spec>, child_spec> && ...)
@@ -146,7 +146,8 @@ public:
         a.cell().add_ref();
         return actor_ref<A>(&a.cell());
     }
-    /// Starts one more. Throws: usage_error if there is one of that name; what its constructor throws.
+    /// Starts one more. Throws: usage_error if there is one of that name, or an option is a negative time; what its constructor
+    /// throws.
     void start(child_spec spec) const;
     /// Takes a child down and forgets it. False: there is none of that name.
     bool stop_child(std::string_view name) const;
@@ -158,7 +159,8 @@ private:
 };
 
 /// Starts a supervisor and its children, in order; returns when they are there.
-/// Throws: what a constructor throws (those started before it are ended again); usage_error outside any runtime.
+/// Throws: what a constructor throws (those started before it are ended again); usage_error outside any runtime, if two
+///         children have one name, or if an option is a negative time.
 [[nodiscard]] supervisor supervise(const supervise_options& options, std::vector<child_spec> children);
 template <class... Spec>
     requires(std::same_as<std::remove_cvref_t<Spec>, child_spec> && ...)
