@@ -269,6 +269,39 @@ TEST_CASE("an address names whoever takes its messages, and narrows", "[actor]")
     });
 }
 
+TEST_CASE("an address may be asked with a message of the answer's own type", "[actor]") {
+    struct doubler {
+        int on(int n) { return 2 * n; }
+        std::string on(std::string s) { return s + s; }
+    };
+    rondo::run([] {
+        const auto d = rondo::start<doubler>();
+        const rondo::address<int(int), std::string> to = d;
+        int four = 4;
+        CHECK(to.ask(3) == 6);
+        CHECK(to.ask(four) == 8);
+        CHECK(to.ask<int>(3) == 6);
+        CHECK(to.ask<int>(four) == 8);
+        CHECK(to.ask<std::string>("ha") == "haha");
+        CHECK(to.ask<std::string>(std::string("ho")) == "hoho");
+        CHECK(to.ask_for(3, 1h) == 6);
+        CHECK(to.ask_for<int>(3, 1h) == 6);
+        CHECK(to.ask_until(3, std::chrono::steady_clock::now() + 1h) == 6);
+        CHECK(to.ask_until<int>(3, std::chrono::steady_clock::now() + 1h) == 6);
+    });
+}
+
+TEST_CASE("an empty address says that it is empty", "[actor]") {
+    rondo::run([] {
+        const rondo::address<deposit, long(balance)> none;
+        CHECK(message_of([&] { none.tell(deposit{1}); }).find("this actor handle is empty") == 0);
+        CHECK(message_of([&] { (void)none.try_tell(deposit{1}); }).find("this actor handle is empty") == 0);
+        CHECK(message_of([&] { (void)none.tell_for(deposit{1}, 1ms); }).find("this actor handle is empty") == 0);
+        CHECK(message_of([&] { (void)none.ask(balance{}); }).find("this actor handle is empty") == 0);
+        CHECK(message_of([&] { (void)none.ask_for(balance{}, 1ms); }).find("this actor handle is empty") == 0);
+    });
+}
+
 TEST_CASE("an error travels to the asker and ends the actor, refused travels and does not", "[actor]") {
     rondo::run([] {
         auto alice = rondo::start<account>();
@@ -724,6 +757,60 @@ TEST_CASE("a full mailbox: try_tell says so, tell waits, a stop ends the wait", 
         waits.join();
         CHECK(g.ask(seen{}) == std::vector<int>{0, 1, 2, 3, 4});
         CHECK(rondo::dead_letters().total() == 0);
+    });
+}
+
+TEST_CASE("try_tell tells what tell does: a copy of what stays, and what is moved in only if it is taken", "[actor][pool]") {
+    struct log {
+        std::vector<std::string> texts;
+        rondo::channel<int> key;
+        explicit log(rondo::channel<int> k) : key(std::move(k)) {}
+        void on(open_gate) { key.receive(); }
+        void on(std::string s) { texts.push_back(std::move(s)); }
+        void on(std::unique_ptr<int> n) { texts.push_back(std::to_string(*n)); }
+        std::vector<std::string> on(seen) { return texts; }
+    };
+    const auto look_at = [](const auto& to, auto all) {
+        const std::string same = "a text that is too long to lie in a string itself: same";
+        std::string other = "a text that is too long to lie in a string itself: other";
+        const std::string before = other;
+        CHECK(to.try_tell(same));
+        CHECK(to.try_tell(other));
+        CHECK(other == before);
+        CHECK(to.try_tell(std::move(other)));
+        CHECK(to.try_tell("literal"));
+        const char* pointer = "pointer";
+        CHECK(to.try_tell(pointer));
+        CHECK(to.try_tell(std::as_const("const")));
+        auto one = std::make_unique<int>(1);
+        CHECK(to.try_tell(std::move(one)));
+        CHECK_FALSE(one);
+        other = before;
+        one = std::make_unique<int>(2);
+        CHECK(to.try_tell(other) == rondo::send_status::full);
+        CHECK(to.try_tell(std::move(other)) == rondo::send_status::full);
+        CHECK(other == before);
+        CHECK(to.try_tell(std::move(one)) == rondo::send_status::full);
+        CHECK(*one == 2);
+        CHECK(to.try_tell("literal") == rondo::send_status::full);
+        CHECK(all() == std::vector<std::string>{same, before, before, "literal", "pointer", "const", "1"});
+    };
+    const int by = GENERATE(0, 1, 2);
+    rondo::run({.workers = GENERATE(1u, 2u)}, [&] {
+        rondo::channel<int> key;
+        const rondo::child_options small{.mailbox_slots = 7};
+        const rondo::pool<log> p(1, rondo::routing::round_robin, {}, rondo::child<log>(small, key));
+        const auto& a = p.members()[0];
+        const rondo::address<std::string, std::unique_ptr<int>> to = a;
+        a.tell(open_gate{});
+        while (key.balance() == 0) rondo::yield();
+        const auto all = [&] {
+            key.send(0);
+            return a.ask(seen{});
+        };
+        if (by == 0) look_at(a, all);
+        if (by == 1) look_at(to, all);
+        if (by == 2) look_at(p, all);
     });
 }
 

@@ -59,10 +59,7 @@ public:
     template <std::copy_constructible M>
         requires(detail::index_of<M, E...>() < sizeof...(E))
     std::size_t try_tell(const M& message) const {
-        return each([&](const member& a) {
-            M copy(message);
-            return static_cast<bool>(a.try_tell(copy));
-        });
+        return each([&](const member& a) { return static_cast<bool>(a.try_tell(message)); });
     }
     /// Those that have not ended, in the order in which they joined. A snapshot.
     [[nodiscard]] std::vector<member> members() const {

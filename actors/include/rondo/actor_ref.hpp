@@ -138,11 +138,12 @@ send_status tell_until(actor_cell& to, const message_ops& ops, V&& value, lowlev
     }
     return send_status::timed_out;
 }
-template <class M>
-send_status try_tell(actor_cell& to, const message_ops& ops, M& value) {
+template <class M, class V>
+send_status try_tell(actor_cell& to, const message_ops& ops, V&& value) {
     // What is polymorphic may be the base of a larger object: made anew it would be no such base any more.
-    constexpr bool copies = !std::is_move_assignable_v<M> && std::is_polymorphic_v<M> && std::is_copy_constructible_v<M>;
-    message_node* m = make_message<M>(ops, static_cast<std::conditional_t<copies, const M&, M&&>>(value));
+    constexpr bool may_be_base = !std::is_move_assignable_v<M> && std::is_polymorphic_v<M> && std::is_copy_constructible_v<M>;
+    constexpr bool copies = !std::is_same_v<V, M> || may_be_base;         // else it is moved, and back again
+    message_node* m = make_message<M>(ops, static_cast<std::conditional_t<may_be_base, const M&, V&&>>(value));
     const auto result = try_push(to, m);
     if (result == actor_cell::box::pushed::queued || result == actor_cell::box::pushed::scheduled) return send_status::done;
     if constexpr (copies) {
@@ -218,18 +219,15 @@ public:
         using M = detail::message_for_t<A, V>;
         detail::tell<M>(cell(), detail::ops_of<A, M>, std::forward<V>(message));
     }
-    /// Only if it can be taken at once; on failure (full, closed: the actor has ended) `message` is untouched. Of 64 slots
-    /// or more up to 15 that have just become free may still count as full, unless the mailbox drops the newest.
+    /// Only if it can be taken at once. Tells what tell() would: a copy of an lvalue, which stays as it is; what is moved
+    /// in, `try_tell(std::move(m))`, is untouched on failure (full; closed: the actor has ended). Of 64 slots or more up to
+    /// 15 that have just become free may still count as full, unless the mailbox drops the newest.
     /// Suspends: never.
-    template <class M>
-        requires(!std::is_const_v<M> && has_handler_for<A, M>)
-    send_status try_tell(M& message) const {
-        return detail::try_tell<M>(cell(), detail::ops_of<A, M>, message);
-    }
-    template <class M>
-        requires(!std::is_lvalue_reference_v<M> && has_handler_for<A, std::remove_cv_t<M>>)
-    send_status try_tell(M&& message) const {
-        return detail::try_tell<std::remove_cv_t<M>>(cell(), detail::ops_of<A, std::remove_cv_t<M>>, message);
+    template <class V>
+        requires has_handler_for<A, detail::message_for_t<A, V>>
+    send_status try_tell(V&& message) const {
+        using M = detail::message_for_t<A, V>;
+        return detail::try_tell<M>(cell(), detail::ops_of<A, M>, std::forward<V>(message));
     }
     /// As tell(), but gives up after a while: send_status::timed_out; then the message is destroyed unsent. `full`: its
     /// mailbox drops the newest; `closed`: it has ended; both leave a dead letter.
@@ -310,6 +308,9 @@ constexpr std::size_t index_of() {
     return found;
 }
 
+// For ask<R>: no R was named.
+struct as_listed {};
+
 // As message_for, of the messages that an address lists.
 template <class V, class... E>
 using message_in_t = std::conditional_t<(c_text<V> && index_of<std::string, E...>() < sizeof...(E)), std::string,
@@ -338,62 +339,44 @@ public:
         requires(detail::index_of<detail::message_in_t<V, E...>, E...>() < sizeof...(E))
     void tell(V&& message) const {
         using M = detail::message_in_t<V, E...>;
-        detail::tell<M>(cell(), *ops<M>(), std::forward<V>(message));
+        detail::tell<M>(cell(), ops_here<M>(), std::forward<V>(message));
     }
-    template <class M>
-        requires(!std::is_const_v<M> && detail::index_of<M, E...>() < sizeof...(E))
-    send_status try_tell(M& message) const {
-        return detail::try_tell<M>(cell(), *ops<M>(), message);
-    }
-    template <class M>
-        requires(!std::is_lvalue_reference_v<M> && detail::index_of<M, E...>() < sizeof...(E))
-    send_status try_tell(M&& message) const {
-        return detail::try_tell<M>(cell(), *ops<M>(), message);
+    template <class V>
+        requires(detail::index_of<detail::message_in_t<V, E...>, E...>() < sizeof...(E))
+    send_status try_tell(V&& message) const {
+        using M = detail::message_in_t<V, E...>;
+        return detail::try_tell<M>(cell(), ops_here<M>(), std::forward<V>(message));
     }
     template <class V, class Rep, class Period>
         requires(detail::index_of<detail::message_in_t<V, E...>, E...>() < sizeof...(E))
     send_status tell_for(V&& message, std::chrono::duration<Rep, Period> d) const {
         using M = detail::message_in_t<V, E...>;
-        return detail::tell_until<M>(cell(), *ops<M>(), std::forward<V>(message), detail::limit_after(d));
+        return detail::tell_until<M>(cell(), ops_here<M>(), std::forward<V>(message), detail::limit_after(d));
     }
     template <class V, class Clock, class Duration>
         requires(detail::index_of<detail::message_in_t<V, E...>, E...>() < sizeof...(E))
     send_status tell_until(V&& message, std::chrono::time_point<Clock, Duration> tp) const {
         using M = detail::message_in_t<V, E...>;
-        return detail::tell_until<M>(cell(), *ops<M>(), std::forward<V>(message), detail::limit_at(tp));
+        return detail::tell_until<M>(cell(), ops_here<M>(), std::forward<V>(message), detail::limit_at(tp));
     }
     /// As actor_ref's, all three. The answer's type comes from the entry (`R(M)`, or M::answer); else say ask<R>(message),
     /// which throws usage_error if the actor's handler gives something else.
-    template <class R, class V>
-        requires(detail::index_of<detail::message_in_t<V, E...>, E...>() < sizeof...(E))
-    R ask(V&& message) const {
-        using M = detail::message_in_t<V, E...>;
-        return detail::ask<R, M>(cell(), ops_answering<R, M>(), std::forward<V>(message));
-    }
-    template <class V>
+    template <class R = detail::as_listed, class V>
         requires(detail::index_of<detail::message_in_t<V, E...>, E...>() < sizeof...(E))
     auto ask(V&& message) const {
-        return ask<known_answer<V>>(std::forward<V>(message));
+        using M = detail::message_in_t<V, E...>;
+        using answer = answer_as<R, V>;
+        return detail::ask<answer, M>(cell(), ops_answering<answer, M>(), std::forward<V>(message));
     }
-    template <class R, class V, class Rep, class Period>
+    template <class R = detail::as_listed, class V, class Rep, class Period>
         requires(detail::index_of<detail::message_in_t<V, E...>, E...>() < sizeof...(E))
     auto ask_for(V&& message, std::chrono::duration<Rep, Period> d) const {
-        return ask_by<R>(std::forward<V>(message), detail::limit_after(d));
+        return ask_by<answer_as<R, V>>(std::forward<V>(message), detail::limit_after(d));
     }
-    template <class V, class Rep, class Period>
-        requires(detail::index_of<detail::message_in_t<V, E...>, E...>() < sizeof...(E))
-    auto ask_for(V&& message, std::chrono::duration<Rep, Period> d) const {
-        return ask_by<known_answer<V>>(std::forward<V>(message), detail::limit_after(d));
-    }
-    template <class R, class V, class Clock, class Duration>
+    template <class R = detail::as_listed, class V, class Clock, class Duration>
         requires(detail::index_of<detail::message_in_t<V, E...>, E...>() < sizeof...(E))
     auto ask_until(V&& message, std::chrono::time_point<Clock, Duration> tp) const {
-        return ask_by<R>(std::forward<V>(message), detail::limit_at(tp));
-    }
-    template <class V, class Clock, class Duration>
-        requires(detail::index_of<detail::message_in_t<V, E...>, E...>() < sizeof...(E))
-    auto ask_until(V&& message, std::chrono::time_point<Clock, Duration> tp) const {
-        return ask_by<known_answer<V>>(std::forward<V>(message), detail::limit_at(tp));
+        return ask_by<answer_as<R, V>>(std::forward<V>(message), detail::limit_at(tp));
     }
 
     template <class M>
@@ -402,19 +385,28 @@ public:
     }
 
 private:
-    template <class V>
-    static auto entry_of() {
-        constexpr auto i = detail::index_of<detail::message_in_t<V, E...>, E...>();
-        using known = detail::entry<typename std::tuple_element_t<i, std::tuple<std::type_identity<E>...>>::type>;
-        static_assert(known::has_answer, "what does it answer? Say ask<R>(message), or R(M) in the address's list");
-        return std::type_identity<typename known::answer>();
+    template <class M>
+    const detail::message_ops& ops_here() const {
+        (void)cell();                                     // throws if it is empty: then there are none
+        return *ops<M>();
     }
-    template <class V>
-    using known_answer = typename decltype(entry_of<V>())::type;
+    template <class R, class V>
+    static auto choose_answer() {
+        if constexpr (std::is_same_v<R, detail::as_listed>) {
+            constexpr auto i = detail::index_of<detail::message_in_t<V, E...>, E...>();
+            using known = detail::entry<typename std::tuple_element_t<i, std::tuple<std::type_identity<E>...>>::type>;
+            static_assert(known::has_answer, "what does it answer? Say ask<R>(message), or R(M) in the address's list");
+            return std::type_identity<typename known::answer>();
+        } else {
+            return std::type_identity<R>();
+        }
+    }
+    template <class R, class V>
+    using answer_as = typename decltype(choose_answer<R, V>())::type;
 
     template <class R, class M>
     const detail::message_ops& ops_answering() const {
-        const auto& o = *ops<M>();
+        const auto& o = ops_here<M>();
         if (o.answer != &detail::tag_of<R>) detail::wrong_answer(o, detail::tag_of<R>);
         return o;
     }

@@ -85,18 +85,15 @@ public:
     }
     /// As actor_ref's. Of a broadcasting pool: done if all have it, else what the first of the others came to; those that could
     /// take it have it, and a limit is one for all of them. It tells copies, so `message` stays as it is.
-    template <class M>
-        requires(!std::is_const_v<M> && has_handler_for<A, M>)
-    send_status try_tell(M& message) const {
-        return route<M>(message, [&](const actor_ref<A>& a, auto... copy) {
+    template <class V>
+        requires has_handler_for<A, detail::message_for_t<A, V>>
+    send_status try_tell(V&& message) const {
+        using M = detail::message_for_t<A, V>;
+        if constexpr (!std::same_as<M, std::remove_cvref_t<V>>) return try_tell(M(detail::whole_text(message)));
+        else return route<M>(message, [&](const actor_ref<A>& a, auto&&... copy) {
             if constexpr (sizeof...(copy) != 0) return (a.try_tell(copy), ...);
-            else return a.try_tell(message);
+            else return a.try_tell(std::forward<V>(message));
         });
-    }
-    template <class M>
-        requires(!std::is_lvalue_reference_v<M> && has_handler_for<A, std::remove_cv_t<M>>)
-    send_status try_tell(M&& message) const {
-        return try_tell(message);
     }
     template <class V, class Rep, class Period>
         requires has_handler_for<A, detail::message_for_t<A, V>>
