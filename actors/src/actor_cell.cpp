@@ -33,6 +33,12 @@ struct free_spent {
     void operator()(message_node* m) const noexcept { give_block(m, reinterpret_cast<std::uintptr_t>(m->reply)); }
 };
 
+// What such a crash is told as. The exception itself would say that whoever asked, or runs it all, was stopped.
+std::exception_ptr foreign_stop() {
+    return std::make_exception_ptr(error("rondo::stopped came out of its handler, though the actor was not stopped: does it "
+                                         "join a tasklet that was?"));
+}
+
 void append(message_node*& list, message_node* more) noexcept {
     message_node** end_of = &list;
     while (*end_of) end_of = &(*end_of)->next;
@@ -482,18 +488,32 @@ bool actor_cell::fail(message_node& m, std::exception_ptr error, std::exception_
     exit_reason why{what == defeat ? exit_kind::gave_up : exit_kind::crashed, error};
     if (what == stop_of_tasklet) {
         // Without an order to us, nor a stop of this tasklet (by a runtime that ends): somebody else's, as a join throws it.
-        if (!orders.load(acquire) && !lowlevel::self().stop_requested()) what = crash;
-        else why = why_stopped();
+        if (!orders.load(acquire) && !lowlevel::self().stop_requested()) {
+            what = crash;
+            why.error = error = foreign_stop();
+        } else {
+            why = why_stopped();
+        }
     }
+    bool is_seen = false;
     if (was_asked) {
-        if (what == stop_of_tasklet) error = std::make_exception_ptr(actor_ended(label(), why));
-        std::exchange(m.reply, nullptr)->fail(error);
+        reply_cell& r = *std::exchange(m.reply, nullptr);
+        if (what == stop_of_tasklet) r.fail(std::make_exception_ptr(actor_ended(label(), why)));
+        else is_seen = what == refusal || is_heard() ? r.fail(error) : r.fail_by_crash(error);
     }
     if (what != refusal) let_go(why);
     settle_lost(what != refusal ? &why : nullptr);
     if (!was_stashed) discard(m);
     if (what == refusal) return true;
-    return end_life(std::move(why), was_asked, unhandled);
+    return end_life(std::move(why), is_seen, unhandled);
+}
+
+// Will somebody be told of the end, however it comes about?
+bool actor_cell::is_heard() const noexcept {
+    auto* e = extra.load(acquire);
+    if (!e) return false;
+    std::lock_guard hold(e->guard);
+    return e->under || !e->watchers.empty();
 }
 
 // Of a failure. Other handlers of a reentrant actor come to their ends first. False: this activation is over.
@@ -769,7 +789,9 @@ void actor_cell::end(exit_reason why, bool is_reported, std::exception_ptr& unha
             }
         };
         wake_all(e->senders, wake::closed);
+        const auto* const last_sender = woken;
         wake_all(e->joiners, wake::ready);
+        is_reported = is_reported || woken != last_sender;
     }
     now.store(phase::ended, release);
     if (!names.empty()) system.forget(*this, std::move(names));
@@ -783,10 +805,6 @@ void actor_cell::end(exit_reason why, bool is_reported, std::exception_ptr& unha
         auto* after = woken->next;
         lowlevel::resume(*woken->who, lowlevel::placement::tail);
         woken = after;
-    }
-    if (e) {
-        std::lock_guard hold(e->guard);                   // another end may be taking itself out
-        is_reported = is_reported || !e->links.empty();
     }
     is_reported = is_reported || !watchers.empty();
     watchers.for_each([&](actor_cell& w) {

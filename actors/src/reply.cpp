@@ -8,19 +8,34 @@
 
 namespace rondo::detail {
 
-void reply_cell::finish() noexcept {
+bool reply_cell::finish() noexcept {
     lock.lock();
     is_done = true;
     lowlevel::wait_node* n = std::exchange(asker, nullptr);
     lowlevel::waiter* who = n && n->claim(lowlevel::wake::ready) ? n->who : nullptr;
+    if (n && !who) is_left = true;
+    const bool is_awaited = !is_left;
     lock.unlock();
     let_go();
     if (who) lowlevel::resume(*who, lowlevel::placement::next);
+    return is_awaited;
 }
 
-void reply_cell::fail(std::exception_ptr e) noexcept {
+bool reply_cell::fail(std::exception_ptr e) noexcept {
     error = std::move(e);
-    finish();
+    return finish();
+}
+bool reply_cell::fail_by_crash(std::exception_ptr e) noexcept {
+    tells_crash = true;
+    return fail(std::move(e));
+}
+
+void reply_cell::leave() noexcept {
+    lock.lock();
+    const bool is_lost = is_done && tells_crash && !is_left;
+    is_left = true;
+    lock.unlock();
+    if (auto* const here = is_lost ? lowlevel::home_here() : nullptr) lowlevel::report_unhandled(*here, error);
 }
 
 namespace {
@@ -99,12 +114,14 @@ void reply_cell::wait(const void* from, lowlevel::time_point until, bool* timed_
         if (outcome != wake::ready) {
             lock.lock();
             asker = nullptr;
+            if (!is_done) is_left = true;
             lock.unlock();
             lowlevel::raise(outcome);
             *timed_out = true;
             return;
         }
     }
+    is_taken = true;
     if (error) std::rethrow_exception(error);
 }
 

@@ -88,6 +88,8 @@ std::string exit_reason::text() const {
         std::rethrow_exception(error);
     } catch (const std::exception& e) {
         out += std::string(": ") + e.what();
+    } catch (const stopped&) {
+        out += ": rondo::stopped";
     } catch (...) {
         out += ": an exception that is no std::exception";
     }

@@ -80,6 +80,9 @@ actor_ref<A> start_in(actor_system& in, const actor_options& o, Args&&... args) 
 /// returning. It ends when stop() is called, when a handler throws, when nobody has a handle any more and its mailbox is
 /// empty, or with its runtime; rondo::run's actors have all ended before it returns.
 ///
+/// A crash (an exception out of a handler) comes out of rondo::run, as a tasklet's that nobody joined, unless somebody has
+/// heard of it: the asker, if he has not given up; a supervisor; who watches; who waits in join or select at that moment.
+///
 /// A class that says `static constexpr bool reentrant = true;` lets other messages in while one of its handlers waits (in
 /// a channel, an ask, a sleep, a lock; not in a yield, nor while a join runs a child on the spot). Still only one handler
 /// runs at a time, but after each wait its object may have changed. Messages of one sender begin in order. It may ask
@@ -146,7 +149,8 @@ void watch(const detail::any_actor& a);
 /// Takes one watch back: its on(rondo::down) does not arrive from now on. Nothing happens if there is none.
 /// Suspends: never. Throws: usage_error outside a handler.
 void unwatch(const detail::any_actor& a);
-/// If one of the two fails (crashed, killed, linked, gave_up), the other is killed, with exit_kind::linked.
+/// If one of the two fails (crashed, killed, linked, gave_up), the other is killed, with exit_kind::linked. Being linked with it
+/// is not yet to hear of a crash: if nobody else does, it comes out of rondo::run.
 void link(const detail::any_actor& a, const detail::any_actor& b);
 void unlink(const detail::any_actor& a, const detail::any_actor& b);
 

@@ -57,7 +57,8 @@ public:
     void kill() const noexcept {
         if (cell_) cell_->kill_now();
     }
-    /// Waits until it has ended, for good, and says why. Does not stop it. Any number may wait, and come again.
+    /// Waits until it has ended, for good, and says why. Does not stop it. Any number may wait, and come again. A crash that
+    /// somebody waited for so does not come out of rondo::run; who comes too late to wait has not heard of it in time.
     ///
     /// Suspends: until then; may resume on another worker. On a plain thread: blocks the thread.
     /// Stop:     throws `stopped`.
@@ -161,7 +162,10 @@ send_status try_tell(actor_cell& to, const message_ops& ops, V&& value) {
 template <class R>
 struct reply_holder {
     reply_with<R>* cell;
-    ~reply_holder() { cell->let_go(); }
+    ~reply_holder() {
+        if (!cell->is_taken) cell->leave();
+        cell->let_go();
+    }
 };
 /// nullopt (false): `until` came first. before_it_waits(reply_cell&), if given, may throw: then nobody waits for the answer.
 template <class R, class M, class V, class... Check>
@@ -418,7 +422,7 @@ private:
     std::array<const detail::message_ops*, sizeof...(E)> ops_{};
 };
 
-/// A clause of select: calls f(why) once the actor has ended, for good. Any handle will do: actor_ref, address, supervisor.
+/// A clause of select: calls f(why) once the actor has ended, for good; hears of a crash as join() does. Any handle will do: actor_ref, address, supervisor.
 /// Throws usage_error out of select in the actor's own handler, if it would wait.
 template <std::derived_from<detail::any_actor> A, std::invocable<exit_reason> F>
 [[nodiscard]] auto joined(const A& actor, F f) {

@@ -54,7 +54,7 @@ struct child_options {
 };
 
 /// What a supervisor fails with when there were too many restarts: it ends its children, and its own supervisor, if it
-/// has one, decides; else it comes out of run.
+/// has one, decides; else it comes out of run, unless somebody has heard of it as of a crash (see rondo::start).
 class too_many_restarts : public error {
 public:
     using error::error;

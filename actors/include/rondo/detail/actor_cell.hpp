@@ -217,6 +217,7 @@ private:
     bool look_round(std::exception_ptr& unhandled);
     bool handle(message_node& m, std::exception_ptr& unhandled);
     bool fail(message_node& m, std::exception_ptr error, std::exception_ptr& unhandled);
+    [[nodiscard]] bool is_heard() const noexcept;
     bool end_life(exit_reason why, bool is_reported, std::exception_ptr& unhandled) noexcept;
     [[nodiscard]] bool has_flights() noexcept;            // handlers that wait, or want to go on
     bool give_way() noexcept;

@@ -84,6 +84,9 @@ struct reply_cell {
     bool has_value = false;
     bool in_handler = false;                             ///< a handler has it as its rondo::reply
     bool is_dropped = false;                             ///< that one went without an answer: see leave_handler()
+    bool is_left = false;                                ///< the asker has given up before the answer was there
+    bool is_taken = false;                               ///< the asker's own: he has got it
+    bool tells_crash = false;                            ///< the answer is how a crash that nobody else hears of is told
     std::uint8_t lines = 1;
     atomic<std::uint32_t> holders{2};
     lowlevel::wait_node* asker = nullptr;
@@ -92,14 +95,17 @@ struct reply_cell {
     void (*destroy)(reply_cell&) noexcept;               ///< the value
     std::exception_ptr error;
 
-    void finish() noexcept;                              ///< wakes the asker, lets go
-    void fail(std::exception_ptr e) noexcept;            ///< answers with an error, lets go
+    bool finish() noexcept;                              ///< wakes the asker, lets go. False: he had given up
+    bool fail(std::exception_ptr e) noexcept;            ///< answers with an error, lets go
+    /// The same. True: the asker has it, or if he leaves without it, reports it.
+    bool fail_by_crash(std::exception_ptr e) noexcept;
     void drop() noexcept;                                ///< a rondo::reply goes without an answer
     void enter_handler() noexcept;
     void own_up() noexcept;                              ///< its handler goes on, without it: see actor_cell::own_up()
     /// A reply that was dropped goes to the message that was put aside, or back to `m`, whose handler has thrown.
     void leave_handler(message_node& m, bool has_thrown) noexcept;
     void let_go() noexcept;
+    void leave() noexcept;                               ///< the asker goes without the answer
     /// Suspends until it is done; throws what the answer is if it is an error; stopped, deadline.
     void wait(const void* from, lowlevel::time_point until, bool* timed_out);
 };
