@@ -101,6 +101,11 @@ std::string actor_cell::label() const {
                         : fmt::format("actor {} {} ({})", id, lowlevel::quoted(name), of.type->name());
 }
 
+std::string actor_cell::started_at() const {
+    auto* e = extra.load(acquire);
+    return e && e->where.line() != 0 ? fmt::format("{}:{}", e->where.file_name(), e->where.line()) : "";
+}
+
 void actor_cell::give_order(order o) noexcept {
     bool late = false;
     orders.fetch_or(o, release);                          // pairs with the acquire in look_round()
@@ -157,9 +162,7 @@ void actor_cell::hand_over() noexcept {
 }
 
 void actor_cell::run(void* cell, bool stopped) {
-    std::exception_ptr unhandled;
-    static_cast<actor_cell*>(cell)->activate(stopped, unhandled);
-    if (unhandled) [[unlikely]] std::rethrow_exception(std::move(unhandled));
+    static_cast<actor_cell*>(cell)->activate(stopped);
 }
 
 // Once for each message, so without a lock object for those that need no lock.
@@ -194,7 +197,7 @@ inline void actor_cell::discard(message_node& m) noexcept {
 }
 
 // Also once for each message.
-[[gnu::always_inline]] inline bool actor_cell::handle(message_node& m, std::exception_ptr& unhandled) {
+[[gnu::always_inline]] inline bool actor_cell::handle(message_node& m) {
     current = &m;
     if (flags & has_idle) [[unlikely]] {
         if (m.ops == of.on_idle) {
@@ -213,7 +216,7 @@ inline void actor_cell::discard(message_node& m) noexcept {
         m.ops->deliver(*this, m);
     } catch (...) {
         if (is_watched) lowlevel::watch_waits(false);
-        return fail(m, std::current_exception(), unhandled);
+        return fail(m, std::current_exception());
     }
     if (is_watched) lowlevel::watch_waits(false);
     if (current == &m) discard(m);                        // else it was stashed
@@ -233,14 +236,14 @@ inline bool actor_cell::is_only_dropped() const noexcept {
 }
 inline bool actor_cell::needs_look() const noexcept { return messages.is_urgent() && !is_only_dropped(); }
 
-void actor_cell::activate(bool was_stopped, std::exception_ptr& unhandled) {
+void actor_cell::activate(bool was_stopped) {
     if (was_stopped) [[unlikely]] {                       // the job was, before it began: there is nothing to wait for
         if (!(orders.load(relaxed) & (stop | kill | linked | halt | shutdown))) {
-            if (is_dropped()) return end({exit_kind::unreferenced}, false, unhandled);
+            if (is_dropped()) return end({exit_kind::unreferenced}, false);
             if (is_stray_stop()) return hand_over();
             orders.fetch_or(shutdown, relaxed);
         }
-        if (!look_round(unhandled)) return;
+        if (!look_round()) return;
         return hand_over();                               // a new life, which is no business of that stop
     }
     bool looked_again = false;
@@ -250,7 +253,7 @@ void actor_cell::activate(bool was_stopped, std::exception_ptr& unhandled) {
     for (unsigned n = 0;;) {
         if (needs_look() || ((flags & is_reentrant) && orders.load(relaxed))) [[unlikely]] {
             do
-                if (!look_round(unhandled)) return;
+                if (!look_round()) return;
             while (needs_look());
         }
         if (message_node* m = take()) {
@@ -258,7 +261,7 @@ void actor_cell::activate(bool was_stopped, std::exception_ptr& unhandled) {
                 admit_waiting();
                 if (!std::exchange(relieves, true)) relief_ends = lowlevel::now() + longest_relief;
             }
-            if (!handle(*m, unhandled)) return;
+            if (!handle(*m)) return;
             if (++n >= turn) {
                 if (!relieves || n >= messages.slots()) return hand_over();
                 // Those who waited stand behind us. If we went there now each of them would find a full mailbox again.
@@ -273,13 +276,13 @@ void actor_cell::activate(bool was_stopped, std::exception_ptr& unhandled) {
             continue;
         }
         if (messages.is_signalled() && !is_only_dropped()) {
-            if (!look_round(unhandled)) return;
+            if (!look_round()) return;
             continue;
         }
         // acquire: pairs with the release in drop_ref(): what the last handles told is in the mailbox.
         if (strong.load(acquire) == 0 && !has_flights()) {
             if (!std::exchange(looked_again, true)) continue;
-            return end({exit_kind::unreferenced}, false, unhandled);
+            return end({exit_kind::unreferenced}, false);
         }
         task* const me = runner.t.load(relaxed);
         runner.t.store(nullptr, relaxed);                   // ordered by rest()
@@ -469,7 +472,7 @@ exit_reason actor_cell::why_stopped() const noexcept {
     return o & failed ? extra.load(relaxed)->first_failure : ordered_end(o);
 }
 
-bool actor_cell::fail(message_node& m, std::exception_ptr error, std::exception_ptr& unhandled) {
+bool actor_cell::fail(message_node& m, std::exception_ptr error) {
     enum { refusal, stop_of_tasklet, crash, defeat } what = crash;
     try {
         std::rethrow_exception(error);
@@ -505,7 +508,7 @@ bool actor_cell::fail(message_node& m, std::exception_ptr error, std::exception_
     settle_lost(what != refusal ? &why : nullptr);
     if (!was_stashed) discard(m);
     if (what == refusal) return true;
-    return end_life(std::move(why), is_seen, unhandled);
+    return end_life(std::move(why), is_seen);
 }
 
 // Will somebody be told of the end, however it comes about?
@@ -517,7 +520,7 @@ bool actor_cell::is_heard() const noexcept {
 }
 
 // Of a failure. Other handlers of a reentrant actor come to their ends first. False: this activation is over.
-bool actor_cell::end_life(exit_reason why, bool is_reported, std::exception_ptr& unhandled) noexcept {
+bool actor_cell::end_life(exit_reason why, bool is_reported) noexcept {
     auto* e = extra.load(acquire);
     auto o = orders.load(acquire);
     if (flags & is_reentrant) {
@@ -536,12 +539,12 @@ bool actor_cell::end_life(exit_reason why, bool is_reported, std::exception_ptr&
     }
     if (o & halt && !(o & shutdown)) return go_down(why);
     if ((why.is_failure() || o & stop) && may_live_again(o)) return go_down(why);
-    end(std::move(why), is_reported, unhandled);
+    end(std::move(why), is_reported);
     return false;
 }
 
 // Orders and the system lane. False: this activation is over.
-bool actor_cell::look_round(std::exception_ptr& unhandled) {
+bool actor_cell::look_round() {
     messages.see_signal();
     if ((flags & is_reentrant) && give_way()) return false;
     auto o = orders.load(acquire);                        // pairs with the release in give_order()
@@ -551,7 +554,7 @@ bool actor_cell::look_round(std::exception_ptr& unhandled) {
             if (o & (kill | linked | failed)) stop_flights();
             return stay_down();                           // the last of them comes by here
         }
-        if (o & failed) return end_life({}, false, unhandled);
+        if (o & failed) return end_life({}, false);
     }
     message_node* list = messages.take_system();
     bool go_on = true;
@@ -567,7 +570,7 @@ bool actor_cell::look_round(std::exception_ptr& unhandled) {
             if (now.load(relaxed) == phase::alive && may_live_again(o) && (o & stop || why.is_failure())) {
                 go_on = go_down(why);                     // a supervisor decides
             } else {
-                end(why, false, unhandled);
+                end(why, false);
                 go_on = false;
             }
             break;
@@ -590,7 +593,7 @@ bool actor_cell::look_round(std::exception_ptr& unhandled) {
         if (!list) break;
         message_node* m = std::exchange(list, list->next);
         if (m->ops == of.on_down && !is_awaited(*m)) destroy_message(*m);
-        else go_on = handle(*m, unhandled);
+        else go_on = handle(*m);
         if (go_on && messages.is_urgent()) {              // what comes meanwhile goes behind, but orders go first
             messages.see_signal();
             append(list, messages.take_system());
@@ -757,7 +760,18 @@ void actor_cell::empty_mailbox(dead_letter_reason why, const exit_reason& end) n
     }
 }
 
-void actor_cell::end(exit_reason why, bool is_reported, std::exception_ptr& unhandled) noexcept {
+void actor_cell::report(const std::exception_ptr& error) const noexcept {
+    tasklet_info me;
+    try {
+        me.id = runner.id.load(relaxed);
+        me.role = "handler of " + label();
+        me.state = tasklet_state::done;
+        me.spawn_site = started_at();
+    } catch (...) {}                                      // no memory for that
+    lowlevel::report_unhandled(system.home, error, me);
+}
+
+void actor_cell::end(exit_reason why, bool is_reported) noexcept {
     const lowlevel::shield whatever_comes;
     const bool was_alive = now.load(relaxed) == phase::alive;
     if (of.ends_at_once) {                                // its object waits for others, who may ask it meanwhile
@@ -830,7 +844,7 @@ void actor_cell::end(exit_reason why, bool is_reported, std::exception_ptr& unha
         }
         under->obeyed.set();
     }
-    if (!is_reported && (why.kind == exit_kind::crashed || why.kind == exit_kind::gave_up)) unhandled = why.error;
+    if (!is_reported && (why.kind == exit_kind::crashed || why.kind == exit_kind::gave_up)) report(why.error);
     why = {};
     if (system.strike_off(*this)) destroy();
     else drop_weak();                                     // the living actor's

@@ -44,11 +44,11 @@ seen_actor look_at(const actor_cell& c) {
         std::lock_guard hold(e->flights_guard);
         for (auto* w = e->flights; w; w = w->next) a.handlers.push_back(w->who.id);
     }
+    a.where = c.started_at();
     std::lock_guard hold(e->guard);
     a.name = e->name;
     a.parent = e->starter;
     a.started = e->started;
-    if (e->where.line() != 0) a.where = fmt::format("{}:{}", e->where.file_name(), e->where.line());
     if (!e->under) return a;
     std::lock_guard hold_boss(e->under->guard);
     if (!e->under->boss) return a;
@@ -86,9 +86,10 @@ std::vector<seen_actor> in_tree_order(std::vector<seen_actor> all) {
     return out;
 }
 
-template <class F>
-void for_each_handler(const seen_actor& a, std::span<const tasklet_info> tasklets, F&& f) {
-    for (const auto id : a.handlers) {                    // sorted by id
+// Those of a span of tasklet_info, sorted by id, const or not.
+template <class Info, class F>
+void for_each_of(const std::vector<std::uint64_t>& ids, std::span<Info> tasklets, F&& f) {
+    for (const auto id : ids) {
         const auto at = std::lower_bound(tasklets.begin(), tasklets.end(), id,
                                          [](const tasklet_info& t, std::uint64_t n) { return t.id < n; });
         if (at != tasklets.end() && at->id == id) f(*at);
@@ -104,12 +105,25 @@ std::vector<seen_actor> look_at_all(System& in) {
 
 }  // namespace
 
+void actor_system::describe(std::span<tasklet_info> tasklets) {
+    const auto is = [](tasklet_info& t, std::string role, std::string where) {
+        t.role = std::move(role);
+        t.spawn_site = std::move(where);                  // else a place in this library
+    };
+    for_each([&](const actor_cell& c) {
+        if (c.runner.t.load(acquire) == nullptr && !c.of.is_reentrant) return;
+        const auto a = look_at(c);
+        for_each_of(a.handlers, tasklets, [&](tasklet_info& t) { is(t, "handler of " + c.label(), a.where); });
+    });
+    for_each_of({keeper_id_.load(relaxed)}, tasklets, [&](tasklet_info& t) { is(t, "the timers of all actors", ""); });
+}
+
 std::string actor_system::dump(std::span<const tasklet_info> tasklets) {
     constexpr std::size_t most = 1000;
     constexpr unsigned deepest = 20;
     const auto all = look_at_all(*this);
     if (all.empty()) return {};
-    std::string out = fmt::format("{} actors\n", all.size());
+    std::string out = fmt::format("{} actor{}\n", all.size(), all.size() == 1 ? "" : "s");
     for (std::size_t i = 0; i < std::min(most, all.size()); ++i) {
         const auto& a = all[i];
         const std::string indent(2 * std::min(a.depth, deepest), ' ');
@@ -119,7 +133,7 @@ std::string actor_system::dump(std::span<const tasklet_info> tasklets) {
         if (a.restarts) out += fmt::format(", {} restart{}", a.restarts, a.restarts == 1 ? "" : "s");
         if (!a.where.empty()) out += fmt::format("; started at {}", a.where);
         out += '\n';
-        for_each_handler(a, tasklets, [&](const tasklet_info& t) {
+        for_each_of(a.handlers, tasklets, [&](const tasklet_info& t) {
             out += fmt::format("{}  its handler, tasklet {}, is {}", indent, t.id, to_string(t.state));
             if (!t.waits_for.empty()) out += fmt::format(", waits for {}", t.waits_for);
             if (!t.held_by.empty()) out += fmt::format(" (held by {})", t.held_by);
@@ -136,7 +150,7 @@ std::string actor_system::dump_json(std::span<const tasklet_info> tasklets) {
     const char* comma = "\n";
     for (const auto& a : look_at_all(*this)) {
         std::string handlers;
-        for_each_handler(a, tasklets, [&](const tasklet_info& t) {
+        for_each_of(a.handlers, tasklets, [&](const tasklet_info& t) {
             handlers += fmt::format(R"({}{{"tasklet": {}, "state": {}, "waits_for": {}, "held_by": {}, "waited_ns": {}}})",
                                     handlers.empty() ? "" : ", ", t.id, json_string(to_string(t.state)),
                                     json_string(t.waits_for), json_string(t.held_by),

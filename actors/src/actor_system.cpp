@@ -213,9 +213,11 @@ std::uint64_t actor_system::start_timer(actor_cell& to, std::chrono::steady_cloc
     }
     if (is_idle) to.add_weak();
     else to.add_own_ref();
-    if (is_first_of_all)
-        lowlevel::submit_job(home, lowlevel::make_job(home, &keep_time, this, std::source_location::current()),
-                             lowlevel::placement::tail);
+    if (is_first_of_all) {
+        const auto j = lowlevel::make_job(home, &keep_time, this, std::source_location::current());
+        keeper_id_.store(j.id, relaxed);
+        lowlevel::submit_job(home, j, lowlevel::placement::tail);
+    }
     if (keeper) lowlevel::resume(*keeper, lowlevel::placement::tail);
     return number;
 }

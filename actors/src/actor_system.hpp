@@ -117,6 +117,7 @@ public:
     void end() noexcept override;
     std::size_t live() noexcept override;
     std::string name_of(const void* object) override;
+    void describe(std::span<tasklet_info> tasklets) override;
     std::string dump(std::span<const tasklet_info> tasklets) override;
     std::string dump_json(std::span<const tasklet_info> tasklets) override;
     void wait_begins(lowlevel::watched_wait& w) noexcept override;
@@ -198,6 +199,7 @@ private:
     std::size_t pending_ = 0;                             // that keep run from returning
     lowlevel::wait_list keeper_;                          // the timekeeper, while it waits
     bool is_keeper_there_ = false;
+    atomic<std::uint64_t> keeper_id_{0};                  // its tasklet, the last one's if there is none now
     atomic<bool> is_background_{false};                   // the timekeeper waits, and only for periodic ones
 };
 

@@ -41,6 +41,17 @@ struct find_child {
 };
 struct list_children {};
 
+class supervisor_actor;
+
+}  // namespace
+
+template <>
+constexpr const char* detail::name_of_type<supervisor_actor>() {
+    return "T = rondo::supervisor]";                      // what users know it as
+}
+
+namespace {
+
 std::string called_already(std::string_view name) {
     return fmt::format("a child is called {} already", lowlevel::quoted(name));
 }
@@ -195,11 +206,13 @@ private:
         const auto now = lowlevel::now();
         restarts_.push_back(now);
         while (now - restarts_.front() > detail::ticks(options_.within)) restarts_.pop_front();
-        if (restarts_.size() > options_.max_restarts)
-            throw too_many_restarts(fmt::format("supervisor \"{}\": {} restarts in {:.1f} s; the last of {}, which {}", name_,
-                                                restarts_.size() - 1,
-                                                std::chrono::duration<double>(detail::ticks(options_.within)).count(), of.who.label(),
-                                                why.text()));
+        if (restarts_.size() > options_.max_restarts) {
+            const auto n = restarts_.size() - 1;
+            const std::chrono::duration<double> seconds(detail::ticks(options_.within));
+            throw too_many_restarts(fmt::format("supervisor {}: {} restart{} in {:.1f} s; the last of {}, which {}",
+                                                name_.empty() ? "without a name" : lowlevel::quoted(name_), n, n == 1 ? "" : "s",
+                                                seconds.count(), of.who.label(), why.text()));
+        }
         detail::time_span pause = options_.backoff;
         if (pause <= detail::time_span()) return;
         for (std::size_t i = 1; i < restarts_.size() && pause < options_.longest_backoff; ++i) pause = pause + pause;
@@ -293,7 +306,7 @@ auto ask(const any_actor& boss, M message) {
 
 child_spec subtree(const supervise_options& options, std::vector<child_spec> children) {
     check(options, children);
-    child_options o{.name = options.name};
+    child_options o{.name = options.name, .where = options.where};
     // Its children take their time to end, one after the other.
     for (const auto& c : children) o.shutdown = o.shutdown + c.options.shutdown;
     return child<supervisor_actor>(o, options, std::string(options.name), std::move(children));
@@ -302,7 +315,7 @@ child_spec subtree(const supervise_options& options, std::vector<child_spec> chi
 supervisor supervise(const supervise_options& options, std::vector<child_spec> children) {
     check(options, children);
     supervisor boss(detail::start_in<supervisor_actor>(detail::system_here("rondo::supervise"),
-                                                       actor_options{.name = options.name}, options,
+                                                       actor_options{.name = options.name, .where = options.where}, options,
                                                        std::string(options.name), std::vector<child_spec>{}));
     // Not on(started): what a constructor throws here is the caller's, not a failure of the supervisor.
     try {

@@ -137,7 +137,9 @@ attachment& attach(home& at, attachment* (*make)(home&)) {
     return *other;
 }
 
-void report_unhandled(home& at, std::exception_ptr error) noexcept { at.report_unhandled(std::move(error)); }
+void report_unhandled(home& at, std::exception_ptr error, const tasklet_info& who) noexcept {
+    at.report_unhandled(std::move(error), who);
+}
 
 bool is_closing(const home& at) noexcept { return at.closing.load(relaxed); }
 

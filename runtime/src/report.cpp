@@ -38,12 +38,13 @@ const char* to_string(tasklet_state state) noexcept {
 std::string describe(const tasklet_info& info) {
     std::string line = fmt::format("tasklet {}", info.id);
     if (!info.name.empty()) line += " " + lowlevel::quoted(info.name);
+    if (!info.role.empty()) line += ", " + info.role;
     line += fmt::format(", {}", to_string(info.state));
     if (!info.waits_for.empty()) line += fmt::format(", waits for {}", info.waits_for);
     if (!info.held_by.empty()) line += fmt::format(" (held by {})", info.held_by);
     if (const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(info.waited).count(); ms >= 100)
         line += fmt::format(" since {:.1f} s", static_cast<double>(ms) / 1000);
-    line += fmt::format("; spawned at {}", info.spawn_site);
+    if (!info.spawn_site.empty()) line += fmt::format("; {} at {}", info.role.empty() ? "spawned" : "started", info.spawn_site);
     return line;
 }
 
@@ -91,10 +92,10 @@ std::string json_of(const tasklet_info& info) {
     using lowlevel::json_string;
     std::string frames;
     for (auto& frame : info.backtrace) frames += (frames.empty() ? "" : ", ") + json_string(frame);
-    return fmt::format(R"({{"id": {}, "parent": {}, "name": {}, "state": {}, "waits_for": {}, "held_by": {}, )"
+    return fmt::format(R"({{"id": {}, "parent": {}, "name": {}, "role": {}, "state": {}, "waits_for": {}, "held_by": {}, )"
                        R"("waited_ns": {}, "spawn_site": {}, "backtrace": [{}]}})",
-                       info.id, info.parent, json_string(info.name), json_string(to_string(info.state)),
-                       json_string(info.waits_for), json_string(info.held_by),
+                       info.id, info.parent, json_string(info.name), json_string(info.role),
+                       json_string(to_string(info.state)), json_string(info.waits_for), json_string(info.held_by),
                        std::chrono::duration_cast<std::chrono::nanoseconds>(info.waited).count(),
                        json_string(info.spawn_site), frames);
 }
@@ -325,6 +326,7 @@ std::vector<tasklet_info> scheduler::list(bool with_backtraces) const {
             for (auto& info : all)
                 if (info.id == id && info.state == tasklet_state::ready) info.state = tasklet_state::running;
     std::sort(all.begin(), all.end(), [](auto& a, auto& b) { return a.id < b.id; });
+    if (auto* layer = above.load(acquire)) layer->describe(all);      // acquire: pairs with the release in attach()
     return all;
 }
 

@@ -177,10 +177,10 @@ void scheduler::report_unhandled(task& t, std::uint64_t id) noexcept {
     keep(t.error);
 }
 
-void scheduler::report_unhandled(std::exception_ptr error) noexcept {
+void scheduler::report_unhandled(std::exception_ptr error, const tasklet_info& who) noexcept {
     if (options.on_unhandled) {
         try {
-            options.on_unhandled(error, {});
+            options.on_unhandled(error, who);
             return;
         } catch (...) {
             error = std::current_exception();

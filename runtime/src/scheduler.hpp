@@ -48,7 +48,7 @@ public:
     void migrate(task& t) noexcept;                       // force_migration: to another worker than it suspended on
     void wake_for_work() noexcept;                        // somebody parked, unless somebody searches
     void report_unhandled(task& t, std::uint64_t id) noexcept;
-    void report_unhandled(std::exception_ptr error) noexcept;
+    void report_unhandled(std::exception_ptr error, const tasklet_info& who) noexcept;
     [[nodiscard]] std::int64_t now_ns() noexcept;
 
     void wait_for_end(task_ref main);

@@ -3,9 +3,13 @@
 
 #include <algorithm>
 #include <cctype>
+#include <chrono>
+#include <exception>
 #include <sstream>
+#include <stdexcept>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <rondo/rondo.hpp>
 
@@ -109,8 +113,12 @@ TEST_CASE("a dump shows the tree of actors, their mailboxes, restarts, and what 
     for (int i = 0; i < 3; ++i) door.tell(open{});
     world.settle();
 
-    const auto text = dumped(world, rondo::dump_format::text);
-    INFO(text);
+    const auto all = dumped(world, rondo::dump_format::text);
+    INFO(all);
+    CHECK(has(all, "handler of actor"));
+    const auto text = all.substr(std::min(all.find("6 actors\n"), all.size()));
+    CHECK_FALSE(has(text, "actors/src/"));
+    CHECK_FALSE(has(text, "rondo/supervisor.hpp"));
     const auto line_with = [&](std::string_view part) {
         std::istringstream lines(text);
         for (std::string line; std::getline(lines, line);)
@@ -121,7 +129,9 @@ TEST_CASE("a dump shows the tree of actors, their mailboxes, restarts, and what 
     CHECK(line_with("\"top\"").starts_with("actor "));
     CHECK(line_with("\"branch\"").starts_with("  actor "));
     CHECK(line_with("\"inner\"").starts_with("    actor "));
-    CHECK(has(line_with("\"inner\""), "gate), idle, 0 messages wait; started at "));
+    CHECK(line_with("\"inner\"").ends_with("gate), idle, 0 messages wait"));
+    CHECK(has(line_with("\"top\""), "(rondo::supervisor), idle, 0 messages wait; started at " __FILE__));
+    CHECK(has(line_with("\"branch\""), "(rondo::supervisor), idle, 0 messages wait; started at " __FILE__));
     CHECK(line_with("\"door\"").starts_with("  actor "));
     CHECK(has(line_with("\"door\""), "active, 2 messages wait, 1 restart;"));
     CHECK(line_with("left").starts_with("    actor "));
@@ -197,4 +207,82 @@ TEST_CASE("a dump may be taken while actors run, crash and end", "[actor][dump]"
     CHECK(all_json);
     boss.stop();
     boss.join();
+}
+
+namespace {
+
+struct stuck {
+    rondo::channel<int> never;
+    void on(int) { never.receive(); }
+    void on(char) { throw std::runtime_error("boom"); }
+};
+struct juggler {
+    static constexpr bool reentrant = true;
+    rondo::channel<int> key;
+    void on(int) { key.receive(); }
+    void on(char) { rondo::this_actor::every(std::chrono::hours(1), 'x'); }
+};
+
+}  // namespace
+
+TEST_CASE("reports name a handler after its actor, and say where that was started", "[actor][dump]") {
+    std::string report;
+    try {
+        rondo::run([] {
+            auto a = rondo::start<stuck>({.name = "bob"}), b = rondo::start<stuck>();
+            a.tell(1);
+            b.tell(1);
+        });
+    } catch (const rondo::deadlock& d) {
+        report = d.what();
+    }
+    CHECK(has(report, ", handler of actor 1 \"bob\" ("));
+    CHECK(has(report, "::stuck), suspended, waits for a sender on channel"));
+    CHECK(has(report, "; started at " __FILE__ ":"));
+    CHECK(has(report, ", handler of actor 17 ("));
+    CHECK_FALSE(has(report, "actors/src"));
+
+    rondo::runtime rt{{.workers = 1}};
+    const auto a = rondo::start_on<stuck>(rt, rondo::actor_options{.name = "bob"});
+    a.tell(1);
+    const auto idle = rt.run_until_idle();
+    REQUIRE(idle.parked.size() == 1);
+    CHECK(idle.parked[0].role == "handler of " + a.label());
+    CHECK(idle.parked[0].name.empty());
+    std::ostringstream text, json;
+    rt.dump(text);
+    rt.dump(json, rondo::dump_format::json);
+    CHECK(has(text.str(), "1 actor\n"));
+    CHECK(has(json.str(), R"("role": "handler of actor 1 \"bob\")"));
+    CHECK(recogniser(json.str()).is_json());
+    a.kill();
+}
+
+TEST_CASE("reports name a reentrant actor's handlers, and the timers' tasklet", "[actor][dump][reentrant]") {
+    rondo::testing::world world{{.workers = GENERATE(1u, 2u)}};
+    const auto a = rondo::start_on<juggler>(world.in());
+    for (int i = 0; i < 3; ++i) a.tell(i);
+    a.tell('x');
+    world.settle();
+    std::vector<std::string> roles;
+    for (const auto& t : world.tasklets()) roles.push_back(t.role);
+    std::sort(roles.begin(), roles.end());
+    const auto handler = "handler of " + a.label();
+    CHECK(roles == std::vector<std::string>{handler, handler, handler, "the timers of all actors"});
+    a.kill();
+}
+
+TEST_CASE("on_unhandled is told whose handler it was", "[actor][dump]") {
+    std::vector<rondo::tasklet_info> seen;
+    std::string label;
+    rondo::run({.on_unhandled = [&](const std::exception_ptr&, const rondo::tasklet_info& who) { seen.push_back(who); }}, [&] {
+        auto a = rondo::start<stuck>({.name = "bob"});
+        label = a.label();
+        a.tell('x');
+        while (!a.has_ended()) rondo::yield();
+    });
+    REQUIRE(seen.size() == 1);
+    CHECK(seen[0].role == "handler of " + label);
+    CHECK(has(seen[0].spawn_site, "dump_test.cpp:"));
+    CHECK(seen[0].id != 0);
 }

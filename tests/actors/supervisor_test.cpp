@@ -157,6 +157,18 @@ TEST_CASE("too many restarts: it gives up, ends its children, and says so", "[su
     CHECK(said.find("a failed") != std::string::npos);
 }
 
+TEST_CASE("a supervisor without a name gives up in whole words, too", "[supervisor]") {
+    journal log;
+    rondo::run([&] {
+        auto s = rondo::supervise({.max_restarts = 1}, rondo::child<worker>("a", &log, "a"));
+        auto a = s.ref<worker>("a");
+        for (int i = 0; i < 2; ++i) a.tell(fail{});
+        const auto why = s.join();
+        CHECK(why.text().find("supervisor without a name: 1 restart in 5.0 s; the last of actor") != std::string::npos);
+        CHECK(s.label() == "actor 1 (rondo::supervisor)");
+    });
+}
+
 TEST_CASE("what a subtree gives up goes to the supervisor above", "[supervisor]") {
     journal log;
     rondo::run({.workers = GENERATE(1u, 2u)}, [&] {

@@ -57,7 +57,7 @@ public:
     template <class... Args>
         requires detail::actor_made_from<A, const std::decay_t<Args>&...>
     explicit pool(std::size_t n, routing how = routing::round_robin, const Args&... args)
-        : pool(n, how, supervise_options{.max_restarts = 1000}, child<A, 0>("", args...)) {}
+        : pool(n, how, supervise_options{.max_restarts = 1000, .where = {}}, child<A, 0>("", args...)) {}
     pool(std::size_t n, routing how, const supervise_options& options, const child_spec& member)
         : core_(std::make_shared<core>()) {
         if (n == 0) throw usage_error("rondo::pool of no actors");

@@ -34,6 +34,7 @@ struct supervise_options {
     detail::time_span backoff = {};
     detail::time_span longest_backoff = std::chrono::seconds(1);
     std::string_view name = {};
+    std::source_location where = std::source_location::current();
 };
 
 /// After what ends a child is restarted. A failure: crashed, killed, linked with one that failed, gave up. One that is
@@ -111,7 +112,7 @@ child_spec child(const child_options& options, Args&&... args) {
 template <class A, int Timed = detail::timed_types<decltype([] {})>(), class... Args>
     requires detail::actor_made_from<A, const std::decay_t<Args>&...>
 child_spec child(std::string_view name, Args&&... args) {
-    return child<A, Timed>(child_options{.name = name}, std::forward<Args>(args)...);
+    return child<A, Timed>(child_options{.name = name, .where = {}}, std::forward<Args>(args)...);
 }
 
 /// A supervisor as a child of another: when it gives up, that one decides. Throws usage_error as supervise.

@@ -17,11 +17,12 @@ struct tasklet_info {
     std::uint64_t id = 0;
     std::uint64_t parent = 0;                         ///< id of the tasklet that spawned it; 0: a plain thread
     std::string name;                                 ///< empty: none was given
+    std::string role;                                 ///< "handler of actor 2 "bob" (bank)"; empty: nobody's
     tasklet_state state = tasklet_state::fresh;
     std::string waits_for;                            ///< "a sender on channel 0x7f..", "sleep", ...; empty: does not
     std::string held_by;                              ///< who holds that, where known
     std::chrono::steady_clock::duration waited{};     ///< since when, as of the report; coarse
-    std::string spawn_site;                           ///< file:line, function
+    std::string spawn_site;                           ///< file:line, function; of a handler: its actor's, if known
     std::vector<std::string> backtrace;               ///< of a suspended tasklet, innermost frame first; may be empty
 };
 

@@ -154,6 +154,7 @@ public:
     void post_system(message_node* m) noexcept;           // takes it; disposes of it if the actor has ended
     [[nodiscard]] actor_extra& need_extra();              // throws std::bad_alloc
     [[nodiscard]] std::string label() const;              // actor 7 "ann" (account)
+    [[nodiscard]] std::string started_at() const;         // file:line; empty: unknown
     [[nodiscard]] bool has_ended() const noexcept { return messages.is_closed(); }
     [[nodiscard]] void* state() noexcept { return reinterpret_cast<char*>(this) + sizeof(actor_cell); }
 
@@ -213,12 +214,12 @@ public:
 
 private:
     [[nodiscard]] std::unique_lock<lowlevel::spin_lock> lock_mailbox() noexcept;
-    void activate(bool was_stopped, std::exception_ptr& unhandled);
-    bool look_round(std::exception_ptr& unhandled);
-    bool handle(message_node& m, std::exception_ptr& unhandled);
-    bool fail(message_node& m, std::exception_ptr error, std::exception_ptr& unhandled);
+    void activate(bool was_stopped);
+    bool look_round();
+    bool handle(message_node& m);
+    bool fail(message_node& m, std::exception_ptr error);
     [[nodiscard]] bool is_heard() const noexcept;
-    bool end_life(exit_reason why, bool is_reported, std::exception_ptr& unhandled) noexcept;
+    bool end_life(exit_reason why, bool is_reported) noexcept;
     [[nodiscard]] bool has_flights() noexcept;            // handlers that wait, or want to go on
     bool give_way() noexcept;
     void stop_flights() noexcept;
@@ -226,7 +227,8 @@ private:
     bool go_down(const exit_reason& why) noexcept;
     bool start_over() noexcept;
     bool stay_down() noexcept;
-    void end(exit_reason why, bool is_reported, std::exception_ptr& unhandled) noexcept;
+    void end(exit_reason why, bool is_reported) noexcept;
+    void report(const std::exception_ptr& error) const noexcept;      // a crash, as that of its handler's tasklet
     void end_object(const exit_reason& why) noexcept;
     void tell_links(const exit_reason& why) noexcept;
     [[nodiscard]] bool is_awaited(const message_node& down) noexcept;

@@ -78,6 +78,9 @@ public:
     [[nodiscard]] virtual std::size_t live() noexcept = 0;
     /// How a report names an object of this layer that somebody waits for; empty: it is none.
     [[nodiscard]] virtual std::string name_of(const void* object) = 0;
+    /// Says of those among these tasklets that are its jobs what they are: `role`, and where what they do was asked for. In
+    /// the order of their ids.
+    virtual void describe(std::span<tasklet_info> tasklets) = 0;
     /// For rondo::runtime::dump: a paragraph about what lives; its handlers are among these tasklets.
     [[nodiscard]] virtual std::string dump(std::span<const tasklet_info> tasklets) = 0;
     /// The same as members of a JSON object, each with a comma before it: `, "actors": [...]`.
@@ -102,8 +105,8 @@ protected:
 /// The attachment of this runtime, made by the first caller. Throws what `make` throws.
 attachment& attach(home& at, attachment* (*make)(home&));
 
-/// Reports an exception as that of a tasklet which nobody joined.
-void report_unhandled(home& at, std::exception_ptr error) noexcept;
+/// Reports an exception as that of a tasklet which nobody joined; `who`: for runtime_options::on_unhandled.
+void report_unhandled(home& at, std::exception_ptr error, const tasklet_info& who = {}) noexcept;
 
 /// Is the runtime being shut down? Jobs still run; nothing else should begin.
 [[nodiscard]] bool is_closing(const home& at) noexcept;
