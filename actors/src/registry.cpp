@@ -10,6 +10,7 @@ namespace rondo::detail {
 
 // Whoever holds an entry may lock the guard of an actor, not the other way round.
 bool register_name(actor_system& in, const type_tag& type, std::string_view name, const any_actor& who) {
+    if (who.has_ended()) return false;
     actor_extra& e = who.cell().need_extra();
     std::string noted(name);
     any_actor before;                                     // let go of after the entry's lock
@@ -30,8 +31,8 @@ bool register_name(actor_system& in, const type_tag& type, std::string_view name
         in.names().erase(at);
         throw;
     }
-    in.names().erase(at);
-    return true;
+    in.names().erase(at);                                 // it has ended just now
+    return false;
 }
 
 void actor_system::forget(actor_cell& c, std::vector<std::string> names) noexcept {

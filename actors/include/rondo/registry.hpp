@@ -24,7 +24,8 @@ class name_registry {
 public:
     explicit name_registry(detail::actor_system& in) noexcept : in_(&in) {}
 
-    /// False: another living actor of this class has the name; nothing changes. Throws usage_error if `who` is empty.
+    /// False: another living actor of this class has the name, or `who` has ended; nothing changes. Throws usage_error if
+    /// `who` is empty.
     template <class A>
     bool add(std::string_view name, const actor_ref<A>& who) const {
         if (!who) throw usage_error("registry: add was given an empty handle");
