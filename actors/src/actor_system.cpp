@@ -144,6 +144,17 @@ std::string actor_system::name_of(const void* object) {
     return name;
 }
 
+// Who asks an actor that the end of the runtime has stopped, and does not catch what he gets.
+bool actor_system::comes_of_the_end(const std::exception_ptr& error) noexcept {
+    try {
+        std::rethrow_exception(error);
+    } catch (const actor_ended& e) {
+        return e.why().kind == exit_kind::shutdown;
+    } catch (...) {
+        return false;
+    }
+}
+
 // ---------------------------------------------------------------------------------------------- dead letters
 
 void actor_system::count(actor_cell& to, const message_node& m, dead_letter_reason why) noexcept {

@@ -117,6 +117,7 @@ public:
     void end() noexcept override;
     std::size_t live() noexcept override;
     std::string name_of(const void* object) override;
+    bool comes_of_the_end(const std::exception_ptr& error) noexcept override;
     void describe(std::span<tasklet_info> tasklets) override;
     std::string dump(std::span<const tasklet_info> tasklets) override;
     std::string dump_json(std::span<const tasklet_info> tasklets) override;

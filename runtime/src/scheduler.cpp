@@ -94,6 +94,7 @@ scheduler::~scheduler() {
     }
     closing.store(true, relaxed);
     if (!drained_) wait_until_quiet(std::chrono::steady_clock::now() + std::chrono::seconds(5), is_virtual());
+    is_ending.store(true, relaxed);
     for (int round = 0; !nothing_left() || live() > 0; ++round) {
         auto* layer = above.load(acquire);
         // Tasklets that nothing can wake are stopped first; what only needs to be told to end is not stopped.
@@ -159,7 +160,14 @@ void scheduler::wake_for_work() noexcept {
     workers[static_cast<std::size_t>(w)]->unpark();
 }
 
+bool scheduler::comes_of_the_end(const std::exception_ptr& error) noexcept {
+    if (!is_ending.load(relaxed)) return false;
+    auto* layer = above.load(acquire);                // pairs with the release in attach()
+    return layer && layer->comes_of_the_end(error);
+}
+
 void scheduler::report_unhandled(task& t, std::uint64_t id) noexcept {
+    if (comes_of_the_end(t.error)) return;
     if (options.on_unhandled) {
         try {
             tasklet_info info;
@@ -178,6 +186,7 @@ void scheduler::report_unhandled(task& t, std::uint64_t id) noexcept {
 }
 
 void scheduler::report_unhandled(std::exception_ptr error, const tasklet_info& who) noexcept {
+    if (comes_of_the_end(error)) return;
     if (options.on_unhandled) {
         try {
             options.on_unhandled(error, who);
@@ -453,6 +462,7 @@ std::vector<tasklet_info> scheduler::shutdown(std::chrono::steady_clock::duratio
     const bool drained = ended(deadline_after(drain));
     if (drained && nothing_left()) return {};
     const auto limit = deadline_after(std::max<clock::duration>(drain, std::chrono::milliseconds(100)));
+    is_ending.store(true, relaxed);
     bool gently = drained;                        // what is left only needs to be told
     do {
         if (auto* layer = above.load(acquire)) layer->end();

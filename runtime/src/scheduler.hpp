@@ -48,6 +48,7 @@ public:
     void migrate(task& t) noexcept;                       // force_migration: to another worker than it suspended on
     void wake_for_work() noexcept;                        // somebody parked, unless somebody searches
     void report_unhandled(task& t, std::uint64_t id) noexcept;
+    [[nodiscard]] bool comes_of_the_end(const std::exception_ptr& error) noexcept;
     void report_unhandled(std::exception_ptr error, const tasklet_info& who) noexcept;
     [[nodiscard]] std::int64_t now_ns() noexcept;
 
@@ -89,6 +90,7 @@ public:
     atomic<bool> somebody_looks{false};                   // worker::park(): the one who looks after stalled workers
     /// How much ready work (the time it takes its worker) a theft must promise; worker::judge_thefts() learns it.
     atomic<std::uint64_t> worth_a_theft{worker::soon_stamps};
+    atomic<bool> is_ending{false};                        // what is left is being stopped
     atomic<bool> closing{false};                          // no more spawns from outside
     atomic<bool> stopping{false};                         // every wait ends with a stop
     atomic<std::uint64_t> injected{0};                    // spawned from outside

@@ -286,3 +286,26 @@ TEST_CASE("on_unhandled is told whose handler it was", "[actor][dump]") {
     CHECK(has(seen[0].spawn_site, "dump_test.cpp:"));
     CHECK(seen[0].id != 0);
 }
+
+TEST_CASE("what the end of a runtime does to those who ask is not reported", "[actor]") {
+    std::vector<std::string> seen;
+    const auto note = [&](const std::exception_ptr& error, const rondo::tasklet_info&) {
+        seen.push_back(rondo::exit_reason{rondo::exit_kind::crashed, error}.text());
+    };
+    struct asks {
+        rondo::actor_ref<stuck> whom;
+        void on(int) { whom.ask(1); }
+    };
+    const auto workers = GENERATE(1u, 2u);
+    CHECK_THROWS_AS(rondo::run({.workers = workers, .on_unhandled = note}, [] { rondo::start<stuck>().ask(1); }), rondo::deadlock);
+    CHECK_THROWS_AS(rondo::run({.workers = workers, .on_unhandled = note},
+                               [] { rondo::start<asks>(rondo::start<stuck>()).ask(1); }),
+                    rondo::deadlock);
+    {
+        rondo::runtime rt{{.workers = workers, .on_unhandled = note}};
+        rt.spawn([] { rondo::start<stuck>().ask(1); });
+        (void)rt.run_until_idle();
+        CHECK(rt.shutdown(std::chrono::milliseconds(1)).empty());
+    }
+    CHECK(seen == std::vector<std::string>());
+}

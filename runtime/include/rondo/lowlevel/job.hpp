@@ -81,6 +81,8 @@ public:
     /// Says of those among these tasklets that are its jobs what they are: `role`, and where what they do was asked for. In
     /// the order of their ids.
     virtual void describe(std::span<tasklet_info> tasklets) = 0;
+    /// While a runtime that ends stops what is left in it: is this error no more than what that does to others?
+    [[nodiscard]] virtual bool comes_of_the_end(const std::exception_ptr& error) noexcept = 0;
     /// For rondo::runtime::dump: a paragraph about what lives; its handlers are among these tasklets.
     [[nodiscard]] virtual std::string dump(std::span<const tasklet_info> tasklets) = 0;
     /// The same as members of a JSON object, each with a comma before it: `, "actors": [...]`.
