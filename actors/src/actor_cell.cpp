@@ -474,6 +474,7 @@ exit_reason actor_cell::why_stopped() const noexcept {
 
 bool actor_cell::fail(message_node& m, std::exception_ptr error) {
     enum { refusal, stop_of_tasklet, crash, defeat } what = crash;
+    bool is_misuse = false;
     try {
         std::rethrow_exception(error);
     } catch (const refused&) {
@@ -482,6 +483,8 @@ bool actor_cell::fail(message_node& m, std::exception_ptr error) {
         what = stop_of_tasklet;
     } catch (const too_many_restarts&) {
         what = defeat;
+    } catch (const usage_error&) {
+        is_misuse = true;
     } catch (...) {}
 
     const bool was_stashed = current != &m;
@@ -504,11 +507,18 @@ bool actor_cell::fail(message_node& m, std::exception_ptr error) {
         if (what == stop_of_tasklet) r.fail(std::make_exception_ptr(actor_ended(label(), why)));
         else is_seen = what == refusal || is_heard() ? r.fail(error) : r.fail_by_crash(error);
     }
+    // A restart mends no program, and the supervisor would say nothing of it.
+    if (is_misuse && !is_seen && is_supervised()) report(error);
     if (what != refusal) let_go(why);
     settle_lost(what != refusal ? &why : nullptr);
     if (!was_stashed) discard(m);
     if (what == refusal) return true;
     return end_life(std::move(why), is_seen);
+}
+
+bool actor_cell::is_supervised() const noexcept {
+    auto* e = extra.load(acquire);
+    return e && e->under;
 }
 
 // Will somebody be told of the end, however it comes about?

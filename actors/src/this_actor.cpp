@@ -133,8 +133,9 @@ void add_known(atomic<known_message*>& list, known_message& one) noexcept {
 const message_ops& known_ops(const actor_cell& c, const type_tag& message, const char* call) {
     for (auto* k = c.of.known->load(acquire); k; k = k->next)
         if (k->ops->type == &message) return *k->ops;
-    throw usage_error(fmt::format("{}({}): {} has no handler for it; or, if the call and rondo::start are in different "
-                                  "source files: add `using timer_messages = rondo::timer_list<...>` to the class",
+    throw usage_error(fmt::format("{0}({1}): {2} is not known to take it from timers. If its class has a handler for {1}: add "
+                                  "`using timer_messages = rondo::timer_list<{1}>;` to the class, since this call and the one "
+                                  "that starts it (rondo::start, child, pool) are in different source files",
                                   call, message.name(), c.label()));
 }
 

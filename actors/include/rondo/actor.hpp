@@ -81,7 +81,8 @@ actor_ref<A> start_in(actor_system& in, const actor_options& o, Args&&... args) 
 /// empty, or with its runtime; rondo::run's actors have all ended before it returns.
 ///
 /// A crash (an exception out of a handler) comes out of rondo::run, as a tasklet's that nobody joined, unless somebody has
-/// heard of it: the asker, if he has not given up; a supervisor; who watches; who waits in join or select at that moment.
+/// heard of it: the asker, if he has not given up; a supervisor; who watches; who waits in join or select at that moment. Of
+/// a usage_error a supervisor is not enough: a restart mends no program.
 ///
 /// A class that says `static constexpr bool reentrant = true;` lets other messages in while one of its handlers waits (in
 /// a channel, an ask, a sleep, a lock; not in a yield, nor while a join runs a child on the spot). Still only one handler
@@ -91,29 +92,29 @@ actor_ref<A> start_in(actor_system& in, const actor_options& o, Args&&... args) 
 ///
 /// Suspends: never, but for what the constructor does.
 /// Throws:   usage_error on a plain thread (use start_on), what the constructor throws, std::bad_alloc.
-template <class A, int Timed = detail::timed_types<decltype([] {})>(), class... Args>
+template <class A, class Noted = detail::noted_start<A>, class... Args>
     requires detail::actor_made_from<A, Args...>
 actor_ref<A> start(Args&&... args) {
-    detail::know_timer_messages<A, Timed>();
+    Noted::know_messages();
     return detail::start_in<A>(detail::system_here("rondo::start"), actor_options{.where = {}}, std::forward<Args>(args)...);
 }
-template <class A, int Timed = detail::timed_types<decltype([] {})>(), class... Args>
+template <class A, class Noted = detail::noted_start<A>, class... Args>
     requires detail::actor_made_from<A, Args...>
 actor_ref<A> start(const actor_options& options, Args&&... args) {
-    detail::know_timer_messages<A, Timed>();
+    Noted::know_messages();
     return detail::start_in<A>(detail::system_here("rondo::start"), options, std::forward<Args>(args)...);
 }
 /// As start, in a runtime that is named: from any thread.
-template <class A, int Timed = detail::timed_types<decltype([] {})>(), class... Args>
+template <class A, class Noted = detail::noted_start<A>, class... Args>
     requires detail::actor_made_from<A, Args...>
 actor_ref<A> start_on(runtime& rt, Args&&... args) {
-    detail::know_timer_messages<A, Timed>();
+    Noted::know_messages();
     return detail::start_in<A>(detail::system_of(rt.impl()), actor_options{.where = {}}, std::forward<Args>(args)...);
 }
-template <class A, int Timed = detail::timed_types<decltype([] {})>(), class... Args>
+template <class A, class Noted = detail::noted_start<A>, class... Args>
     requires detail::actor_made_from<A, Args...>
 actor_ref<A> start_on(runtime& rt, const actor_options& options, Args&&... args) {
-    detail::know_timer_messages<A, Timed>();
+    Noted::know_messages();
     return detail::start_in<A>(detail::system_of(rt.impl()), options, std::forward<Args>(args)...);
 }
 
@@ -296,16 +297,21 @@ void unstash();
 /// `every`, what comes while the mailbox is full is left out, a dead letter (dropped_newest), and the next comes at its
 /// time. Until then rondo::run does not return because of `after` (the message is on its way), but does in spite of
 /// `every` and idle_timeout.
-template <class M, int = detail::note_timed<detail::timer_message_t<M>, decltype([] {})>()>
+/// Throws: usage_error outside a handler; and if the actor is not known to take the message from timers: it has no handler
+///         for it, or the calls of rondo::start (or child, pool) are in other source files, and its class has no
+///         `timer_messages` (see rondo::timer_list).
+template <class M, class Noted = detail::noted_timer<detail::timer_message_t<M>>>
 timer after(detail::time_span d, M&& message) {
     using T = detail::timer_message_t<M>;
+    Noted::know_classes();
     const auto& ops = detail::known_ops(detail::actor_here("this_actor::after"), detail::tag_of<T>, "this_actor::after");
     return detail::start_timer(d, detail::make_message<T>(ops, std::forward<M>(message)), nullptr);
 }
-template <class M, int = detail::note_timed<detail::timer_message_t<M>, decltype([] {})>()>
+template <class M, class Noted = detail::noted_timer<detail::timer_message_t<M>>>
     requires std::copy_constructible<detail::timer_message_t<M>>
 timer every(detail::time_span d, M&& message) {
     using T = detail::timer_message_t<M>;
+    Noted::know_classes();
     const auto& ops = detail::known_ops(detail::actor_here("this_actor::every"), detail::tag_of<T>, "this_actor::every");
     return detail::start_timer(d, detail::make_message<T>(ops, std::forward<M>(message)), &detail::copy_message<T>);
 }

@@ -53,11 +53,10 @@ constexpr std::size_t jump_hash(std::uint64_t key, std::size_t buckets) noexcept
 template <class A>
 class pool {
 public:
-    /// Members that tell themselves something by timers only: name it in A::timer_messages, or give a child_spec.
-    template <class... Args>
+    template <class Noted = detail::noted_start<A>, class... Args>
         requires detail::actor_made_from<A, const std::decay_t<Args>&...>
     explicit pool(std::size_t n, routing how = routing::round_robin, const Args&... args)
-        : pool(n, how, supervise_options{.max_restarts = 1000, .where = {}}, child<A, 0>("", args...)) {}
+        : pool(n, how, supervise_options{.max_restarts = 1000, .where = {}}, child<A, Noted>("", args...)) {}
     pool(std::size_t n, routing how, const supervise_options& options, const child_spec& member)
         : core_(std::make_shared<core>()) {
         if (n == 0) throw usage_error("rondo::pool of no actors");

@@ -92,10 +92,10 @@ struct child_spec {
 };
 
 /// An A made from copies of these arguments, each time anew.
-template <class A, int Timed = detail::timed_types<decltype([] {})>(), class... Args>
+template <class A, class Noted = detail::noted_start<A>, class... Args>
     requires detail::actor_made_from<A, const std::decay_t<Args>&...>
 child_spec child(const child_options& options, Args&&... args) {
-    detail::know_timer_messages<A, Timed>();
+    Noted::know_messages();
     auto kept = std::make_shared<const std::tuple<std::decay_t<Args>...>>(std::forward<Args>(args)...);
     return {std::string(options.name), options, &detail::tag_of<A>,
             [kept](detail::actor_system& in, std::shared_ptr<detail::supervised> under, const actor_options& o) {
@@ -109,10 +109,10 @@ child_spec child(const child_options& options, Args&&... args) {
                 std::apply([&](const auto&... a) { ::new (c.state()) A(a...); }, *kept);
             }};
 }
-template <class A, int Timed = detail::timed_types<decltype([] {})>(), class... Args>
+template <class A, class Noted = detail::noted_start<A>, class... Args>
     requires detail::actor_made_from<A, const std::decay_t<Args>&...>
 child_spec child(std::string_view name, Args&&... args) {
-    return child<A, Timed>(child_options{.name = name, .where = {}}, std::forward<Args>(args)...);
+    return child<A, Noted>(child_options{.name = name, .where = {}}, std::forward<Args>(args)...);
 }
 
 /// A supervisor as a child of another: when it gives up, that one decides. Throws usage_error as supervise.

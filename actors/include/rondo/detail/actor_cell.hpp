@@ -218,6 +218,7 @@ private:
     bool look_round();
     bool handle(message_node& m);
     bool fail(message_node& m, std::exception_ptr error);
+    [[nodiscard]] bool is_supervised() const noexcept;
     [[nodiscard]] bool is_heard() const noexcept;
     bool end_life(exit_reason why, bool is_reported) noexcept;
     [[nodiscard]] bool has_flights() noexcept;            // handlers that wait, or want to go on

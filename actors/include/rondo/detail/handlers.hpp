@@ -160,7 +160,7 @@ concept on_takes_itself =
 }  // namespace detail
 
 /// `using timer_messages = rondo::timer_list<tick, ...>;` in a class of actors: what this_actor::after and every may tell
-/// it, if the calls and rondo::start are not in one source file (and for members of a pool).
+/// it, if the calls and rondo::start (or child, or pool) are not in one source file.
 template <class... M>
 struct timer_list {};
 
@@ -353,9 +353,19 @@ message_node* make_message(const message_ops& ops, V&& value) {
 }
 
 // this_actor::after(1s, tick{}) does not name the class whose on(tick) it means, and a class cannot list its overloads.
-// So the calls leave a list of the types that timers carry (friend functions, defined one by one as calls are
-// compiled), and start<A> looks through it for those that A handles. A call in another source file than start<A> is not
-// on the list: then the message must have been told to an A somewhere, or be named in A::timer_messages.
+// So each source file keeps two lists, one of the types that timers carry and one of the classes that are started: friend
+// functions, defined one by one as calls are compiled. A call that starts an A looks through the first for those that A
+// handles, one of after or every through the second for those that handle its message; so whichever of the two comes last
+// finds the other, be it in a template that is compiled at the end. Only what is in different source files does not meet:
+// then the message must be named in A::timer_messages.
+namespace {
+// Keeps what one source file has found apart from what others have.
+struct this_source_file;
+}  // namespace
+
+struct timed_list {};
+struct started_list {};
+
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wnon-template-friend"
@@ -363,13 +373,13 @@ message_node* make_message(const message_ops& ops, V&& value) {
 #pragma clang diagnostic push
 #pragma clang diagnostic ignored "-Wundefined-internal"
 #endif
-template <int N>
-struct timed_slot {
-    friend constexpr auto timed_type(timed_slot<N>);
+template <class List, int N>
+struct slot_in {
+    friend constexpr auto noted_type(slot_in<List, N>);
 };
-template <int N, class M>
-struct fill_timed_slot {
-    friend constexpr auto timed_type(timed_slot<N>) { return std::type_identity<M>{}; }
+template <class List, int N, class T>
+struct fill_slot {
+    friend constexpr auto noted_type(slot_in<List, N>) { return std::type_identity<T>{}; }
     static constexpr int filled = N;
 };
 #if defined(__GNUC__) && !defined(__clang__)
@@ -377,50 +387,68 @@ struct fill_timed_slot {
 #elif defined(__clang__)
 #pragma clang diagnostic pop
 #endif
-template <class Unique, int N = 0>
-constexpr int timed_types() {
-    if constexpr (requires { timed_type(timed_slot<N>{}); }) return timed_types<Unique, N + 1>();
+/// Puts T at the end of a list. For each T it is compiled once, where it comes up first.
+template <class List, class T, int N = 0>
+constexpr int note() {
+    if constexpr (requires { noted_type(slot_in<List, N>{}); }) return note<List, T, N + 1>();
+    else return fill_slot<List, N, T>::filled;
+}
+/// How many are in the list when this is compiled: once for each T, and after it has been noted, of which `Place` sees to it.
+template <class List, class T, int Place, int N = 0>
+constexpr int count_noted() {
+    if constexpr (requires { noted_type(slot_in<List, N>{}); }) return count_noted<List, T, Place, N + 1>();
     else return N;
 }
-template <class M, class Unique, int N = 0>
-constexpr int note_timed() {
-    if constexpr (requires { timed_type(timed_slot<N>{}); }) {
-        if constexpr (std::is_same_v<decltype(timed_type(timed_slot<N>{})), std::type_identity<M>>) return N;
-        else return note_timed<M, Unique, N + 1>();
-    } else {
-        return fill_timed_slot<N, M>::filled;
-    }
-}
+template <class List, int N>
+using noted_at = typename decltype(noted_type(slot_in<List, N>{}))::type;
 
 template <class A, class M>
-bool know() {
+void know() {
     static known_message one{&ops_of<A, M>};
-    add_known(known_to<A>, one);
-    return true;
+    static const bool once = (add_known(known_to<A>, one), true);
+    (void)once;
+}
+template <class A, class M>
+void know_if_handled() {
+    if constexpr (has_handler_for<A, M>) know<A, M>();
 }
 template <class A, class... M>
 void know_all(timer_list<M...>) {
     (know<A, M>(), ...);
 }
-template <class A, int I, int N>
-void know_timed() {
-    if constexpr (I < N) {
-        using M = typename decltype(timed_type(timed_slot<I>{}))::type;
-        if constexpr (has_handler_for<A, M>) know<A, M>();
-        know_timed<A, I + 1, N>();
-    }
-}
-template <class A, int N>
-void know_timer_messages() {
-    if constexpr (requires { typename A::timer_messages; }) {
-        static const bool once = (know_all<A>(typename A::timer_messages{}), true);
+
+/// A class that is started, and the timers' messages that were noted before it.
+template <class A, int N, class Here>
+struct start_noted {
+    static void know_messages() {
+        static const bool once = [] {
+            if constexpr (requires { typename A::timer_messages; }) know_all<A>(typename A::timer_messages{});
+            [&]<int... I>(std::integer_sequence<int, I...>) {
+                (know_if_handled<A, noted_at<timed_list, I>>(), ...);
+            }(std::make_integer_sequence<int, N>());
+            return true;
+        }();
         (void)once;
     }
-    if constexpr (N > 0) {
-        static const bool once = (know_timed<A, 0, N>(), true);
+};
+template <class A>
+using noted_start = start_noted<A, count_noted<timed_list, A, note<started_list, A>()>(), this_source_file>;
+
+/// A timers' message, and the classes that were noted before it.
+template <class M, int N, class Here>
+struct timer_noted {
+    static void know_classes() {
+        static const bool once = [] {
+            [&]<int... I>(std::integer_sequence<int, I...>) {
+                (know_if_handled<noted_at<started_list, I>, M>(), ...);
+            }(std::make_integer_sequence<int, N>());
+            return true;
+        }();
         (void)once;
     }
-}
+};
+template <class M>
+using noted_timer = timer_noted<M, count_noted<started_list, M, note<timed_list, M>()>(), this_source_file>;
 
 }  // namespace detail
 }  // namespace rondo
