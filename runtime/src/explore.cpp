@@ -431,6 +431,7 @@ private:
                 break;
             }
             if (i == 0) text += "\n  #0 \"main\": f itself";
+            else if (where.line() == 0) text += fmt::format("\n  {}", name_of(i));
             else text += fmt::format("\n  {}: spawned at {}:{}", name_of(i), where.file_name(), where.line());
         }
         constexpr std::size_t most = 400;

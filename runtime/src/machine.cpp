@@ -172,10 +172,12 @@ void on_fault(int signal, siginfo_t* info, void* context) {
             put(extra->name.c_str());
             put("\"");
         }
-        put(", spawned at ");
-        put(t->where.file_name());
-        put(":");
-        put_number(t->where.line());
+        if (t->where.line() != 0) {
+            put(", spawned at ");
+            put(t->where.file_name());
+            put(":");
+            put_number(t->where.line());
+        }
         put(": its stack has ");
         put_number(w->standing_on().size);
         put(" bytes; give it more with spawn({.stack_bytes = ...}, ...) or runtime_options::stack_bytes\n");

@@ -286,7 +286,8 @@ std::vector<tasklet_info> scheduler::list(bool with_backtraces) const {
             // acquire: pairs with the release in name_task().
             if (auto* extra = t.extra.load(acquire)) info.name = extra->name;
             const auto where = where_of(t);
-            info.spawn_site = fmt::format("{}:{} ({})", where.file_name(), where.line(), where.function_name());
+            if (where.line() != 0)
+                info.spawn_site = fmt::format("{}:{} ({})", where.file_name(), where.line(), where.function_name());
             const auto word = t.word.load(acquire);
             const auto kind = t.kind.load(relaxed);
             if (state == task::phase::fresh) {

@@ -175,7 +175,7 @@ void scheduler::report_unhandled(task& t, std::uint64_t id) noexcept {
             info.parent = t.parent;
             if (auto* extra = t.extra.load(relaxed)) info.name = extra->name;
             info.state = tasklet_state::done;
-            info.spawn_site = fmt::format("{}:{}", t.where.file_name(), t.where.line());
+            if (t.where.line() != 0) info.spawn_site = fmt::format("{}:{}", t.where.file_name(), t.where.line());
             options.on_unhandled(t.error, info);
             return;
         } catch (...) {                           // the handler's own error takes its place
