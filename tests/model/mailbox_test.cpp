@@ -267,3 +267,27 @@ TEST_CASE("after close nothing enters, and what came before is there to be burie
     INFO(seen);
     CHECK(seen);
 }
+
+TEST_CASE("who finds a mailbox closed sees why its actor has ended", "[mailbox]") {
+    const bool asks = GENERATE(false, true);
+    const auto seen = model::explore({.preemptions = 3, .stale_reads = 2}, [asks] {
+        table t(0);
+        auto& own = t.messages[0][0];
+        own.payload = 1;
+        (void)t.mail.push(&own);
+        model::plain<int> why{0};                // actor_cell::end_kind
+        model::threads({[&] {                    // actor_cell::end()
+                            why = 7;
+                            t.mail.close();
+                            while (message* m = t.take()) t.handle(*m);
+                            t.mail.forget_kept(table::free);
+                        },
+                        [&] {
+                            const bool closed = asks ? t.mail.is_closed()
+                                                     : t.mail.push(&t.messages[1][0]) == box::pushed::closed;
+                            if (closed) model::check(why == 7, "why it has ended is seen");
+                        }});
+    });
+    INFO(seen);
+    CHECK(seen);
+}

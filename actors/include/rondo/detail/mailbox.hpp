@@ -169,7 +169,7 @@ public:
 
     // ---- the runner
 
-    /// Something in the system lane? Must be looked at before each message.
+    /// Has anything been signalled since the last see_signal()? To be looked at before each message.
     [[nodiscard]] bool is_urgent() const noexcept { return urgent_.load(relaxed); }
     /// The same, when there is nothing else to do.
     [[nodiscard]] bool is_signalled() const noexcept { return word_.load(relaxed) & signalled; }
@@ -259,7 +259,8 @@ public:
         Node* const before = kept_;
         kept_ = nullptr;
         // Nobody pushes any more. A sender that has just found room after all may yet take `waiting` out: no matter who wins.
-        word_.store(word_.load(relaxed) & ~node_bits, relaxed);
+        // release: as close(), for who finds it closed reads this (push(), is_closed()).
+        word_.store(word_.load(relaxed) & ~node_bits, release);
         if (before && before->is_spent()) free(before);
     }
 
