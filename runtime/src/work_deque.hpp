@@ -71,19 +71,21 @@ public:
         slots_[static_cast<std::size_t>(b) & mask_].store(x, relaxed);
         bottom_.store(b + 1, relaxed);
     }
-    /// Owner, for several steps with the same values: the positions, and who is there. Without thieves, when not empty: the oldest
-    /// goes; it goes, and x comes.
+    /// Where the oldest is, and one past the newest: for several steps of the owner with the same values.
     struct ends {
         std::int64_t top, bottom;
     };
     [[nodiscard]] ends now() const noexcept { return {top_.load(relaxed), bottom_.load(relaxed)}; }
+    /// A hint, if a thief may have been there.
     [[nodiscard]] T* at(std::int64_t position) const noexcept {
         return slots_[static_cast<std::size_t>(position) & mask_].load(relaxed);
     }
+    /// Owner without thieves, when not empty: takes the oldest.
     [[nodiscard]] T* take_alone(const ends& old) noexcept {
         top_.store(old.top + 1, relaxed);
         return at(old.top);
     }
+    /// The same, and pushes x, which is not in it: there is room, since one goes.
     void exchange_alone(const ends& old, T* x) noexcept {
         slots_[static_cast<std::size_t>(old.bottom) & mask_].store(x, relaxed);      // in a full ring it is the oldest one's
         bottom_.store(old.bottom + 1, relaxed);
@@ -236,11 +238,8 @@ public:
     [[nodiscard]] std::uint32_t taken() const noexcept { return static_cast<std::uint32_t>(top_.load(relaxed)); }
     [[nodiscard]] std::int64_t bottom() const noexcept { return bottom_.load(relaxed); }
     [[nodiscard]] std::int64_t top() const noexcept { return top_.load(relaxed); }
-    /// Owner: the oldest, or the one so many places behind it, without taking it; a thief may take it at any moment. Only when
-    /// size() was above `i`.
-    [[nodiscard]] T* peek_top(std::size_t i = 0) const noexcept {
-        return slots_[(static_cast<std::size_t>(top_.load(relaxed)) + i) & mask_].load(relaxed);
-    }
+    /// Owner: the oldest, without taking it; a thief may take it at any moment. Only when it was not empty.
+    [[nodiscard]] T* peek_top() const noexcept { return at(top_.load(relaxed)); }
 
 private:
     // The owner: there are elements up to here now.

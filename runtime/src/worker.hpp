@@ -127,8 +127,7 @@ public:
         if (alone_ || migrates_ || next_.peek() || fresh_.top() < fresh_.bottom() || tick % poll_interval == 0) return nullptr;
         const auto queue = ready_.now();
         fetch_ahead(queue, 4);
-        task* t = ahead_.take();
-        if (!t) t = take_in_line(ready_, queue.bottom - queue.top);
+        task* const t = take_in_line(ready_, queue.bottom - queue.top);
         if (!t) return nullptr;
         tick_ = tick;
         row_ = 0;
@@ -229,10 +228,9 @@ private:
 
     task* pick() noexcept;                                // from our own queues
     task* pick_slowly() noexcept;
-    // The oldest, of which `most` are next in line. With thieves about each one costs a locked operation: if they are over
-    // soon, which no thief wants anyway, take some at once.
+    // The oldest, of which `most` are next in line, with thieves about. Each one costs a locked operation: if they are over soon,
+    // which no thief wants anyway, take some at once.
     [[gnu::always_inline]] task* take_in_line(work_deque<task>& queue, std::int64_t most) noexcept {
-        if (alone_) return most > 0 ? queue.take_top(true) : nullptr;
         if (task* const t = ahead_.take()) return t;
         if (most <= 0) return nullptr;
         if (!takes_ahead_ || most < 2 * static_cast<std::int64_t>(ahead_.room) || slice_cost_.load(relaxed) >= tiny_stamps)

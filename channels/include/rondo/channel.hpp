@@ -232,7 +232,7 @@ public:
     friend bool operator==(const channel& a, const channel& b) noexcept { return a.core_ == b.core_; }
 
     /// for (T v : c): receives until the channel is closed and empty. Each value is received when it is asked for, so that
-    /// c | std::views::take(3) takes three.
+    /// c | std::views::take(3) takes three. for (auto& v : c) spares a copy; of what can only be moved: for (auto&& v : c).
     using iterator = detail::receiving_iterator<const channel>;
     iterator begin() const { return iterator(*this); }
     std::default_sentinel_t end() const noexcept { return {}; }

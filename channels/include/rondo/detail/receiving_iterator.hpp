@@ -22,7 +22,8 @@ public:
 
     explicit receiving_iterator(Source& from) noexcept : from_(&from) {}
     /// A variable of the iterator's own, which `for (auto& v : source)` may refer to. What can only be moved is given away, so
-    /// that `for (T v : source)` takes it.
+    /// that `for (T v : source)` takes it; to refer to that write auto&&. (A vector of such things says that it can be copied,
+    /// and cannot: it needs `for (auto& v : source)`.)
     std::conditional_t<std::copy_constructible<value_type>, value_type&, value_type&&> operator*() const {
         look();
         return static_cast<decltype(**this)>(*value_);

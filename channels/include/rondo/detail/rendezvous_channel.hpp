@@ -1,4 +1,4 @@
-// The lock-free channel without slots: a typed shell around rendezvous (which is channels/src/rendezvous.cpp).
+// The lock-free channel without slots: a typed shell around rendezvous, whose waits are in channels/src/rendezvous.cpp.
 #pragma once
 
 #include <cstddef>
