@@ -9,8 +9,13 @@
 
 namespace rondo::detail {
 
+class scheduler;
+
 class blocking_threads {
 public:
+    /// Whose call this thread works on; nullptr: it is none of these.
+    static inline thread_local constinit const scheduler* serves = nullptr;
+
     struct job {
         void (*call)(void*);
         void* data;
@@ -18,6 +23,7 @@ public:
         void* whom;
     };
 
+    explicit blocking_threads(const scheduler& home) : home_(home) {}
     ~blocking_threads() {
         {
             std::lock_guard hold(lock_);
@@ -47,6 +53,7 @@ public:
 
 private:
     void work() {
+        serves = &home_;
         std::unique_lock hold(lock_);
         for (;;) {
             ++waiting_;
@@ -61,6 +68,7 @@ private:
             hold.lock();
         }
     }
+    const scheduler& home_;
     std::mutex lock_;
     std::condition_variable changed_;
     std::deque<job> jobs_;

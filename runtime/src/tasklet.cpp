@@ -110,8 +110,14 @@ void submit_task(new_task made, scheduler* home) noexcept {
 namespace {
 
 // The end of a join: the result, or the error, goes to the joiner, and the descriptor back.
+[[noreturn]] void throw_joined_by_another() {
+    throw usage_error("tasklet::join: somebody else is joining this tasklet already; join once");
+}
+
 bool collect(held_task& held, void* into) {
-    task& t = *held.take().t;
+    task* const ours = held.claim();
+    if (!ours) [[unlikely]] throw_joined_by_another();        // he came just as it ended
+    task& t = *ours;
     if (t.error) [[unlikely]] {
         auto error = std::exchange(t.error, nullptr);
         dispose(t);
@@ -141,10 +147,10 @@ bool become_joiner(task_ref r, lowlevel::wait_node& node, bool& gone) {
         t.guard.unlock();
         return false;
     }
-    if (node.who == &t || t.joiner) {
+    if (node.who == &t || t.joiner || t.below.load(relaxed)) {       // below: it runs on top of its joiner
         t.guard.unlock();
         if (node.who == &t) throw usage_error("tasklet::join: a tasklet cannot join itself");
-        throw usage_error("tasklet::join: somebody else is joining this tasklet already; join once");
+        throw_joined_by_another();
     }
     t.joiner = &node;
     return true;
@@ -214,8 +220,8 @@ bool join_failing(held_task& held, void* into) {
     if (error) std::rethrow_exception(std::move(error));
 }
 
-// On top of the joiner, which cannot go on before it ends.
-[[gnu::always_inline]] inline bool run_inline(worker& w, task& t, void* into) {
+// On top of the joiner, which cannot go on before it ends. Until then the handle refers to it, so that it may be stopped.
+[[gnu::always_inline]] inline bool run_inline(worker& w, task& t, held_task& held, void* into) {
     task& me = *w.running;
     t.below.store(&me, relaxed);
     t.state.store(task::phase::started, relaxed);
@@ -224,6 +230,7 @@ bool join_failing(held_task& held, void* into) {
     w.running = &t;
     const bool ended_well = run_body(t, [&] { t.ops->run_into(t, into); });
 
+    held.let_go();
     worker& now = *worker::current();                 // may be another one
     ++now.counters.inline_joins;
     now.running = &me;
@@ -239,8 +246,7 @@ bool join_failing(held_task& held, void* into) {
     const task_ref r = held.get();
     if (!w || !r.t || until != lowlevel::no_deadline || !w->take_own_from_top(*r.t, r.id, __builtin_frame_address(0)))
         return wait_for_task(held, until, into);
-    held.let_go();
-    return run_inline(*w, *r.t, into);
+    return run_inline(*w, *r.t, held, into);
 }
 
 }  // namespace
@@ -259,8 +265,7 @@ bool join_task(held_task& held, lowlevel::time_point until, void* into) {
     const task_ref r = held.get();
     if (!w || !r.t || until != lowlevel::no_deadline || !w->take_own(*r.t, r.id, __builtin_frame_address(0))) [[unlikely]]
         return join_slowly(held, until, into);
-    held.let_go();
-    return run_inline(*w, *r.t, into);
+    return run_inline(*w, *r.t, held, into);
 }
 
 bool ended_or_enlist(task_ref r, lowlevel::wait_node& node) {

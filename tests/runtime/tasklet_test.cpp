@@ -275,6 +275,71 @@ TEST_CASE("others may ask a tasklet to stop, or whether it has ended, while it i
     CHECK(ended == 2'000);
 }
 
+TEST_CASE("a stop reaches a child that its joiner runs as a plain call", "[tasklet][handles][stop]") {
+    rondo::run({.workers = 1}, [] {
+        rondo::event never;
+        auto child = rondo::spawn([&] { never.wait(); });
+        auto stops = rondo::spawn([&] {
+            CHECK(child.joinable());
+            CHECK(child.id() != 0);
+            child.stop();
+        });
+        CHECK(end_of([&] { child.join(); }) == "stopped");    // has not begun: it runs on our stack
+        CHECK_FALSE(child.joinable());
+        stops.join();
+    });
+}
+
+TEST_CASE("of two that join at the moment of the end one gets the result", "[tasklet][handles]") {
+    rondo::runtime rt({.workers = 1});
+    for (int i = 0; i < 1'000; ++i) {
+        auto t = rt.spawn([i] { return i; });
+        std::atomic<int> results{0}, refused{0};
+        const auto join = [&] {
+            try {
+                if (t.join() == i) ++results;
+            } catch (const rondo::usage_error&) {
+                ++refused;
+            }
+        };
+        std::thread other(join);
+        join();
+        other.join();
+        CHECK(results == 1);
+        CHECK(refused == 1);
+    }
+}
+
+namespace {
+
+// Trivially copyable, and yet a copy of a variable runs code of its own, which suspends.
+struct suspends_when_copied {
+    std::atomic<int>* ran;
+    explicit suspends_when_copied(std::atomic<int>& n) : ran(&n) {}
+    template <class Other>
+        requires std::is_same_v<Other, suspends_when_copied>
+    suspends_when_copied(Other& from) noexcept : ran(from.ran) {
+        for (int i = 0; i < 3; ++i) rondo::yield();
+    }
+    suspends_when_copied(const suspends_when_copied&) = default;
+    void operator()() const { ++*ran; }
+};
+static_assert(std::is_trivially_copyable_v<suspends_when_copied>);
+
+}  // namespace
+
+TEST_CASE("what a tasklet is spawned with may suspend while it is made", "[tasklet]") {
+    std::atomic<int> ran{0};
+    rondo::run({.workers = 3}, [&] {
+        for (int k = 0; k < 8; ++k)
+            rondo::spawn([&] {
+                suspends_when_copied b(ran);
+                for (int i = 0; i < 300; ++i) rondo::spawn(b);
+            });
+    });
+    CHECK(ran == 8 * 300);
+}
+
 TEST_CASE("a result that is an rvalue reference is handed on as a value", "[tasklet]") {
     const std::string text(100, 'x');
     std::string variable;
@@ -315,11 +380,15 @@ TEST_CASE("reports say where a tasklet was spawned, not where in a header", "[ta
     all.push_back(rt.spawn(wait, 1));
     all.push_back(rt.spawn(wait, 1, 2));
     all.push_back(rt.spawn([&] { rondo::spawn(wait, 1, 2, 3).join(); }));
-    all.push_back(rt.spawn([&] { rondo::scope([&](rondo::group& g) { g.spawn(wait, 1, 2); }); }));
+    all.push_back(rt.spawn([&] { rondo::scope([&](rondo::group& g) { g.spawn(wait, 1, 2, 3); }); }));
     CHECK(rt.run_until_idle().parked.size() == 7);
     for (auto& info : rt.tasklets()) CHECK_THAT(info.spawn_site, Catch::Contains("tasklet_test.cpp:"));
+    auto more = rt.spawn([&] { rondo::all(wait, wait); });
+    const auto parked = rt.run_until_idle().parked;
+    CHECK(std::count_if(parked.begin(), parked.end(), [](auto& info) { return info.spawn_site.empty(); }) == 2);
     end.set();
     for (auto& t : all) t.join();
+    more.join();
 }
 
 TEST_CASE("a tasklet cannot join itself", "[tasklet][handles]") {

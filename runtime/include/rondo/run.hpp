@@ -105,11 +105,18 @@ public:
     auto spawn(F&& f, A&& a, B&& b, call_site where = call_site::current()) {
         return detail::spawn_plain(&*scheduler_, where, std::forward<F>(f), std::forward<A>(a), std::forward<B>(b));
     }
-    template <class F, class A, class B, class C, class... More>
-        requires detail::callable<F, A, B, C, More...>
-    auto spawn(F&& f, A&& a, B&& b, C&& c, More&&... more) {        // the place of the call cannot be told
+    template <class F, class A, class B, class C>
+        requires detail::callable<F, A, B, C>
+    auto spawn(F&& f, A&& a, B&& b, C&& c, call_site where = call_site::current()) {
+        return detail::spawn_plain(&*scheduler_, where, std::forward<F>(f), std::forward<A>(a), std::forward<B>(b),
+                                   std::forward<C>(c));
+    }
+    template <class F, class A, class B, class C, class D, class... More>
+        requires detail::callable<F, A, B, C, D, More...>
+    auto spawn(F&& f, A&& a, B&& b, C&& c, D&& d, More&&... more) {        // the place of the call cannot be told
         return detail::spawn_plain(&*scheduler_, detail::somewhere, std::forward<F>(f), std::forward<A>(a),
-                                   std::forward<B>(b), std::forward<C>(c), std::forward<More>(more)...);
+                                   std::forward<B>(b), std::forward<C>(c), std::forward<D>(d),
+                                   std::forward<More>(more)...);
     }
     template <class F, class... Args>
         requires detail::callable<F, Args...>

@@ -60,11 +60,17 @@ public:
     auto spawn(F&& f, A&& a, B&& b, call_site where = call_site::current()) {
         return spawn(spawn_options{.where = where}, std::forward<F>(f), std::forward<A>(a), std::forward<B>(b));
     }
-    template <class F, class A, class B, class C, class... More>
-        requires detail::callable<F, A, B, C, More...>
-    auto spawn(F&& f, A&& a, B&& b, C&& c, More&&... more) {        // the place of the call cannot be told
+    template <class F, class A, class B, class C>
+        requires detail::callable<F, A, B, C>
+    auto spawn(F&& f, A&& a, B&& b, C&& c, call_site where = call_site::current()) {
+        return spawn(spawn_options{.where = where}, std::forward<F>(f), std::forward<A>(a), std::forward<B>(b),
+                     std::forward<C>(c));
+    }
+    template <class F, class A, class B, class C, class D, class... More>
+        requires detail::callable<F, A, B, C, D, More...>
+    auto spawn(F&& f, A&& a, B&& b, C&& c, D&& d, More&&... more) {        // the place of the call cannot be told
         return spawn(spawn_options{.where = detail::somewhere}, std::forward<F>(f), std::forward<A>(a), std::forward<B>(b),
-                     std::forward<C>(c), std::forward<More>(more)...);
+                     std::forward<C>(c), std::forward<D>(d), std::forward<More>(more)...);
     }
 
     /// Asks all children, present and future, to stop. Suspends: never.
@@ -152,7 +158,7 @@ auto all(F&&... f) {
                 return h.join();
             }
         };
-        return std::apply([&](auto&... h) { return std::tuple<decltype(get(h))...>{get(h)...}; }, handles);
+        return std::apply([&](auto&... h) { return std::tuple<std::remove_const_t<decltype(get(h))>...>{get(h)...}; }, handles);
     });
 }
 

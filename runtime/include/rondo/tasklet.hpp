@@ -122,6 +122,12 @@ auto spawn_plain(scheduler* home, std::source_location where, F&& f, Args&&... a
 }
 }  // namespace detail
 
+using call_site = std::source_location;
+namespace detail {
+/// For what is spawned by templates that cannot tell where they were called: better than a place in a header.
+inline constexpr call_site somewhere{};
+}  // namespace detail
+
 /// Makes a tasklet that runs f(args...) on any worker of the calling tasklet's runtime; copies are made as std::thread
 /// does. It starts at the earliest when the caller suspends (one worker: in order of creation), or at once on another
 /// worker.
@@ -129,11 +135,6 @@ auto spawn_plain(scheduler* home, std::source_location where, F&& f, Args&&... a
 /// Suspends: yields while very many tasklets of this worker have not started yet (runtime option spawn_backlog).
 /// Throws:   usage_error outside any runtime (use rondo::run or runtime::spawn), out_of_memory.
 /// Cost:     O(1); no stack, no allocation up to 64 bytes of callable and arguments. Measured in perf/spawn_join.
-using call_site = std::source_location;
-namespace detail {
-/// For what is spawned by templates that cannot tell where they were called: better than a place in a header.
-inline constexpr call_site somewhere{};
-}  // namespace detail
 template <class F>
     requires detail::callable<F>
 auto spawn(F&& f, call_site w = call_site::current()) {
@@ -169,7 +170,7 @@ auto spawn(const spawn_options& options, F&& f, Args&&... args) {
 }
 
 /// To the tail of the run queue: everybody who became ready on this worker before now runs first. On a plain thread:
-/// std::this_thread::yield. Suspends: yes. Throws: stopped.
+/// std::this_thread::yield (the first such call in Rondo makes a record of the thread). Suspends: yes. Throws: stopped.
 void yield();
 
 /// For long computations: throws `stopped` if a stop was requested or a deadline has passed, and yields if the time

@@ -22,7 +22,7 @@ struct tasklet_info {
     std::string waits_for;                            ///< "a sender on channel 0x7f..", "sleep", ...; empty: does not
     std::string held_by;                              ///< who holds that, where known
     std::chrono::steady_clock::duration waited{};     ///< since when, as of the report; coarse
-    std::string spawn_site;                           ///< file:line, function; of a handler: its actor's, if known
+    std::string spawn_site;                           ///< file:line, function; of a handler: its actor's. Empty: not known
     std::vector<std::string> backtrace;               ///< of a suspended tasklet, innermost frame first; may be empty
 };
 

@@ -70,11 +70,17 @@ public:
     auto spawn(F&& f, A&& a, B&& b, call_site where = call_site::current()) {
         return detail::spawn_plain(&runtime_.impl(), where, std::forward<F>(f), std::forward<A>(a), std::forward<B>(b));
     }
-    template <class F, class A, class B, class C, class... More>
-        requires detail::callable<F, A, B, C, More...>
-    auto spawn(F&& f, A&& a, B&& b, C&& c, More&&... more) {
+    template <class F, class A, class B, class C>
+        requires detail::callable<F, A, B, C>
+    auto spawn(F&& f, A&& a, B&& b, C&& c, call_site where = call_site::current()) {
+        return detail::spawn_plain(&runtime_.impl(), where, std::forward<F>(f), std::forward<A>(a), std::forward<B>(b),
+                                   std::forward<C>(c));
+    }
+    template <class F, class A, class B, class C, class D, class... More>
+        requires detail::callable<F, A, B, C, D, More...>
+    auto spawn(F&& f, A&& a, B&& b, C&& c, D&& d, More&&... more) {
         return runtime_.spawn(std::forward<F>(f), std::forward<A>(a), std::forward<B>(b), std::forward<C>(c),
-                              std::forward<More>(more)...);
+                              std::forward<D>(d), std::forward<More>(more)...);
     }
     template <class F, class... Args>
         requires detail::callable<F, Args...>

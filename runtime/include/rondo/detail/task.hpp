@@ -258,7 +258,8 @@ new_task make_task(scheduler* home, std::source_location where, F&& f, Args&&...
     }
     t.ops = &body::operations;
     // A constructor of the user's may have suspended.
-    return {&t, safe && std::is_trivially_copyable_v<call> ? made.by : nullptr};
+    constexpr bool stays = safe && sizeof...(Args) == 0 && std::is_trivially_constructible_v<std::decay_t<F>, F&&>;
+    return {&t, stays ? made.by : nullptr};
 }
 
 /// A handle without its type: which tasklet, and that it is still ours to join.
@@ -267,8 +268,8 @@ struct task_ref {
     std::uint64_t id = 0;
 };
 
-/// What a handle holds. One may join, which empties it, while others look at it or ask the tasklet to stop: so what they find
-/// is the whole reference or none.
+/// What a handle holds. One may join, which empties it in the end, while others look at it or ask the tasklet to stop: so what
+/// they find is the whole reference or none.
 class held_task {
 public:
     held_task() noexcept = default;
@@ -280,11 +281,13 @@ public:
     }
     [[nodiscard]] task_ref get() const noexcept { return {t_.load(relaxed), id_}; }
     void let_go() noexcept { t_.store(nullptr, relaxed); }
-    [[nodiscard]] task_ref take() noexcept {
+    [[nodiscard]] task_ref take() noexcept {           // the same
         const task_ref r = get();
         let_go();
         return r;
     }
+    /// Of several who try only one gets it.
+    [[nodiscard]] task* claim() noexcept { return t_.exchange(nullptr, relaxed); }
 
 private:
     atomic<task*> t_{nullptr};
