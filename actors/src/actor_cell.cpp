@@ -35,8 +35,8 @@ struct free_spent {
 
 // What such a crash is told as. The exception itself would say that whoever asked, or runs it all, was stopped.
 std::exception_ptr foreign_stop() {
-    return std::make_exception_ptr(error("rondo::stopped came out of its handler, though the actor was not stopped: does it "
-                                         "join a tasklet that was?"));
+    return std::make_exception_ptr(error("rondo::stopped came out of its handler, though the actor was not stopped: does "
+                                         "it join a tasklet that was?"));
 }
 
 void append(message_node*& list, message_node* more) noexcept {

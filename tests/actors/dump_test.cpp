@@ -275,7 +275,8 @@ TEST_CASE("reports name a reentrant actor's handlers, and the timers' tasklet", 
 TEST_CASE("on_unhandled is told whose handler it was", "[actor][dump]") {
     std::vector<rondo::tasklet_info> seen;
     std::string label;
-    rondo::run({.on_unhandled = [&](const std::exception_ptr&, const rondo::tasklet_info& who) { seen.push_back(who); }}, [&] {
+    const auto note = [&](const std::exception_ptr&, const rondo::tasklet_info& who) { seen.push_back(who); };
+    rondo::run({.on_unhandled = note}, [&] {
         auto a = rondo::start<stuck>({.name = "bob"});
         label = a.label();
         a.tell('x');
@@ -297,7 +298,8 @@ TEST_CASE("what the end of a runtime does to those who ask is not reported", "[a
         void on(int) { whom.ask(1); }
     };
     const auto workers = GENERATE(1u, 2u);
-    CHECK_THROWS_AS(rondo::run({.workers = workers, .on_unhandled = note}, [] { rondo::start<stuck>().ask(1); }), rondo::deadlock);
+    CHECK_THROWS_AS(rondo::run({.workers = workers, .on_unhandled = note}, [] { rondo::start<stuck>().ask(1); }),
+                    rondo::deadlock);
     CHECK_THROWS_AS(rondo::run({.workers = workers, .on_unhandled = note},
                                [] { rondo::start<asks>(rondo::start<stuck>()).ask(1); }),
                     rondo::deadlock);

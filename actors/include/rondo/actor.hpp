@@ -150,8 +150,8 @@ void watch(const detail::any_actor& a);
 /// Takes one watch back: its on(rondo::down) does not arrive from now on. Nothing happens if there is none.
 /// Suspends: never. Throws: usage_error outside a handler.
 void unwatch(const detail::any_actor& a);
-/// If one of the two fails (crashed, killed, linked, gave_up), the other is killed, with exit_kind::linked. Being linked with it
-/// is not yet to hear of a crash: if nobody else does, it comes out of rondo::run.
+/// If one of the two fails (crashed, killed, linked, gave_up), the other is killed, with exit_kind::linked. That is not yet
+/// to hear of a crash: if nobody else does, it comes out of rondo::run.
 void link(const detail::any_actor& a, const detail::any_actor& b);
 void unlink(const detail::any_actor& a, const detail::any_actor& b);
 

@@ -422,8 +422,8 @@ private:
     std::array<const detail::message_ops*, sizeof...(E)> ops_{};
 };
 
-/// A clause of select: calls f(why) once the actor has ended, for good; hears of a crash as join() does. Any handle will do: actor_ref, address, supervisor.
-/// Throws usage_error out of select in the actor's own handler, if it would wait.
+/// A clause of select: calls f(why) once the actor has ended, for good; hears of a crash as join() does. Any handle will do:
+/// actor_ref, address, supervisor. Throws usage_error out of select in the actor's own handler, if it would wait.
 template <std::derived_from<detail::any_actor> A, std::invocable<exit_reason> F>
 [[nodiscard]] auto joined(const A& actor, F f) {
     return detail::actor_end_clause<F>(actor, std::move(f));

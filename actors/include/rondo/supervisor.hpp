@@ -147,8 +147,8 @@ public:
         a.cell().add_ref();
         return actor_ref<A>(&a.cell());
     }
-    /// Starts one more. Throws: usage_error if there is one of that name, or an option is a negative time; what its constructor
-    /// throws.
+    /// Starts one more. Throws: usage_error if there is one of that name, or an option is a negative time; what its
+    /// constructor throws.
     void start(child_spec spec) const;
     /// Takes a child down and forgets it. False: there is none of that name.
     bool stop_child(std::string_view name) const;

@@ -393,7 +393,7 @@ constexpr int note() {
     if constexpr (requires { noted_type(slot_in<List, N>{}); }) return note<List, T, N + 1>();
     else return fill_slot<List, N, T>::filled;
 }
-/// How many are in the list when this is compiled: once for each T, and after it has been noted, of which `Place` sees to it.
+/// How many are in the list when this is compiled: once for each T, after it has been noted (that is why Place is there).
 template <class List, class T, int Place, int N = 0>
 constexpr int count_noted() {
     if constexpr (requires { noted_type(slot_in<List, N>{}); }) return count_noted<List, T, Place, N + 1>();
