@@ -658,8 +658,9 @@ TEST_CASE("an asker whose message was stashed hears of the actor's end, or of an
     rondo::testing::world world{{.workers = GENERATE(1u, 2u)}};
     for (int how : {0, 1, 2}) {
         auto c = rondo::start_on<clerk>(world.in(), &seen);
+        auto watcher = world.spawn([c] { return c.join(); });           // so that the crash does not come out of settle
+        world.settle();
         auto asker = world.spawn([c, how] { return c.ask(question{how}); });
-        auto watcher = world.spawn([c] { return c.join(); });           // so that the crash is not lost
         world.settle();
         if (how != 1) {
             CHECK_FALSE(asker.done());
