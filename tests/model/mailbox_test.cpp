@@ -283,8 +283,9 @@ TEST_CASE("who finds a mailbox closed sees why its actor has ended", "[mailbox]"
                             t.mail.forget_kept(table::free);
                         },
                         [&] {
-                            const bool closed = asks ? t.mail.is_closed()
-                                                     : t.mail.push(&t.messages[1][0]) == box::pushed::closed;
+                            auto& late = t.messages[1][0];
+                            late.payload = 1;
+                            const bool closed = asks ? t.mail.is_closed() : t.mail.push(&late) == box::pushed::closed;
                             if (closed) model::check(why == 7, "why it has ended is seen");
                         }});
     });
