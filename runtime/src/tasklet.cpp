@@ -163,8 +163,8 @@ bool become_joiner(task_ref r, lowlevel::wait_node& node, bool& gone) {
     const task_ref r = held.get();
     expect_something_to_join(r);
     task& t = *r.t;
-    const auto gone = [&] {                       // it ended and left nothing behind
-        held.let_go();
+    const auto gone = [&] {                       // it ended and left nothing behind, or somebody else has that
+        if (!held.claim()) throw_joined_by_another();
         return true;
     };
     // acquire: pairs with the release at the end of the tasklet; what it did is then seen.
