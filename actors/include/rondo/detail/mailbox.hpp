@@ -209,7 +209,7 @@ public:
     void put_back(Node* oldest, Node* newest, std::size_t n) noexcept {
         newest->next = fifo_;
         fifo_ = oldest;
-        publish_handled(n);
+        publish_handled(-static_cast<std::int32_t>(n));
     }
     /// After take(): has the number of handled ones been published, so that others may see new room?
     [[nodiscard]] bool has_published() const noexcept { return unpublished_ == 0; }
@@ -285,17 +285,19 @@ private:
         return depth_of(word_.load(relaxed), r);
     }
     void count_handled() noexcept {
-        ++unpublished_;
         // Small mailboxes: at once. Large ones: now and then, so that senders do not miss their cache each time.
-        if (!publishes_at_once_ && unpublished_ < 16 && fifo_) return;
-        publish_handled();
+        if (fifo_ && !publishes_at_once_ && unpublished_ < 15) {
+            ++unpublished_;
+            return;
+        }
+        publish_handled(1);
         if (slots_ && (slots_ < 64 || (!is_last() && 2 * depth_of() >= slots_))) fence_seq_cst();    // see I4
     }
     // Nothing has come since what has been taken, which is nothing any more: most often so, and sooner said than how many.
     [[nodiscard]] bool is_last() const noexcept { return !fifo_ && node_of(word_.load(relaxed)) == kept_; }
-    // release: pairs with the acquire in depth_of().
-    void publish_handled(std::size_t put_back = 0) noexcept {
-        const auto n = handled_.load(relaxed) + unpublished_ - static_cast<std::uint32_t>(put_back);
+    // more: so many that are not in unpublished_; of those put back, less than none. release: pairs with the acquire in depth_of().
+    void publish_handled(std::int32_t more = 0) noexcept {
+        const auto n = handled_.load(relaxed) + unpublished_ + static_cast<std::uint32_t>(more);
         unpublished_ = 0;
         handled_.store(n, release);
     }
