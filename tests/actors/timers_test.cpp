@@ -1,6 +1,7 @@
 // What timers may tell, wherever the call is: see this_actor::after.
 #include <catch2/catch.hpp>
 
+#include <atomic>
 #include <chrono>
 #include <string>
 
@@ -65,7 +66,7 @@ struct forgetful {
 
 struct child_tick {};
 struct child_below {
-    int* seen;
+    std::atomic<int>* seen;                           // of two at once
     void on(go);
     void on(child_tick) { ++*seen; }
 };
@@ -86,7 +87,7 @@ TEST_CASE("a timer's message may depend on the parameter of its actor's class", 
 }
 
 TEST_CASE("members of a pool and children tell themselves by timers what they handle", "[actor][timers][pool]") {
-    int seen = 0;
+    std::atomic<int> seen{0};
     rondo::testing::world world;
     world.run([&] {
         rondo::pool<child_below> p(1, rondo::routing::round_robin, &seen);
