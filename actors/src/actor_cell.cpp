@@ -148,8 +148,8 @@ void actor_cell::post_system(message_node* m) noexcept {
 
 // ---------------------------------------------------------------------------------------------- scheduling
 
-// From a handler: as soon as it is done, on this worker, where the message is warm. From others: anybody may take it. The record's
-// release pairs with the acquire in interrupt().
+// From a handler: as soon as it is done, on this worker, where the message is warm. From others: anybody may take it. The
+// record's release pairs with the acquire in interrupt().
 void actor_cell::schedule() noexcept {
     lowlevel::start_job(system.home, &actor_cell::run, this, activation_site, runner);
 }
@@ -157,7 +157,7 @@ void actor_cell::schedule() noexcept {
 void actor_cell::hand_over() noexcept {
     const auto j = lowlevel::make_job(system.home, &actor_cell::run, this, activation_site);
     runner.id.store(j.id, relaxed);
-    runner.t.exchange(j.t, seq_cst);       // keeps it apart from the new activation's look at its orders: kill_now()
+    runner.t.exchange(j.t, seq_cst);     // keeps it apart from the new activation's look at its orders: kill_now()
     lowlevel::submit_job(system.home, j, lowlevel::placement::tail);
 }
 
@@ -285,7 +285,7 @@ void actor_cell::activate(bool was_stopped) {
             return end({exit_kind::unreferenced}, false);
         }
         task* const me = runner.t.load(relaxed);
-        runner.t.store(nullptr, relaxed);                   // ordered by rest()
+        runner.t.store(nullptr, relaxed);                 // ordered by rest()
         if (rest()) return;
         runner.t.store(me, release);
     }

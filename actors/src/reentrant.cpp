@@ -77,7 +77,7 @@ bool actor_cell::give_way() noexcept {
     if (!n) return false;
     task* const t = static_cast<task*>(n->who);
     runner.id.store(t->id.load(relaxed), relaxed);
-    runner.t.exchange(t, seq_cst);                          // as in hand_over()
+    runner.t.exchange(t, seq_cst);                        // as in hand_over()
     bool late = false;
     (void)messages.nudge(&late);                          // it looks round for the rest: others, orders, system messages
     lowlevel::resume(*t, lowlevel::placement::next);

@@ -68,6 +68,7 @@ private:
         std::uint8_t tag;
         side mine;
     };
+    static outcome without_waiting(const meeting& m) noexcept;
     template <class Suspend, class GiveUp>
     static outcome wait_shown(lowlevel::wait_node& node, Suspend&& suspend, GiveUp&& give_up);
     outcome wait_alone(lowlevel::entry who, counted_core& core, void* slot, shown what, cell& empty);
