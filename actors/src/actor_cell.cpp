@@ -901,7 +901,7 @@ exit_reason wait_for_end(actor_cell& c, lowlevel::time_point until, bool* timed_
         return {};
     }
     e.joiners.push_back(node);
-    const auto outcome = lowlevel::suspend(me, {lowlevel::wait_kind::reply, &c, nullptr}, &e.guard, until);
+    const auto outcome = lowlevel::suspend(me, {lowlevel::wait_kind::reply, &c}, &e.guard, until);
     if (outcome != wake::ready) {
         lowlevel::unlink(e.guard, e.joiners, node);
         lowlevel::raise(outcome);

@@ -307,7 +307,7 @@ void actor_system::run_timers() {
             lowlevel::wait_node node(me);
             is_background_.store(pending_ == 0, release);
             keeper_.push_back(node);
-            const auto outcome = lowlevel::suspend(me, {lowlevel::wait_kind::sleep, nullptr, nullptr}, &timer_lock_,
+            const auto outcome = lowlevel::suspend(me, {lowlevel::wait_kind::sleep, nullptr}, &timer_lock_,
                                                    timers_.begin()->first);
             if (outcome != wake::ready) lowlevel::unlink(timer_lock_, keeper_, node);
             is_background_.store(false, release);

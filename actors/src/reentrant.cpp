@@ -52,7 +52,7 @@ void actor_cell::line_up(lowlevel::watched_wait& w) noexcept {
         e.returning.push_back(node);
         bool late = false;
         if (messages.nudge(&late)) schedule();
-        lowlevel::suspend(me, {lowlevel::wait_kind::other, this, nullptr}, &e.flights_guard);
+        lowlevel::suspend(me, {lowlevel::wait_kind::other, this}, &e.flights_guard);
     }
     std::lock_guard hold(e.flights_guard);                // we are the runner
     (w.prev ? w.prev->next : e.flights) = w.next;

@@ -110,7 +110,7 @@ void reply_cell::wait(const void* from, lowlevel::time_point until, bool* timed_
     } else {
         lowlevel::wait_node node(me);
         asker = &node;
-        const auto outcome = lowlevel::suspend(me, {lowlevel::wait_kind::reply, from, nullptr}, &lock, until);
+        const auto outcome = lowlevel::suspend(me, {lowlevel::wait_kind::reply, from}, &lock, until);
         if (outcome != wake::ready) {
             lock.lock();
             asker = nullptr;

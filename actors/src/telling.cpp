@@ -55,7 +55,7 @@ bool wait_for_room(actor_cell& to, message_node* m, lowlevel::time_point until, 
         return true;                                      // try again
     }
     e.senders.push_back(node);
-    const auto outcome = lowlevel::suspend(me, {lowlevel::wait_kind::mailbox, &to, nullptr}, &e.guard, until);
+    const auto outcome = lowlevel::suspend(me, {lowlevel::wait_kind::mailbox, &to}, &e.guard, until);
     if (outcome == wake::ready) {
         *taken = true;
         return false;

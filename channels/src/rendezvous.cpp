@@ -68,7 +68,7 @@ template <class Suspend, class GiveUp>
     return wait_shown(
         node,
         [&](auto& n) {
-            return lowlevel::suspend_published(who.me, n.generation, {kind_of(what.mine), &core, nullptr}, until);
+            return lowlevel::suspend_published(who.me, n.generation, {kind_of(what.mine), &core}, until);
         },
         [&](auto& n) {
             cells_.withdraw(*m.at(), n);

@@ -115,7 +115,7 @@ private:
             if ((missed_ = missed(me_))) return none;
         }
         clean.suspended = true;
-        const wake outcome = suspend(me_, {wait_kind::select, parts(), nullptr}, nullptr, options_.until);
+        const wake outcome = suspend(me_, {wait_kind::select, parts()}, nullptr, options_.until);
         missed_ = outcome == wake::none;
         for (const auto i : order()) {
             select_clause& c = *clauses_[i];

@@ -48,7 +48,7 @@ run_result run(const run_options& options) {
         s.is_total = options.total;
         s.is_soft = options.soft;
     }
-    detail::switch_away(*me, {lowlevel::wait_kind::other, &s, nullptr});
+    detail::switch_away(*me, {lowlevel::wait_kind::other, &s});
     run_result result;
     result.interrupted = tasklet_ref(std::exchange(me->interrupted, nullptr));
     const hold_lock hold;
@@ -69,7 +69,7 @@ void schedule() {
         if (me->remove_wanted.exchange(false, relaxed)) {
             access::leave_ring(s, *me);
             me->at = phase::paused;
-            return detail::switch_away(*me, {lowlevel::wait_kind::other, &*me, nullptr});
+            return detail::switch_away(*me, {lowlevel::wait_kind::other, &*me});
         }
         lock.unlock();
         return detail::throw_pending(*me);
@@ -117,7 +117,7 @@ std::any schedule_remove(std::any value) {
     }
     access::leave_ring(s, *me);
     me->at = phase::paused;
-    detail::switch_away(*me, {lowlevel::wait_kind::other, &*me, nullptr});
+    detail::switch_away(*me, {lowlevel::wait_kind::other, &*me});
     return std::exchange(me->tempval, std::any());
 }
 
@@ -137,7 +137,7 @@ void checkpoint() {
     runner.interrupted = std::move(self);
     access::enter_ring(s, runner);
     access::make_current(s, runner);
-    detail::switch_away(*me, {lowlevel::wait_kind::other, &*me, nullptr});
+    detail::switch_away(*me, {lowlevel::wait_kind::other, &*me});
 }
 
 tasklet_ref getcurrent() {

@@ -133,7 +133,7 @@ void channel_core::wait(context& me, void* mine, bool sending) {
     }
     if (s) access::leave_ring(*s, me);
     access::push(*this, me, sending, mine);
-    switch_away(me, {sending ? lowlevel::wait_kind::send : lowlevel::wait_kind::receive, this, nullptr});
+    switch_away(me, {sending ? lowlevel::wait_kind::send : lowlevel::wait_kind::receive, this});
     if (std::exchange(me.found_closed, false)) throw rondo::closed();
 }
 

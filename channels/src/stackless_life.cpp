@@ -75,7 +75,7 @@ void live(context& c) noexcept {
             if (c.remove_wanted.exchange(false, relaxed)) {
                 access::leave_ring(s, c);
                 c.at = phase::paused;
-                switch_away(c, {lowlevel::wait_kind::other, &c, nullptr});
+                switch_away(c, {lowlevel::wait_kind::other, &c});
             } else {
                 lock.unlock();
                 arrive(c);
@@ -307,7 +307,7 @@ void switch_to(context& c) {
         bring_in(s, c, std::move(self));
         access::leave_ring(s, *me);
         me->at = phase::paused;
-        return switch_into(*me, c, {lowlevel::wait_kind::other, &*me, nullptr});
+        return switch_into(*me, c, {lowlevel::wait_kind::other, &*me});
     }
     if (c.at == phase::paused) {
         c.self = std::move(self);
@@ -315,7 +315,7 @@ void switch_to(context& c) {
     }
     access::leave_ring(s, *me);
     me->at = phase::paused;
-    switch_away(*me, {lowlevel::wait_kind::other, &*me, nullptr});
+    switch_away(*me, {lowlevel::wait_kind::other, &*me});
 }
 
 namespace {

@@ -325,7 +325,7 @@ void arrive(context& me);
 /// `me` has left the ring, or moved in it; whoever is current now goes on. With the lock held; returns without it.
 void switch_away(context& me, const lowlevel::wait_site& site);
 /// The site of whoever waits in the ring, and nowhere else.
-constexpr lowlevel::wait_site in_ring{lowlevel::wait_kind::yield, nullptr, nullptr};
+constexpr lowlevel::wait_site in_ring{lowlevel::wait_kind::yield, nullptr};
 
 /// All that live, main not among them. Without the lock, like the two that follow.
 [[nodiscard]] std::vector<context_ptr> live_ones(session_core& s);

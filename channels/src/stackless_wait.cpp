@@ -192,7 +192,7 @@ void switch_away(context& me, const lowlevel::wait_site& site) {
         me.at = phase::paused;
         me.granted = false;
         access::choose_when_idle(s);
-        park(me, {lowlevel::wait_kind::other, &me, nullptr});
+        park(me, {lowlevel::wait_kind::other, &me});
     }
     arrive(me);
 }

@@ -67,7 +67,7 @@ void completions::state::wait_for_one() {
         if (ended_or_enlist(e.ref, nodes.back()) || lowlevel::missed(me)) return;
     }
     clean.suspended = true;
-    lowlevel::raise(lowlevel::suspend(me, {lowlevel::wait_kind::join, nullptr, nullptr}, nullptr, lowlevel::no_deadline));
+    lowlevel::raise(lowlevel::suspend(me, {lowlevel::wait_kind::join, nullptr}, nullptr, lowlevel::no_deadline));
 }
 
 }  // namespace rondo::detail

@@ -61,7 +61,7 @@ bool barrier::arrive_and_wait_by(lowlevel::time_point until) {
     }
     --missing_;
     waiters_.push_back(node);
-    const auto outcome = lowlevel::suspend(me, {lowlevel::wait_kind::barrier, this, nullptr}, &lock_, until);
+    const auto outcome = lowlevel::suspend(me, {lowlevel::wait_kind::barrier, this}, &lock_, until);
     if (outcome == lowlevel::wake::ready) return true;
     lock_.lock();
     const bool complete = !node.linked;                 // with our arrival, just after the timer or the stop

@@ -23,7 +23,7 @@ bool condition_variable::wait_by(std::unique_lock<mutex>& lock, lowlevel::time_p
     // something and notifies, finds us waiting. (A mutex never reaches for a condition_variable's lock.)
     m->let_go(me);
     // Even without any time left others get a chance to lock the mutex.
-    const auto outcome = lowlevel::suspend(me, {lowlevel::wait_kind::condition, this, nullptr}, &lock_,
+    const auto outcome = lowlevel::suspend(me, {lowlevel::wait_kind::condition, this}, &lock_,
                                            std::max(until, lowlevel::time_point{}));
     if (outcome != lowlevel::wake::ready) lowlevel::unlink(lock_, waiters_, node);
     // From here on this object may be gone: it was notified.

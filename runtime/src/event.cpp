@@ -34,7 +34,7 @@ bool event::wait_by(lowlevel::time_point until) {
         return true;
     }
     waiters_.push_back(node);
-    const auto outcome = lowlevel::suspend(me, {lowlevel::wait_kind::event, this, nullptr}, &lock_, until);
+    const auto outcome = lowlevel::suspend(me, {lowlevel::wait_kind::event, this}, &lock_, until);
     if (outcome == lowlevel::wake::ready) return true;
     lowlevel::unlink(lock_, waiters_, node);
     lowlevel::raise(outcome);

@@ -100,16 +100,16 @@ void submit_job(home& at, job j, placement where) noexcept {
 
 void stop_job(job j) noexcept { rondo::detail::stop_task(j); }
 
-void watch_waits(bool yes) noexcept { self().is_watched = yes; }
+void watch_waits(bool yes) noexcept { self().special.store(yes ? waiter::watched : std::uint8_t{0}, relaxed); }
 
 void watch_wait(task& t, bool begins, watched_wait& w) noexcept {
     auto& layer = *t.home->above.load(acquire);       // pairs with the release in attach()
     if (!begins) {
         layer.wait_has_ended(w);
-        t.is_watched = 1;
+        t.special.store(waiter::watched, relaxed);
         return;
     }
-    t.is_watched = 0;
+    t.special.store(0, relaxed);
     w.who = {&t, t.id.load(relaxed)};
     w.what = body_of_job(t).what;
     layer.wait_begins(w);

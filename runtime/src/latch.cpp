@@ -69,7 +69,7 @@ bool latch::arrive_and_wait_by(std::ptrdiff_t by, lowlevel::time_point until) {
         return false;
     }
     waiters_.push_back(node);
-    const auto outcome = lowlevel::suspend(me, {lowlevel::wait_kind::latch, this, nullptr}, &lock_, until);
+    const auto outcome = lowlevel::suspend(me, {lowlevel::wait_kind::latch, this}, &lock_, until);
     if (outcome == lowlevel::wake::ready) return true;
     lock_.lock();
     const bool opened = !node.linked;                   // with our count, just after the timer or the stop

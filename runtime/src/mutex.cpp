@@ -12,7 +12,6 @@
 
 #include <exception>
 
-#include "holders.hpp"
 #include "woken_waiters.hpp"
 
 namespace rondo {
@@ -31,9 +30,8 @@ mutex::~mutex() {
 
 // With the spin lock held. True: the mutex is ours. False: somebody else's, and (if we may wait) whoever unlocks it will
 // look at the list. Throws without the lock.
-bool mutex::take_or_contend(waiter& me, bool may_wait, std::uintptr_t& now) {
-    now = word_.load(relaxed);
-    for (;;) {
+bool mutex::take_or_contend(waiter& me, bool may_wait) {
+    for (auto now = word_.load(relaxed);;) {
         if (now == 0) {
             // acquire: as in take().
             if (word_.compare_exchange_weak(now, word_of(me), acquire, relaxed)) return true;
@@ -78,17 +76,13 @@ bool mutex::lock_slowly(waiter& me, lowlevel::time_point until) {
     if (until != detail::at_once && take_soon(me)) return true;
     lowlevel::wait_node node(me);
     lock_.lock();
-    std::uintptr_t now;
-    const bool mine = take_or_contend(me, until != detail::at_once, now);
+    const bool mine = take_or_contend(me, until != detail::at_once);
     if (mine || until == detail::at_once) {
         lock_.unlock();
         return mine;
     }
-    const waiter* holder = now & plain_thread ? &detail::some_plain_thread
-                                              : reinterpret_cast<const waiter*>(now & ~contended);
-    if (waiters_.size() >= detail::informed_waiters) holder = nullptr;
     waiters_.push_back(node);
-    const auto outcome = lowlevel::suspend(me, {lowlevel::wait_kind::mutex, this, holder}, &lock_, until);
+    const auto outcome = lowlevel::suspend(me, {lowlevel::wait_kind::mutex, this}, &lock_, until);
     if (outcome == lowlevel::wake::ready) return true;
     lowlevel::unlink(lock_, waiters_, node);
     lowlevel::raise(outcome);
@@ -99,8 +93,7 @@ bool mutex::done_or_enlist(waiter& me, lowlevel::wait_node* node) {
     if (take(me)) return true;
     if (!node) return false;
     lock_.lock();
-    std::uintptr_t now;
-    const bool mine = take_or_contend(me, true, now);
+    const bool mine = take_or_contend(me, true);
     if (!mine) waiters_.push_back(*node);
     lock_.unlock();
     return mine;
@@ -120,7 +113,6 @@ void mutex::unlock_slowly(waiter& me) noexcept {
     waiter* heir = next ? next->who : nullptr;
     const auto word = heir ? word_of(*heir) | (waiters_.empty() ? 0 : contended) : 0;
     word_.store(word, release);                         // pairs with the acquire in take()
-    detail::tell_waiters(waiters_, detail::reportable(heir));
     lock_.unlock();
     if (heir) lowlevel::resume(*heir, lowlevel::placement::tail);
 }

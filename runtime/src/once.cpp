@@ -1,6 +1,5 @@
 #include <rondo/once.hpp>
 
-#include "holders.hpp"
 #include "woken_waiters.hpp"
 
 namespace rondo {
@@ -41,9 +40,8 @@ once::turn once::begin(lowlevel::time_point until) {
         return turn::timed_out;
     }
     node.tag = static_cast<std::uint8_t>(turn::done);
-    const waiter* holder = waiters_.size() < detail::informed_waiters ? detail::reportable(runner_) : nullptr;
     waiters_.push_back(node);
-    const auto outcome = lowlevel::suspend(me, {lowlevel::wait_kind::once, this, holder}, &lock_, until);
+    const auto outcome = lowlevel::suspend(me, {lowlevel::wait_kind::once, this}, &lock_, until);
     if (outcome == lowlevel::wake::ready) return static_cast<turn>(node.tag);
     lowlevel::unlink(lock_, waiters_, node);
     lowlevel::raise(outcome);
@@ -67,7 +65,6 @@ void once::end(bool is_done) noexcept {
     } else if (lowlevel::wait_node* heir = waiters_.claim_front(lowlevel::wake::ready)) {
         heir->tag = static_cast<std::uint8_t>(turn::run);
         runner_ = heir->who;
-        detail::tell_waiters(waiters_, detail::reportable(runner_));
         woken.add(*heir);
     } else {
         state_.store(state::idle, relaxed);

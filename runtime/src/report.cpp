@@ -1,5 +1,8 @@
 // What a person reads about tasklets: lists, dumps, backtraces of suspended ones.
 #include <dlfcn.h>
+#include <fcntl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <cxxabi.h>
 
@@ -13,6 +16,9 @@
 #include <fmt/format.h>
 
 #include <rondo/lowlevel/wait_part.hpp>
+#include <rondo/mutex.hpp>
+#include <rondo/once.hpp>
+#include <rondo/shared_mutex.hpp>
 #include <rondo/tasklet_info.hpp>
 
 #include "scheduler.hpp"
@@ -144,7 +150,8 @@ std::string name_of(const lowlevel::waiter* who) {
 }
 
 std::string text_of(const lowlevel::wait_site& site) {
-    if (site.kind == lowlevel::wait_kind::join) return "the end of " + name_of(site.holder);
+    if (site.kind == lowlevel::wait_kind::join)
+        return site.object ? "the end of " + name_of(static_cast<const task*>(site.object)) : "the first of several tasklets to end";
     const bool has_parts = site.kind == lowlevel::wait_kind::select;      // which are the object
     return site.object && !has_parts ? fmt::format("{} {}", describe(site.kind), site.object) : describe(site.kind);
 }
@@ -241,7 +248,6 @@ RONDO_UNWATCHED std::size_t walk(const task& t, const lowlevel::wait_part* part,
         if (at < on->limit || at + sizeof *part > on->base + on->size || reinterpret_cast<std::uintptr_t>(at) % 8 != 0) break;
         sites[n].kind = part->site.kind;              // not as a whole: a copy of it would be watched
         sites[n].object = part->site.object;
-        sites[n].holder = part->site.holder;
         ++n;
         part = part->next;
     }
@@ -259,6 +265,44 @@ std::vector<lowlevel::wait_site> parts_of(const task& t, const lowlevel::wait_pa
 
 }  // namespace
 
+// Who holds the lock that somebody waits for: the lock knows. It may be gone by the time it is asked, so its word is copied by
+// the kernel, which refuses where a load would end the process; the asker looks afterwards whether the wait goes on.
+// (Telling those who wait cost every contended unlock several cache lines.)
+class lock_holders {
+public:
+    lock_holders() = default;
+    lock_holders(const lock_holders&) = delete;
+    lock_holders& operator=(const lock_holders&) = delete;
+    ~lock_holders() {
+        for (const int end : ends_)
+            if (end >= 0) ::close(end);
+    }
+    /// nullptr: nobody, or it is not known.
+    const lowlevel::waiter* of(const lowlevel::wait_site& site) noexcept {
+        switch (site.kind) {
+            case lowlevel::wait_kind::mutex:
+                return waiter_in(word_at(&static_cast<const mutex*>(site.object)->word_) & ~(mutex::contended | mutex::plain_thread));
+            case lowlevel::wait_kind::shared_mutex:
+                return waiter_in(word_at(&static_cast<const shared_mutex*>(site.object)->writer_));
+            case lowlevel::wait_kind::once: return waiter_in(word_at(&static_cast<const once*>(site.object)->runner_));
+            default: return nullptr;
+        }
+    }
+
+private:
+    static const lowlevel::waiter* waiter_in(std::uintptr_t word) noexcept {
+        return reinterpret_cast<const lowlevel::waiter*>(word);      // never freed: see detail/task.hpp, and wait.cpp
+    }
+    std::uintptr_t word_at(const void* from) noexcept {
+        std::uintptr_t word = 0;
+        if (ends_[0] < 0 && ::pipe2(ends_, O_CLOEXEC) != 0) return 0;
+        // Not ::write(), which sanitizers watch: this read may meet a store.
+        if (::syscall(SYS_write, ends_[1], from, sizeof word) != sizeof word) return 0;
+        return ::read(ends_[0], &word, sizeof word) == sizeof word ? word : 0;
+    }
+    int ends_[2] = {-1, -1};
+};
+
 RONDO_UNWATCHED std::uint64_t parent_of(const task& t) noexcept { return t.parent; }
 
 std::vector<std::string> backtrace_of(const task& t) {
@@ -273,9 +317,11 @@ std::vector<tasklet_info> scheduler::list(bool with_backtraces) const {
     std::vector<tasklet_info> all;
     const auto now = const_cast<scheduler*>(this)->now_ns();
     constexpr std::size_t most_backtraces = 200;
+    lock_holders holders;
     tasks.for_each([&](task& t) {
         tasklet_info info;
         lowlevel::wait_site site;
+        const lowlevel::waiter* holder = nullptr;
         std::vector<lowlevel::wait_site> parts;       // of a select
         {
             std::lock_guard hold(t.guard);
@@ -294,7 +340,10 @@ std::vector<tasklet_info> scheduler::list(bool with_backtraces) const {
                 info.state = tasklet_state::fresh;
             } else if (word & lowlevel::waiter::open_flag) {
                 info.state = tasklet_state::suspended;
-                site = {kind, t.wait_object.load(relaxed), t.wait_holder.load(relaxed)};
+                site = {kind, t.wait_object.load(relaxed)};
+                holder = holders.of(site);
+                fence_seq_cst();                      // keeps the read in there apart from the load below
+                if (t.word.load(relaxed) != word) holder = nullptr;     // it waits no more: the lock may be gone, or be something else
                 if (kind == lowlevel::wait_kind::select) parts = parts_of(t, static_cast<const lowlevel::wait_part*>(site.object));
                 info.waited = std::chrono::nanoseconds(now - t.wait_since_ns.load(relaxed));
                 if (info.waited.count() < 0) info.waited = {};
@@ -302,7 +351,7 @@ std::vector<tasklet_info> scheduler::list(bool with_backtraces) const {
                 info.state = tasklet_state::ready;
                 if (const task* child = t.above.load(relaxed)) {
                     info.state = tasklet_state::suspended;
-                    site = {lowlevel::wait_kind::join, child, child};
+                    site = {lowlevel::wait_kind::join, child};
                 }
             }
             if (info.state == tasklet_state::suspended && with_backtraces && all.size() < most_backtraces)
@@ -313,7 +362,7 @@ std::vector<tasklet_info> scheduler::list(bool with_backtraces) const {
             info.waits_for = text_of(site);
             for (bool first = true; auto& part : parts)
                 info.waits_for += (std::exchange(first, false) ? " of " : ", ") + text_of(part);
-            if (site.kind != lowlevel::wait_kind::join) info.held_by = name_of(site.holder);
+            info.held_by = name_of(holder);
         }
         if (const auto kind = t.kind.load(relaxed);
             kind == lowlevel::wait_kind::reply || kind == lowlevel::wait_kind::mailbox)

@@ -95,7 +95,7 @@ void run_blocking(void (*call)(void*), void* data) {
         home.operation_ends();
         throw;
     }
-    lowlevel::suspend(me, {lowlevel::wait_kind::blocking, nullptr, nullptr}, &s.lock);
+    lowlevel::suspend(me, {lowlevel::wait_kind::blocking, nullptr}, &s.lock);
 }
 
 }  // namespace detail

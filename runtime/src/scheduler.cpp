@@ -400,7 +400,7 @@ idle_report scheduler::run_until_idle() {
 namespace {
 
 bool is_joined(task& t) {
-    if (t.below.load(relaxed)) return true;           // on the stack of whoever joins it
+    if (t.joiner_below()) return true;                // on the stack of whoever joins it
     std::lock_guard hold(t.guard);
     return t.joiner != nullptr;
 }

@@ -120,7 +120,7 @@ lowlevel::wake group::wait_for_children() noexcept {
         lock_.unlock();
         return wake::ready;
     }
-    const auto outcome = lowlevel::suspend(me, {lowlevel::wait_kind::scope, this, nullptr}, &lock_);
+    const auto outcome = lowlevel::suspend(me, {lowlevel::wait_kind::scope, this}, &lock_);
     if (outcome == wake::ready) return wake::ready;
     lock_.lock();
     if (node.linked) waiting_.erase(node);

@@ -32,7 +32,7 @@ bool semaphore::acquire_by(lowlevel::time_point until) {
         return yes;
     }
     waiters_.push_back(node);
-    const auto outcome = lowlevel::suspend(me, {lowlevel::wait_kind::semaphore, this, nullptr}, &lock_, until);
+    const auto outcome = lowlevel::suspend(me, {lowlevel::wait_kind::semaphore, this}, &lock_, until);
     if (outcome == lowlevel::wake::ready) return true;
     lowlevel::unlink(lock_, waiters_, node);
     lowlevel::raise(outcome);

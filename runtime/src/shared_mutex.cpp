@@ -1,6 +1,5 @@
 #include <rondo/shared_mutex.hpp>
 
-#include "holders.hpp"
 #include "woken_waiters.hpp"
 
 namespace rondo {
@@ -50,9 +49,8 @@ bool shared_mutex::acquire(as what, lowlevel::time_point until) {
         return false;
     }
     node.tag = static_cast<std::uint8_t>(what);
-    const waiter* holder = waiters_.size() < detail::informed_waiters ? detail::reportable(writer_) : nullptr;
     waiters_.push_back(node);
-    const auto outcome = lowlevel::suspend(me, {lowlevel::wait_kind::shared_mutex, this, holder}, &lock_, until);
+    const auto outcome = lowlevel::suspend(me, {lowlevel::wait_kind::shared_mutex, this}, &lock_, until);
     if (outcome == lowlevel::wake::ready) return true;
     withdraw(node);
     lowlevel::raise(outcome);
@@ -102,7 +100,6 @@ void shared_mutex::admit_and_unlock() noexcept {
         give_to(what, *n->who);
         woken.add(*n);
     }
-    detail::tell_waiters(waiters_, detail::reportable(writer_));
     lock_.unlock();
     woken.resume_all();
 }

@@ -83,7 +83,7 @@ void simulation::suspend_driver() noexcept {
     lowlevel::ensure_stack();
     lowlevel::wait_node node(me);
     driver_ = &node;
-    lowlevel::suspend(me, {lowlevel::wait_kind::other, nullptr, nullptr}, nullptr);
+    lowlevel::suspend(me, {lowlevel::wait_kind::other, nullptr}, nullptr);
 }
 
 task* simulation::back_to_driver(end how) noexcept {

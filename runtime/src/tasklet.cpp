@@ -147,7 +147,7 @@ bool become_joiner(task_ref r, lowlevel::wait_node& node, bool& gone) {
         t.guard.unlock();
         return false;
     }
-    if (node.who == &t || t.joiner || t.below.load(relaxed)) {       // below: it runs on top of its joiner
+    if (node.who == &t || t.joiner || t.joiner_below()) {
         t.guard.unlock();
         if (node.who == &t) throw usage_error("tasklet::join: a tasklet cannot join itself");
         throw_joined_by_another();
@@ -182,7 +182,7 @@ bool become_joiner(task_ref r, lowlevel::wait_node& node, bool& gone) {
     lowlevel::wait_node node(*self);
     bool is_gone;
     if (!become_joiner(r, node, is_gone)) return is_gone ? gone() : collect(held, into);
-    const auto outcome = lowlevel::suspend(*self, {lowlevel::wait_kind::join, &t, &t}, &t.guard, until);
+    const auto outcome = lowlevel::suspend(*self, {lowlevel::wait_kind::join, &t}, &t.guard, until);
     if (outcome == lowlevel::wake::ready) return collect(held, into);
     withdraw_from(r, node);
     if (outcome == lowlevel::wake::stopped && has_failed(r)) return join_failing(held, into);
@@ -224,6 +224,7 @@ bool join_failing(held_task& held, void* into) {
 [[gnu::always_inline]] inline bool run_inline(worker& w, task& t, held_task& held, void* into) {
     task& me = *w.running;
     t.below.store(&me, relaxed);
+    t.special.store(lowlevel::waiter::on_joiner, relaxed);
     t.state.store(task::phase::started, relaxed);
     // release suffices: our next suspension up there opens its wait with a full barrier before it looks for a stop.
     me.above.store(&t, release);
@@ -235,7 +236,7 @@ bool join_failing(held_task& held, void* into) {
     ++now.counters.inline_joins;
     now.running = &me;
     me.above.store(nullptr, relaxed);
-    t.below.store(nullptr, relaxed);
+    t.special.store(0, relaxed);
     if (!ended_well || t.in_group.load(relaxed) || t.extra.load(relaxed)) [[unlikely]] end_inline(t);
     else now.recycle_plain(t);
     return true;

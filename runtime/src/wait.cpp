@@ -106,9 +106,8 @@ bool is_unwinding(worker& w) noexcept { return worker::state_of(&w).exceptions->
     if (me.stop_requested() && !me.shield && !is_unwinding(w)) [[unlikely]] throw stopped();
 }
 
-void note(waiter& me, const wait_site& site, std::int64_t since_ns) noexcept {
+[[gnu::always_inline]] inline void note(waiter& me, const wait_site& site, std::int64_t since_ns) noexcept {
     me.wait_object.store(site.object, relaxed);
-    me.wait_holder.store(site.holder, relaxed);
     me.wait_since_ns.store(since_ns, relaxed);
     me.kind.store(site.kind, relaxed);
 }
@@ -136,7 +135,7 @@ void publish(rondo::detail::departure& d, void* left) noexcept {
         lock = s.lock;
         timer = s.timer;
     }
-    task* const below = me.below.load(relaxed);
+    task* const below = me.joiner_below();
     const bool is_shielded = s.is_shielded;
     me.context.store(left, relaxed);
     if (w.is_alone()) me.order.store(w.switches(), relaxed);       // for push_warm()
@@ -171,7 +170,7 @@ void publish(rondo::detail::departure& d, void* left) noexcept {
     if (!opened) return w.push_ready(me);         // a stop came first, or a partner that enlisting has missed
     // Joiners that run us as a plain call cannot be resumed before us: their stop is ours. The claim finds our wait
     // still open, or does nothing. A shield holds against theirs, too.
-    for (task* b = is_shielded ? nullptr : below; b; b = b->below.load(relaxed))
+    for (task* b = is_shielded ? nullptr : below; b; b = b->joiner_below())
         if (b->word.load(seq_cst) & waiter::stop_flag) {
             if (me.claim(generation, wake::stopped)) w.push_ready(me);
             break;
@@ -443,29 +442,29 @@ template <class F>
 wake suspend(waiter& me, const wait_site& site, spin_lock* lock, time_point until) noexcept {
     const auto generation = next_generation(me);
     if (!me.is_tasklet) return block_thread(static_cast<plain_thread&>(me), generation, site, lock, until);
-    if (me.is_watched) [[unlikely]] return suspend_watched(me, [&] { return suspend(me, site, lock, until); });
+    if (me.is_watched()) [[unlikely]] return suspend_watched(me, [&] { return suspend(me, site, lock, until); });
     return suspend_tasklet(*worker::current(), static_cast<task&>(me), generation, nullptr, site, lock, until);
 }
 
 wake suspend_published(waiter& me, std::uint32_t generation, const wait_site& site, time_point until) noexcept {
     if (!me.is_tasklet) return block_thread(static_cast<plain_thread&>(me), generation, site, nullptr, until);
-    if (me.is_watched) [[unlikely]]
+    if (me.is_watched()) [[unlikely]]
         return suspend_watched(me, [&] { return suspend_published(me, generation, site, until); });
     return suspend_tasklet(*worker::current(), static_cast<task&>(me), generation, nullptr, site, nullptr, until);
 }
 
 wake suspend_published(waiter& me, std::uint32_t generation, wait_kind kind, const void* object) noexcept {
-    if (me.is_tasklet == 0 || me.is_watched || me.deadline_ns != timer_wheel::never) [[unlikely]]
-        return suspend_published(me, generation, {kind, object, nullptr}, no_deadline);
+    if (me.is_tasklet == 0 || me.is_watched() || me.deadline_ns != timer_wheel::never) [[unlikely]]
+        return suspend_published(me, generation, {kind, object}, no_deadline);
     worker& w = *worker::here();
-    note(me, {kind, object, nullptr}, w.coarse_now_ns());
+    note(me, {kind, object}, w.coarse_now_ns());
     return leave_plainly(w, static_cast<task&>(me), generation, me.shield != 0 || is_unwinding(w));
 }
 
 wake suspend_into(waiter& me, waiter& other, const wait_site& site, spin_lock* lock, time_point until) noexcept {
     worker* w = worker::current();
     if (!me.is_tasklet || !other.is_tasklet || static_cast<task&>(other).home != &w->home || w->budget <= 0 ||
-        w->migrates() || me.is_watched) {
+        w->migrates() || me.is_watched()) {
         resume(other, placement::tail);
         return suspend(me, site, lock, until);
     }
@@ -654,7 +653,7 @@ void checkpoint() {
 
 void sleep_until(lowlevel::time_point tp) {
     lowlevel::waiter& me = lowlevel::enter();
-    const auto outcome = lowlevel::suspend(me, {lowlevel::wait_kind::sleep, nullptr, nullptr}, nullptr, tp);
+    const auto outcome = lowlevel::suspend(me, {lowlevel::wait_kind::sleep, nullptr}, nullptr, tp);
     lowlevel::raise(outcome);
 }
 

@@ -57,7 +57,7 @@ bool wait_group::wait_by(lowlevel::time_point until) {
         return true;
     }
     waiters_.push_back(node);
-    const auto outcome = lowlevel::suspend(me, {lowlevel::wait_kind::wait_group, this, nullptr}, &lock_, until);
+    const auto outcome = lowlevel::suspend(me, {lowlevel::wait_kind::wait_group, this}, &lock_, until);
     if (outcome == lowlevel::wake::ready) return true;
     lowlevel::unlink(lock_, waiters_, node);
     lowlevel::raise(outcome);

@@ -84,7 +84,7 @@ public:
                 return now;
             }
             waiting_.push_back(node);
-            const auto outcome = lowlevel::suspend(me, {lowlevel::wait_kind::receive, this, nullptr}, &lock_, until);
+            const auto outcome = lowlevel::suspend(me, {lowlevel::wait_kind::receive, this}, &lock_, until);
             if (outcome == lowlevel::wake::ready || outcome == lowlevel::wake::closed) continue;
             lowlevel::unlink(lock_, waiting_, node);
             lowlevel::raise(outcome);

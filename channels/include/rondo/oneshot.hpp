@@ -71,7 +71,7 @@ public:
             return now;
         }
         receivers_.push_back(node);
-        const auto outcome = lowlevel::suspend(me, {lowlevel::wait_kind::receive, this, nullptr}, &lock_, until);
+        const auto outcome = lowlevel::suspend(me, {lowlevel::wait_kind::receive, this}, &lock_, until);
         if (outcome == lowlevel::wake::ready) return received::value;
         if (outcome == lowlevel::wake::closed) return received::closed;
         lowlevel::unlink(lock_, receivers_, node);

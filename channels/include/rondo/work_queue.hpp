@@ -62,7 +62,7 @@ public:
             return put_result::timed_out;
         }
         putters_.push_back(node);
-        const auto outcome = lowlevel::suspend(me, {lowlevel::wait_kind::work_queue, this, nullptr}, &lock_, until);
+        const auto outcome = lowlevel::suspend(me, {lowlevel::wait_kind::work_queue, this}, &lock_, until);
         if (outcome == lowlevel::wake::ready) return put_result::done;
         if (outcome == lowlevel::wake::closed) return put_result::closed;
         lowlevel::unlink(lock_, putters_, node);
@@ -96,7 +96,7 @@ public:
             return now;
         }
         getters_.push_back(node);
-        const auto outcome = lowlevel::suspend(me, {lowlevel::wait_kind::work_queue, this, nullptr}, &lock_, until);
+        const auto outcome = lowlevel::suspend(me, {lowlevel::wait_kind::work_queue, this}, &lock_, until);
         if (outcome == lowlevel::wake::ready) return received::value;
         if (outcome == lowlevel::wake::closed) return received::closed;
         lowlevel::unlink(lock_, getters_, node);
@@ -134,7 +134,7 @@ public:
             return yes;
         }
         joiners_.push_back(node);
-        const auto outcome = lowlevel::suspend(me, {lowlevel::wait_kind::work_queue, this, nullptr}, &lock_, until);
+        const auto outcome = lowlevel::suspend(me, {lowlevel::wait_kind::work_queue, this}, &lock_, until);
         if (outcome == lowlevel::wake::ready) return true;
         if (outcome == lowlevel::wake::closed) throw closed("the work queue is gone: nobody is left to do its work");
         lowlevel::unlink(lock_, joiners_, node);

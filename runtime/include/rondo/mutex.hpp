@@ -55,6 +55,7 @@ public:
 
 private:
     friend class condition_variable;
+    friend class detail::lock_holders;
     friend class lowlevel::clause_on<mutex>;
 
     // The word: 0, or its holder's address, and these bits, which the address leaves free.
@@ -86,7 +87,7 @@ private:
     bool take_soon(lowlevel::waiter& me) noexcept;
     bool done_or_enlist(lowlevel::waiter& me, lowlevel::wait_node* node);
     void withdraw(lowlevel::wait_node& node) noexcept { lowlevel::unlink(lock_, waiters_, node); }
-    bool take_or_contend(lowlevel::waiter& me, bool may_wait, std::uintptr_t& now);
+    bool take_or_contend(lowlevel::waiter& me, bool may_wait);
     void lock_again(lowlevel::waiter& me) noexcept;     // condition_variable: whatever has been asked of the caller
     void unlock_slowly(lowlevel::waiter& me) noexcept;
 

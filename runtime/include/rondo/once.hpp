@@ -54,6 +54,7 @@ public:
     [[nodiscard]] bool done() const noexcept { return state_.load(detail::acquire) == state::done; }  // end()
 
 private:
+    friend class detail::lock_holders;
     friend class lowlevel::clause_on<once>;
     enum class state : std::uint8_t { idle, running, done };
     enum class turn : std::uint8_t { run, done, timed_out };

@@ -59,6 +59,7 @@ public:
     void unlock_shared() noexcept;
 
 private:
+    friend class detail::lock_holders;
     friend class lowlevel::clause_on<shared_mutex, true>;      // as a reader
     friend class lowlevel::clause_on<shared_mutex, false>;
     enum class as : unsigned char { reader, writer };

@@ -85,7 +85,7 @@ template <class R, class F>
 class join_clause final : public select_clause {
 public:
     join_clause(tasklet<R>& t, F f)
-        : select_clause({wait_kind::join, t.ref().t, t.ref().t}), tasklet_(t), f_(std::move(f)) {}
+        : select_clause({wait_kind::join, t.ref().t}), tasklet_(t), f_(std::move(f)) {}
     progress attempt(waiter& me, bool enlists, partner&) override {
         if (!enlists && tasklet_.joinable()) return tasklet_.done() ? progress::done : progress::waits;
         return rondo::detail::ended_or_enlist(tasklet_.ref(), fresh_node(me)) ? progress::done : progress::waits;

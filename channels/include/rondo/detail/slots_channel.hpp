@@ -195,7 +195,7 @@ private:
             if (m.what == kind::closed) throw closed();
             if (m.what == kind::waits) {
                 feed();
-                switch (wait_for_slot(free_, pin, me, node, *m.at(), {lowlevel::wait_kind::send, this, nullptr}, until)) {
+                switch (wait_for_slot(free_, pin, me, node, *m.at(), {lowlevel::wait_kind::send, this}, until)) {
                     case slot_end::passed: return true;
                     case slot_end::closed: throw closed();
                     case slot_end::timed_out: return false;
@@ -223,7 +223,7 @@ private:
             return received::value;
         }
         // From here on `this` may be gone, unless there is a pin.
-        switch (wait_for_slot(values_, pin, me, node, *m.at(), {lowlevel::wait_kind::receive, this, nullptr}, until)) {
+        switch (wait_for_slot(values_, pin, me, node, *m.at(), {lowlevel::wait_kind::receive, this}, until)) {
             case slot_end::passed: return received::value;
             case slot_end::closed: return received::closed;
             default: return received::timed_out;

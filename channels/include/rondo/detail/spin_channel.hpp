@@ -48,7 +48,7 @@ public:
         value.show_in(node);
         senders_.push_back(node);
         const pinned pin(*this, true);
-        const auto outcome = lowlevel::suspend(me, {lowlevel::wait_kind::send, this, nullptr}, &lock_, until);
+        const auto outcome = lowlevel::suspend(me, {lowlevel::wait_kind::send, this}, &lock_, until);
         if (outcome == lowlevel::wake::ready) return true;
         if (outcome == lowlevel::wake::closed) throw closed();
         lowlevel::unlink(lock_, senders_, node);
@@ -108,7 +108,7 @@ public:
         node.slot = &into;
         receivers_.push_back(node);
         const pinned pin(*this, true);
-        const auto outcome = lowlevel::suspend(me, {lowlevel::wait_kind::receive, this, nullptr}, &lock_, until);
+        const auto outcome = lowlevel::suspend(me, {lowlevel::wait_kind::receive, this}, &lock_, until);
         if (outcome == lowlevel::wake::ready) return received::value;
         if (outcome == lowlevel::wake::closed) return received::closed;
         lowlevel::unlink(lock_, receivers_, node);

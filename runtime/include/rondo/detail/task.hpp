@@ -52,10 +52,11 @@ struct alignas(64) task : lowlevel::waiter {
     enum class phase : std::uint8_t { free, fresh, started, failing, finished };
     static constexpr std::size_t inline_bytes = 64;
 
-    // Written when it suspends; with the waiter above, one cache line.
+    // With the waiter above, one cache line: all that a wait, and who ends it, needs of what may be cold.
     atomic<std::uint32_t> order{0};               // how many fresh ones this worker had had when it became ready; while
                                                   // suspended under force_migration: the worker it was on; on the only
                                                   // worker: how often that had switched
+    scheduler* home = nullptr;                    // whose descriptor this is; set once per runtime
     atomic<void*> context{nullptr};               // where it goes on; null: it has not started. Atomic for fetch_ahead()
     atomic<stack*> on{nullptr};                   // a fresh one has it if it wants a larger stack
 
@@ -74,17 +75,22 @@ struct alignas(64) task : lowlevel::waiter {
         bool joined_error = false;                // the error has been reported to somebody
     } flags;
     lowlevel::wait_node* joiner = nullptr;
-    scheduler* home = nullptr;                    // whose descriptor this is; set once per runtime
+
+    atomic<task*> below{nullptr};                 // the joiner on whose stack this one runs (inline join): on_joiner()
 
     // Null unless used: whoever sets one clears it before the descriptor is free again.
-    atomic<task*> below{nullptr};                 // the joiner on whose stack this one runs (inline join)
     atomic<task*> above{nullptr};                 // the child that this one runs on its own stack (inline join)
     void* heap_body = nullptr;                    // where the body lives if it does not fit inline (body_of knows)
     atomic<task_extra*> extra{nullptr};
     std::exception_ptr error;
     atomic<group*> in_group{nullptr};             // the scope that waits for this one
 
-    alignas(16) std::byte body[inline_bytes];
+    /// Null: it runs on none. Who waits finds that out without a look at the line that `below` is in.
+    [[nodiscard]] task* joiner_below() const noexcept {
+        return special.load(relaxed) & waiter::on_joiner ? below.load(relaxed) : nullptr;
+    }
+
+    alignas(64) std::byte body[inline_bytes];     // the last line: what the tasklet's own code goes to again and again
 };
 static_assert(sizeof(void*) != 8 || sizeof(task) == 256);
 

@@ -43,6 +43,9 @@
 #include <rondo/lowlevel/solo.hpp>
 #include <rondo/lowlevel/spin_lock.hpp>
 
+namespace rondo::detail {
+class lock_holders;      // how reports find out who holds a lock
+}
 namespace rondo::lowlevel {
 
 /// Why a wait ended.
@@ -57,8 +60,8 @@ enum class wake : std::uint8_t {
 
 /// What is waited for: shown in dumps and deadlock reports.
 enum class wait_kind : std::uint8_t {
-    none, send, receive, select, join, sleep, mutex, shared_mutex, condition, semaphore, event, wait_group, barrier,
-    latch, once, scope, blocking, yield, work_queue, mailbox, reply, stop, other
+    none, send, receive, select, join, sleep, mutex, shared_mutex, once, condition, semaphore, event, wait_group, barrier,
+    latch, scope, blocking, yield, work_queue, mailbox, reply, stop, other
 };
 
 using time_point = std::chrono::steady_clock::time_point;
@@ -71,11 +74,10 @@ class waiter;
 template <class Object, auto... How>
 class clause_on;
 
-/// The wait record: object and kind, and who holds it, if known.
+/// The wait record: kind and object. Who holds that, if it is a lock, reports find there (runtime/src/report.cpp).
 struct wait_site {
     wait_kind kind = wait_kind::other;
     const void* object = nullptr;
-    const waiter* holder = nullptr;
 };
 
 /// Whoever can wait: the base of a tasklet's descriptor and of a plain thread's record. Not for users to make.
@@ -93,18 +95,19 @@ public:
     static constexpr std::uint64_t one_failing_scope = 1 << 17;
     static constexpr std::uint64_t kept = stop_flag | 0xffff0000;        // from wait to wait
 
-    // The order of the members is that of use: with the first two of detail::task they fill one cache line, all that a
-    // yield or a short wait touches.
+    // The order of the members is that of use: with the first four of detail::task they fill one cache line, all that a
+    // yield or a wait touches.
     rondo::detail::atomic<std::uint64_t> word{0};
     std::int64_t deadline_ns = INT64_MAX;               ///< rondo::within; steady clock; touched by the owner only
     rondo::detail::atomic<const void*> wait_object{nullptr};
-    rondo::detail::atomic<const waiter*> wait_holder{nullptr};
     rondo::detail::atomic<std::int64_t> wait_since_ns{0};
     rondo::detail::atomic<wait_kind> kind{wait_kind::none};
     static constexpr std::uint8_t simulated = 2;
     std::uint8_t is_tasklet = 0;                        ///< 0: a plain thread; 2: under testing::explore
     std::uint8_t shield = 0;                            ///< > 0: waits are not ended by a stop (scope ends)
-    std::uint8_t is_watched = 0;                        ///< a job whose layer is told of its waits: watch_waits()
+    static constexpr std::uint8_t watched = 1, on_joiner = 2;
+    rondo::detail::atomic<std::uint8_t> special{0};     ///< watched: a job whose layer is told of its waits: watch_waits();
+                                                        ///< on_joiner: it runs on top of its joiner (detail::task::below)
 
     static constexpr std::uint32_t generation_of(std::uint64_t w) noexcept { return static_cast<std::uint32_t>(w >> 32); }
     static constexpr wake outcome_of(std::uint64_t w) noexcept { return static_cast<wake>((w >> 8) & 0xff); }
@@ -144,6 +147,7 @@ public:
         return (w & enlisting_flag) && generation_of(w) + 1 == generation;
     }
     [[nodiscard]] bool stop_requested() const noexcept { return word.load(rondo::detail::relaxed) & stop_flag; }
+    [[nodiscard]] bool is_watched() const noexcept { return special.load(rondo::detail::relaxed) & watched; }
     [[nodiscard]] bool stop_asked() const noexcept { return word.load(rondo::detail::relaxed) & asked_flag; }
 };
 
