@@ -64,8 +64,10 @@ private:
 
     void let_go(lowlevel::waiter& me) noexcept {
         auto mine = word_of(me);
-        // release: pairs with the acquire in take().
-        if (!word_.compare_exchange_strong(mine, 0, detail::release, detail::relaxed)) [[unlikely]] unlock_slowly(me);
+        // A look first: a compare-and-swap that fails costs as much as one that does not. release: pairs with the acquire in take().
+        if (word_.load(detail::relaxed) == mine &&
+            word_.compare_exchange_strong(mine, 0, detail::release, detail::relaxed)) [[likely]] return;
+        unlock_slowly(me);
     }
 
     static std::uintptr_t word_of(const lowlevel::waiter& who) noexcept {
@@ -73,8 +75,9 @@ private:
     }
     bool take(lowlevel::waiter& me) noexcept {
         std::uintptr_t nobody = 0;
-        // acquire: pairs with the release of whoever set the word to 0. relaxed on failure: a loser reads nothing.
-        return word_.compare_exchange_strong(nobody, word_of(me), detail::acquire, detail::relaxed);
+        // The look: as in let_go(). acquire: pairs with the release of whoever set the word to 0. relaxed: a loser reads nothing.
+        return word_.load(detail::relaxed) == 0 &&
+               word_.compare_exchange_strong(nobody, word_of(me), detail::acquire, detail::relaxed);
     }
     [[nodiscard]] bool held_by(const lowlevel::waiter& who) const noexcept {
         return (word_.load(detail::relaxed) & ~contended) == word_of(who);
