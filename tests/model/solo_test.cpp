@@ -84,6 +84,32 @@ TEST_CASE("whoever comes while another one opens it waits for the owner, too", "
     CHECK(seen);
 }
 
+// As the last handle of a channel does, whoever drops it.
+TEST_CASE("whoever drops the last share works alone on it, without a fence", "[solo]") {
+    bool last_is_owner = false, last_is_another = false;
+    const auto seen = model::explore({.preemptions = 3, .stale_reads = 2 + model::deep}, [&] {
+        table t;
+        atomic<int> shares{2};
+        const auto drop = [&](bool& is_last) {
+            if (shares.fetch_sub(1, acq_rel) != 1) return;
+            t.whose.open_unshared();
+            t.work_as_another();
+            is_last = true;
+        };
+        model::threads({[&] {
+                            t.work_as_owner();
+                            t.work_as_owner();
+                            drop(last_is_owner);
+                        },
+                        [&] { drop(last_is_another); }});
+        t.check();
+        model::check(t.turns == 2 && t.claims == 1, "both have done all that they had to");
+    });
+    CHECK(seen);
+    CHECK(last_is_owner);
+    CHECK(last_is_another);
+}
+
 TEST_CASE("what others have opened stays open, and its owner makes no more after some", "[solo]") {
     CHECK(model::explore({}, [] {
         soloist owner;

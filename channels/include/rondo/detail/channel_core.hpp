@@ -33,6 +33,7 @@ public:
     void drop_handle() noexcept {
         // acq_rel: the last one sees what the others did before they let go.
         if ((refs_.fetch_sub(one_handle, acq_rel) & (one_pin - 1)) != one_handle) return;
+        whose.open_unshared();                      // a turn is taken through a handle; who holds a pin takes none any more
         close();                                    // whoever waits on it still gets `closed`
         unpin();
     }

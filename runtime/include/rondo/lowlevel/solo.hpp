@@ -9,6 +9,7 @@
 //   owner_    the constructor: the maker, or open   whose it is
 //             whoever else comes: | opening         that it is no more
 //             the same, when the owner is outside: open
+//             who alone can still come to it: open
 //   inside    its soloist's thread: a bias          on which object it works now without locked instructions
 //             the same: nullptr                     on none
 //
@@ -66,6 +67,9 @@ public:
     void open() noexcept {
         if (owner_.load(rondo::detail::acquire) != is_open) [[unlikely]] claim(soloist_here());
     }
+
+    /// The same, of who has made sure that nobody else can come to the object any more: without the fence, and the wait.
+    void open_unshared() noexcept { owner_.store(is_open, rondo::detail::relaxed); }
 
 private:
     friend class turn;
