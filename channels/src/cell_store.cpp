@@ -13,6 +13,7 @@ namespace rondo::detail {
 constinit cell_store::segment* cell_store::memory = nullptr;
 
 template class cell_queue<cell_store>;
+template class cell_queue<cell_store, true>;
 
 namespace {
 

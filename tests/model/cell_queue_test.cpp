@@ -18,7 +18,7 @@ struct line {
     union {
         cell_queue<model_store<Cells>> queue;
     };
-    line() : queue(false, model_store<Cells>{&cells}) {}
+    line() : queue(model_store<Cells>{&cells}) {}
     ~line() {                            // an execution that has failed is not tidied up
         if (std::uncaught_exceptions() == 0) queue.~cell_queue();
     }

@@ -130,14 +130,15 @@ static_assert(sizeof(meeting) <= 2 * sizeof(void*));
 
 /// Store: segment, segment& operator[](index), index allocate() (0: no memory), release(index), settle(waiter&, hold),
 /// wait_for_memory(round), first_sweep: with how many segments the first sweep comes.
-template <class Store>
+/// Keeps: senders never wait, and what they post is kept.
+template <class Store, bool Keeps = false>
 class cell_queue {
     using segment = typename Store::segment;
     using waiter = lowlevel::waiter;
     using wake = lowlevel::wake;
 
 public:
-    explicit cell_queue(bool keeps = false, Store store = {}) noexcept : keeps_(keeps), store_(store) {}
+    explicit cell_queue(Store store = {}) noexcept : store_(store) {}
     cell_queue(const cell_queue&) = delete;
     cell_queue& operator=(const cell_queue&) = delete;
     ~cell_queue() {                                 // nobody waits any more, and nobody is inside
@@ -161,7 +162,7 @@ public:
     /// Takes a ticket and meets whoever is there; else publishes `node` (its slot set). With what == waits the caller
     /// must suspend_published(), or, a select, suspend(). met: the claimed partner's. Throws std::bad_alloc.
     [[gnu::always_inline]] meeting arrive(side mine, waiter& me, lowlevel::wait_node& node) {
-        if (!keeps_) fetch_waiter(other(mine));     // else nobody waits there, and others may be busy with that line
+        if constexpr (!Keeps) fetch_waiter(other(mine));     // else nobody waits there, and others may be busy with that line
         for (;;) {
             cell* const c = take_ticket(mine);
             if (!c) return {.what = meeting::kind::closed};
@@ -298,9 +299,9 @@ public:
         const auto s = counters_[0].word.fetch_or(closed_bit, acq_rel);
         if (s & closed_bit) return;
         const auto sends = tickets(s);
-        if (keeps_) end_.store(sends, relaxed);     // with the next line's release
+        if (Keeps) end_.store(sends, relaxed);     // with the next line's release
         const auto r = counters_[1].word.fetch_or(closed_bit, acq_rel);
-        if (keeps_ && !is_over(side::receive, r)) return;           // nobody waits for what has a ticket
+        if (Keeps && !is_over(side::receive, r)) return;           // nobody waits for what has a ticket
         const auto receives = tickets(r);
         if (sends == receives) return;
         const side waiting = sends > receives ? side::send : side::receive;
@@ -328,7 +329,7 @@ public:
             const auto sends = tickets(s), receives = tickets(r);
             const bool senders = sends > receives;
             waiting = 0;
-            if (sends == receives || (keeps_ && senders)) break;
+            if (sends == receives || (Keeps && senders)) break;
             const bool whole = each_cell(senders ? r : s, senders ? s : r, [&](cell& c) {
                 if (c.state.load(relaxed) > cell::closed) waiting += senders ? 1 : -1;
             });
@@ -413,7 +414,7 @@ private:
     // For who has seen the closed bit in w, a value of `mine`: will there be no tickets any more? If so the counter stays
     // in its segment from now on. False, too, if it has left it since.
     [[nodiscard]] bool is_over(side mine, std::uint64_t w) noexcept {
-        if (mine == side::send || !keeps_) return true;
+        if (mine == side::send || !Keeps) return true;
         return tickets(w) >= end_.load(relaxed) && same_segment(w, counters_[1].word.load(relaxed));
     }
 
@@ -615,7 +616,7 @@ private:
             auto seen = c.state.load(acquire);
             if (seen == cell::empty) {
                 // A post is on its way: see I1.
-                const bool overtakes = meets && keeps_ && mine == side::receive &&
+                const bool overtakes = meets && Keeps && mine == side::receive &&
                                        tickets(counters_[0].word.load(acquire)) > tickets(w);
                 if (!overtakes) return {};
                 if (!word.compare_exchange_strong(w, w + 1, acq_rel, relaxed)) continue;
@@ -750,7 +751,6 @@ private:
     atomic<std::uint64_t> end_{0};                  // keeps, once closed: the first ticket that no post has had
     atomic<std::uint32_t> spare_{0}, limbo_{0}, walkers_{0};
     atomic<std::uint32_t> segments_{0}, next_sweep_{Store::first_sweep}, sweeping_{0};
-    const bool keeps_;
     [[no_unique_address]] Store store_;
 };
 

@@ -31,5 +31,6 @@ private:
 static_assert(sizeof(cell_store::segment) == 512);
 
 extern template class cell_queue<cell_store>;
+extern template class cell_queue<cell_store, true>;
 
 }  // namespace rondo::detail

@@ -44,14 +44,16 @@ public:
 
     virtual void close() noexcept = 0;
 
-    lowlevel::bias whose;                           // here, so that it shares a line with the count of handles
+    lowlevel::bias whose;
 
 protected:
     virtual ~counted_core() = default;
 
+    atomic<std::uint8_t> note{0};                   // each kind's own, in the line that every operation looks at
+
 private:
     static constexpr std::uint64_t one_handle = 1, one_pin = 1ull << 32;
-    atomic<std::uint64_t> refs_{one_pin + one_handle};
+    alignas(64) atomic<std::uint64_t> refs_{one_pin + one_handle};      // pins come and go: not in that line
 };
 
 /// Keeps a core in being over an operation, if it has to.

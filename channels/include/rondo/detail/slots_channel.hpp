@@ -17,6 +17,7 @@
 //     will post them without waiting; if a receiver waits, all that was sent has been taken.
 //     For that no sender may wait beside a slot in the pool. Who puts one there looks afterwards whether free_ is
 //     wanted; who has taken a ticket of free_ looks afterwards into the pool (Dekker's pattern, all four seq_cst).
+//     (While the note says no_sender_yet, which ends before the first ticket is taken, nobody looks at free_ itself.)
 //     Whoever sees both feeds free_ from the pool; too much is no harm, for what lies in free_ is found there.
 // I2  Who posts a slot and meets a waiter does that waiter's work, too: a full slot's value goes into the frame of the
 //     receiver, and the slot is empty at once; into an empty slot goes the value of the sender that waited, and the slot is
@@ -71,8 +72,8 @@ slot_end wait_for_slot(Queue& from, const pinned& pin, lowlevel::waiter& me, low
     lowlevel::raise(outcome);
     return slot_end::timed_out;
 }
-extern template slot_end wait_for_slot(cell_queue<cell_store>&, const pinned&, lowlevel::waiter&, lowlevel::wait_node&,
-                                       cell&, const lowlevel::wait_site&, lowlevel::time_point);
+extern template slot_end wait_for_slot(cell_queue<cell_store, true>&, const pinned&, lowlevel::waiter&,
+                                       lowlevel::wait_node&, cell&, const lowlevel::wait_site&, lowlevel::time_point);
 
 template <class T, class Store = cell_store>
 class slots_channel final : public channel_core<T> {
@@ -85,7 +86,9 @@ class slots_channel final : public channel_core<T> {
 public:
     /// slots: no_limit, or at least one.
     explicit slots_channel(std::size_t slots, Store store = {})
-        : channel_core<T>(lowlevel::soloist_here()), values_(true, store), free_(true, store), pool_(slots) {}
+        : channel_core<T>(lowlevel::soloist_here()), values_(store), free_(store), pool_(slots) {
+        if (slots == 1) note.store(single_slot, relaxed);
+    }
 
     bool send(offer<T> value, lowlevel::time_point until) override {
         const auto [me, here] = lowlevel::enter_here();
@@ -147,6 +150,7 @@ public:
         if (hand_over(value)) return progress::done;
         if (slot* s = take_empty()) return sent_in(*s, value);
         value.show_in(node);
+        note_sender();
         const meeting m = free_.arrive(side::receive, *node.who, node);
         place = m.at();
         if (m.what == kind::found) return sent_in(m.item<slot>(), value);
@@ -169,7 +173,9 @@ public:
     std::size_t capacity() const noexcept override { return pool_.limit(); }
 
 private:
-    using slot_queue = cell_queue<Store>;
+    using channel_core<T>::note;
+    static constexpr std::uint8_t no_sender_yet = 0, senders_have_waited = 1, single_slot = 2;
+    using slot_queue = cell_queue<Store, true>;
 
     static void withdraw(slot_queue& from, lowlevel::wait_node& node, void* place) noexcept {
         if (node.claimed) return;
@@ -191,6 +197,7 @@ private:
             const pinned pin(*this, true);          // for feed(), and for trim()
             lowlevel::wait_node node(me);
             value.show_in(node);
+            note_sender();
             const meeting m = free_.arrive(side::receive, me, node);
             if (m.what == kind::closed) throw closed();
             if (m.what == kind::waits) {
@@ -231,7 +238,7 @@ private:
     }
     // To a receiver that waits: past the slots. Not if senders wait, which are earlier: I4.
     [[nodiscard]] bool hand_over(offer<T> value) noexcept {
-        if (pool_.limit() == 1 || !values_.is_awaited(side::send) || (pool_.is_limited() && free_.is_wanted())) return false;
+        if (!values_.is_awaited(side::send) || note.load(relaxed) == single_slot || is_awaited_by_senders()) return false;
         const meeting m = values_.try_arrive(side::send);
         if (m.what != kind::met) return false;
         hand_to(m, value);
@@ -303,7 +310,18 @@ private:
         pool_.put_alone(s);
         return true;
     }
-    [[nodiscard]] bool nobody_waits_to_send() const noexcept { return free_.is_unused_alone(); }
+    [[nodiscard]] bool nobody_waits_to_send() const noexcept {
+        return note.load(relaxed) == no_sender_yet || free_.is_unused_alone();
+    }
+
+    // Most channels have no use for free_: then nobody looks at it. seq_cst, all, the first load, too: they are part of Dekker's
+    // pattern in I1.
+    void note_sender() noexcept {
+        if (note.load(seq_cst) == no_sender_yet) note.store(senders_have_waited, seq_cst);
+    }
+    [[nodiscard]] bool is_awaited_by_senders() noexcept {
+        return note.load(seq_cst) != no_sender_yet && free_.is_wanted();
+    }
 
     // A full slot. False: closed, and the slot is still full; nobody needs it any more.
     bool post(slot& s) noexcept {
@@ -318,7 +336,7 @@ private:
     }
     // An empty slot that is not free_'s; senders that wait already come first. nullptr: there is none.
     slot* take_empty() {
-        if (pool_.is_limited() && free_.is_wanted()) {
+        if (is_awaited_by_senders()) {
             feed();
             if (free_.is_wanted()) return nullptr;
         }
@@ -326,16 +344,16 @@ private:
     }
     // For whoever has taken a ticket of free_, or put a slot into the pool: see I1.
     void feed() noexcept {
-        while (free_.is_wanted()) {
+        while (is_awaited_by_senders()) {
             slot* const s = pool_.take_used();
             if (!s) return;
             post_to_senders(*s);
         }
     }
     void post_empty(slot& s) noexcept {
-        if (pool_.is_limited() && free_.is_wanted()) return post_to_senders(s);
+        if (is_awaited_by_senders()) return post_to_senders(s);
         pool_.put(s);
-        if (pool_.is_limited()) feed();
+        feed();
     }
     void post_to_senders(slot& s) noexcept {
         for (;;) {
