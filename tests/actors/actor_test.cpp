@@ -4,9 +4,12 @@
 #include <algorithm>
 #include <any>
 #include <atomic>
+#include <map>
 #include <memory>
 #include <string>
 #include <thread>
+#include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include <rondo/rondo.hpp>
@@ -266,6 +269,24 @@ TEST_CASE("an address names whoever takes its messages, and narrows", "[actor]")
         CHECK(typed.ask(balance{}) == 8);
         CHECK(both.ask<long>(balance{}) == 8);
         CHECK_THROWS_AS(both.ask<int>(balance{}), rondo::usage_error);
+    });
+}
+
+TEST_CASE("handles are keys, and those of one actor are one key", "[actor]") {
+    rondo::run([] {
+        const auto alice = rondo::start<account>(), bob = rondo::start<account>();
+        const rondo::address<deposit> to_alice = alice;
+        std::unordered_map<rondo::actor_ref<account>, long> owes{{alice, 1}, {bob, 2}};
+        CHECK(owes.at(alice) == 1);
+        CHECK(owes.at(bob) == 2);
+        const std::unordered_set<rondo::address<deposit>> all{alice, bob, to_alice, {}};
+        CHECK(all.size() == 3);
+        const std::map<rondo::address<deposit>, int> sorted{{alice, 1}, {bob, 2}, {to_alice, 3}};
+        CHECK(sorted.size() == 2);
+        CHECK(sorted.at(alice) == 1);
+        CHECK((alice < bob) != (bob < alice));
+        CHECK(to_alice <= alice);
+        CHECK(std::unordered_set{rondo::supervise({}), rondo::supervisor()}.size() == 2);
     });
 }
 

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <chrono>
+#include <compare>
 #include <concepts>
 #include <cstddef>
 #include <functional>
@@ -85,7 +86,11 @@ public:
     /// `actor 7 "ann" (account)`
     [[nodiscard]] std::string label() const { return cell().label(); }
     explicit operator bool() const noexcept { return cell_ != nullptr; }
+    /// Do they name the same actor? With an order that means nothing, and std::hash: they may be keys, of whatever class.
     friend bool operator==(const any_actor& a, const any_actor& b) noexcept { return a.cell_ == b.cell_; }
+    friend std::strong_ordering operator<=>(const any_actor& a, const any_actor& b) noexcept {
+        return std::compare_three_way{}(a.cell_, b.cell_);
+    }
 
     /// For the library.
     [[nodiscard]] actor_cell& cell() const {
@@ -430,3 +435,15 @@ template <std::derived_from<detail::any_actor> A, std::invocable<exit_reason> F>
 }
 
 }  // namespace rondo
+
+// The same of all handles to one actor, of whatever class.
+template <>
+struct std::hash<rondo::detail::any_actor> {
+    std::size_t operator()(const rondo::detail::any_actor& a) const noexcept {
+        return std::hash<const void*>{}(a.cell_or_null());
+    }
+};
+template <class A>
+struct std::hash<rondo::actor_ref<A>> : std::hash<rondo::detail::any_actor> {};
+template <class... E>
+struct std::hash<rondo::address<E...>> : std::hash<rondo::detail::any_actor> {};

@@ -170,3 +170,6 @@ template <class... Spec>
 }
 
 }  // namespace rondo
+
+template <>
+struct std::hash<rondo::supervisor> : std::hash<rondo::detail::any_actor> {};
