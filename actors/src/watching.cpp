@@ -4,7 +4,6 @@
 // `watching` of the watcher, whose life it belongs to. The end takes the first and sends a `down`, which takes the
 // second when its turn comes; a `down` that finds none was unwatched, or is for an earlier life, and goes. So both lists
 // hold only the living and what is on its way, and a new life hears of no end that it did not ask for.
-#include <algorithm>
 #include <mutex>
 #include <utility>
 
@@ -173,11 +172,9 @@ void unlink(const detail::any_actor& a, const detail::any_actor& b) {
         auto* e = one->extra.load(detail::acquire);
         if (!e) continue;
         std::unique_lock hold(e->guard);
-        auto at = std::find(e->links.begin(), e->links.end(), other);
-        if (at == e->links.end()) continue;
-        e->links.erase(at);
+        auto n = std::erase(e->links, other);
         hold.unlock();
-        other->drop_weak();                               // never the last: the caller has a handle
+        for (; n > 0; --n) other->drop_weak();            // never the last: the caller has a handle
     }
 }
 

@@ -1330,6 +1330,22 @@ TEST_CASE("what is linked fails together, and stops alone", "[actor]") {
     });
 }
 
+TEST_CASE("a link is there or not, however often it was made", "[actor]") {
+    rondo::run({.workers = 2}, [] {
+        auto a = rondo::start<account>(), b = rondo::start<account>(), c = rondo::start<account>();
+        for (int i = 0; i < 3; ++i) {
+            rondo::link(a, b);
+            rondo::link(b, a);
+            rondo::link(a, c);
+        }
+        rondo::unlink(b, a);
+        a.kill();
+        CHECK(c.join().kind == rondo::exit_kind::linked);
+        b.tell(deposit{1});
+        CHECK(b.ask(balance{}) == 1);
+    });
+}
+
 TEST_CASE("two that have ended can be linked, and nothing happens", "[actor]") {
     rondo::run([] {
         auto a = rondo::start<account>(), b = rondo::start<account>(), c = rondo::start<account>();

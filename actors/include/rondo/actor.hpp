@@ -152,6 +152,7 @@ void watch(const detail::any_actor& a);
 void unwatch(const detail::any_actor& a);
 /// If one of the two fails (crashed, killed, linked, gave_up), the other is killed, with exit_kind::linked. That is not yet
 /// to hear of a crash: if nobody else does, it comes out of rondo::run.
+/// Linking twice is once.
 void link(const detail::any_actor& a, const detail::any_actor& b);
 void unlink(const detail::any_actor& a, const detail::any_actor& b);
 
