@@ -1346,6 +1346,19 @@ TEST_CASE("a link is there or not, however often it was made", "[actor]") {
     });
 }
 
+TEST_CASE("an answer that is an error without an error is none", "[actor]") {
+    struct question {};
+    struct oracle {
+        void on(question, rondo::reply<std::string> r) { r.fail(std::current_exception()); }
+        void on(int, rondo::reply<void> r) { r.fail(nullptr); }
+    };
+    rondo::run([] {
+        auto o = rondo::start<oracle>();
+        CHECK_THROWS_AS(o.ask(question{}), rondo::no_answer);
+        CHECK_THROWS_AS(o.ask(1), rondo::no_answer);
+    });
+}
+
 TEST_CASE("two that have ended can be linked, and nothing happens", "[actor]") {
     rondo::run([] {
         auto a = rondo::start<account>(), b = rondo::start<account>(), c = rondo::start<account>();

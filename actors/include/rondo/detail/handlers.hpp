@@ -55,12 +55,13 @@ public:
         }
         std::exchange(cell_, nullptr)->finish();
     }
-    /// Answers with an error: ask throws it. The actor goes on.
+    /// Answers with an error: ask throws it; no_answer, if it is an empty pointer. The actor goes on.
     void fail(std::exception_ptr error) noexcept {
+        if (!error) error = std::make_exception_ptr(no_answer());
         if (cell_) std::exchange(cell_, nullptr)->fail(std::move(error));
     }
     template <class E>
-        requires(!std::same_as<std::remove_cvref_t<E>, std::exception_ptr>)
+        requires(!std::convertible_to<E, std::exception_ptr>)
     void fail(E&& error) noexcept {
         fail(std::make_exception_ptr(std::forward<E>(error)));
     }
