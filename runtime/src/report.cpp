@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <memory>
 #include <mutex>
+#include <unordered_map>
 #include <utility>
 
 #include <fmt/format.h>
@@ -305,16 +306,9 @@ private:
 
 RONDO_UNWATCHED std::uint64_t parent_of(const task& t) noexcept { return t.parent; }
 
-std::vector<std::string> backtrace_of(const task& t) {
-    const void* frames[64];
-    const auto n = walk(t, frames, 64);
-    std::vector<std::string> out;
-    for (std::size_t i = 0; i < n; ++i) append_functions_at(frames[i], out);
-    return out;
-}
-
 std::vector<tasklet_info> scheduler::list(bool with_backtraces) const {
     std::vector<tasklet_info> all;
+    std::unordered_map<std::uint64_t, std::vector<const void*>> frames_of;     // of the first ones
     const auto now = const_cast<scheduler*>(this)->now_ns();
     constexpr std::size_t most_backtraces = 200;
     lock_holders holders;
@@ -323,6 +317,7 @@ std::vector<tasklet_info> scheduler::list(bool with_backtraces) const {
         lowlevel::wait_site site;
         const lowlevel::waiter* holder = nullptr;
         std::vector<lowlevel::wait_site> parts;       // of a select
+        std::vector<const void*> frames;
         {
             std::lock_guard hold(t.guard);
             info.id = t.id.load(acquire);
@@ -354,8 +349,10 @@ std::vector<tasklet_info> scheduler::list(bool with_backtraces) const {
                     site = {lowlevel::wait_kind::join, child};
                 }
             }
-            if (info.state == tasklet_state::suspended && with_backtraces && all.size() < most_backtraces)
-                info.backtrace = backtrace_of(t);
+            if (info.state == tasklet_state::suspended && with_backtraces && all.size() < most_backtraces) {
+                frames.resize(64);
+                frames.resize(walk(t, frames.data(), frames.size()));
+            }
         }
         if (t.id.load(acquire) != info.id) return;    // it ended meanwhile: this may be about two of them
         if (info.state == tasklet_state::suspended) {
@@ -369,6 +366,7 @@ std::vector<tasklet_info> scheduler::list(bool with_backtraces) const {
             if (auto* layer = above.load(acquire))
                 if (auto name = layer->name_of(t.wait_object.load(relaxed)); !name.empty())
                     info.waits_for = fmt::format("{} {}", describe(kind), name);
+        if (!frames.empty()) frames_of.emplace(info.id, std::move(frames));
         all.push_back(std::move(info));
     });
     for (auto& w : workers)
@@ -377,6 +375,10 @@ std::vector<tasklet_info> scheduler::list(bool with_backtraces) const {
                 if (info.id == id && info.state == tasklet_state::ready) info.state = tasklet_state::running;
     std::sort(all.begin(), all.end(), [](auto& a, auto& b) { return a.id < b.id; });
     if (auto* layer = above.load(acquire)) layer->describe(all);      // acquire: pairs with the release in attach()
+    // Under nobody's lock, and after the last look: the first address reads the program's debug information.
+    for (auto& info : all)
+        if (const auto found = frames_of.find(info.id); found != frames_of.end())
+            for (const void* pc : found->second) append_functions_at(pc, info.backtrace);
     return all;
 }
 

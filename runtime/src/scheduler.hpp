@@ -135,7 +135,6 @@ void* alternate_signal_stack_begin();
 void alternate_signal_stack_end(void* memory) noexcept;
 /// Of whoever lives in the descriptor now: check its id afterwards, if that matters.
 [[nodiscard]] std::uint64_t parent_of(const task& t) noexcept;
-std::vector<std::string> backtrace_of(const task& t);
 [[nodiscard]] std::string json_of(const tasklet_info& info);
 [[nodiscard]] const char* describe(lowlevel::wait_kind k) noexcept;     // "mutex", "a sender on channel", ...
 
