@@ -333,6 +333,9 @@ any_actor supervisor::find(std::string_view name, const detail::type_tag& type) 
         throw usage_error(std::string("supervisor::ref: ") + e.what());
     }
 }
+supervisor supervisor::find_subtree(std::string_view name) const {
+    return supervisor(find(name, detail::tag_of<supervisor_actor>));
+}
 void supervisor::start(child_spec spec) const {
     check_child(spec);
     try {

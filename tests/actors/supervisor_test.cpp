@@ -374,6 +374,27 @@ TEST_CASE("children come and go while it runs, names are unique", "[supervisor]"
     });
 }
 
+TEST_CASE("a subtree is found by its name, and its children come and go, too", "[supervisor]") {
+    journal log;
+    rondo::run({.workers = 2}, [&] {
+        const auto worker_of = [&](const char* name) { return rondo::child<worker>(name, &log, name); };
+        auto top = rondo::supervise({.max_restarts = 1}, rondo::subtree({.max_restarts = 0, .name = "left"}, worker_of("a")),
+                                    worker_of("b"));
+        rondo::supervisor left = top.ref<rondo::supervisor>("left");
+        left.start(worker_of("c"));
+        CHECK(left.children().size() == 2);
+        CHECK(left.ref<worker>("c").ask(touch{}) == 1);
+        CHECK_THROWS_AS(top.ref<rondo::supervisor>("b"), rondo::usage_error);
+        CHECK_THROWS_AS(top.ref<worker>("left"), rondo::usage_error);
+
+        left.ref<worker>("a").tell(fail{});               // the subtree gives up, and is made again as it was first
+        until([&] { return top.children().front().restarts == 1; });
+        until([&] { return left.children().size() == 1; });
+        CHECK(left == top.ref<rondo::supervisor>("left"));
+        CHECK(left.ref<worker>("a").ask(touch{}) == 1);
+    });
+}
+
 TEST_CASE("of many children each costs the same: fifty thousand come, crash, are found, stop and go", "[supervisor]") {
     struct guest {
         void on(fail) { throw std::runtime_error("left early"); }

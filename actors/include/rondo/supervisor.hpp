@@ -138,14 +138,18 @@ public:
     supervisor() noexcept = default;
     explicit supervisor(any_actor a) noexcept : any_actor(std::move(a)) {}
 
-    /// The child of this name; the handle stays good over restarts.
+    /// The child of this name; the handle stays good over restarts. Of a subtree: ref<rondo::supervisor>(name), a supervisor.
     /// Suspends: until the supervisor answers, while it restarts somebody, too. Throws: usage_error if there is none of
     /// that class; actor_ended.
     template <class A>
-    [[nodiscard]] actor_ref<A> ref(std::string_view name) const {
-        any_actor a = find(name, detail::tag_of<A>);
-        a.cell().add_ref();
-        return actor_ref<A>(&a.cell());
+    [[nodiscard]] auto ref(std::string_view name) const {
+        if constexpr (std::same_as<A, supervisor>) {
+            return find_subtree(name);
+        } else {
+            any_actor a = find(name, detail::tag_of<A>);
+            a.cell().add_ref();
+            return actor_ref<A>(&a.cell());
+        }
     }
     /// Starts one more. Throws: usage_error if there is one of that name, or an option is a negative time; what its
     /// constructor throws.
@@ -157,6 +161,7 @@ public:
 
 private:
     [[nodiscard]] any_actor find(std::string_view name, const detail::type_tag& type) const;
+    [[nodiscard]] supervisor find_subtree(std::string_view name) const;
 };
 
 /// Starts a supervisor and its children, in order; returns when they are there.
