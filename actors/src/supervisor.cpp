@@ -272,6 +272,7 @@ void check_time(detail::time_span d, const char* what) {
     if (d < detail::time_span()) throw usage_error(fmt::format("{} must not be negative", what));
 }
 void check_child(const child_spec& spec) {
+    if (!spec.start) throw usage_error("a child_spec without a class: make it by rondo::child or rondo::subtree");
     check_time(spec.options.shutdown, "child_options::shutdown");
     if (const auto slots = spec.options.mailbox_slots.value_or(0); slots > actor_cell::box::most_slots)
         detail::check_slots(slots);

@@ -472,6 +472,7 @@ TEST_CASE("options that mean nothing are refused before anybody is started", "[s
     CHECK(refused({}, rondo::child<worker>(rondo::child_options{.mailbox_slots = 1 << 20}, &log, "b"))
               .find("1048576 is too many") != std::string::npos);
     CHECK(refused({}, a, a) == twice("a child is called \"a\" already"));
+    CHECK(refused({}, rondo::child_spec()).find("make it by rondo::child") != std::string::npos);
     CHECK(log.take().empty());
     rondo::run([&] {
         auto s = rondo::supervise({.max_restarts = 0, .within = 0s}, a);
