@@ -678,6 +678,7 @@ bool actor_cell::start_over() noexcept {
     if (!under->keep_messages) empty_mailbox(dead_letter_reason::restarted, e.why);    // what came between the lives
     flags &= static_cast<std::uint8_t>(~lets_go);
     try {
+        const making object(*this);
         under->make(*this);
     } catch (...) {
         under->failure = std::current_exception();

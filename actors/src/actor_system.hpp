@@ -97,8 +97,22 @@ struct actor_extra {
     exit_reason first_failure;                            // the order `failed` is about; the runner's, as the next
     bool is_failure_reported = false;
 
+    bool makes_object = false;                            // the runner's own: see making
+
     std::shared_ptr<supervised> under;                    // its supervisor's record of it; goes under `guard`
     atomic<std::uint32_t> restarts{0};
+};
+
+/// While a child's constructor runs, in a handler of its supervisor or, at a restart, in the child's own tasklet: neither
+/// is the constructor's to speak for, so for it there is no this_actor.
+class making {
+public:
+    explicit making(actor_cell& c) : e_(c.need_extra()) { e_.makes_object = true; }
+    making(const making&) = delete;
+    ~making() { e_.makes_object = false; }
+
+private:
+    actor_extra& e_;
 };
 
 /// The end of `of`, for one that watches it: see watching.cpp.

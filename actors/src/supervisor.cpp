@@ -168,7 +168,10 @@ private:
         const place at = children_.insert(children_.end(), {spec, {}, link});
         try {
             if (!spec.name.empty()) by_name_.emplace(at->spec.name, at);
-            at->who = spec.start(me.system, link, o);
+            {
+                const detail::making object(me);
+                at->who = spec.start(me.system, link, o);
+            }
             by_id_.emplace(at->who.id(), at);
         } catch (...) {
             if (at->who) end_child(*at);

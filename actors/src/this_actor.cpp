@@ -12,8 +12,18 @@ namespace rondo::detail {
 
 // ---------------------------------------------------------------------------------------------- what goes wrong
 
+namespace {
+
+actor_cell* handling_actor_or_null() noexcept {
+    auto* const c = actor_here_or_null();
+    auto* const e = c ? c->extra.load(acquire) : nullptr;    // pairs with the release in need_extra()
+    return e && e->makes_object ? nullptr : c;
+}
+
+}  // namespace
+
 actor_cell& actor_here(const char* call) {
-    if (auto* c = actor_here_or_null()) return *c;
+    if (auto* c = handling_actor_or_null()) return *c;
     throw usage_error(fmt::format("{} outside a handler: only the tasklet in which an actor's on(...) runs has one (not "
                                   "the constructor; use on(rondo::started) there)",
                                   call));
@@ -153,7 +163,7 @@ void timer::cancel() noexcept {
 namespace this_actor {
 
 std::uint64_t id() { return actor_here("this_actor::id").id; }
-bool exists() noexcept { return detail::actor_here_or_null() != nullptr; }
+bool exists() noexcept { return detail::handling_actor_or_null() != nullptr; }
 void stop() { actor_here("this_actor::stop").give_order(actor_cell::stop); }
 
 void unstash() {

@@ -435,6 +435,32 @@ TEST_CASE("a constructor that throws: at first it is the caller's, at a restart 
     });
 }
 
+TEST_CASE("a constructor speaks for nobody: neither for its supervisor nor, at a restart, for its actor", "[supervisor]") {
+    struct hasty {
+        explicit hasty(lines* said) {
+            if (rondo::this_actor::exists()) said->push_back("there is one");
+            try {
+                rondo::this_actor::stop();
+                said->push_back("stopped");
+            } catch (const rondo::usage_error& e) {
+                said->push_back(std::string(e.what()).substr(0, 33));
+            }
+        }
+        void on(fail) { throw std::runtime_error("failed"); }
+        int on(touch) { return rondo::this_actor::exists(); }
+    };
+    lines said;
+    rondo::run({.workers = GENERATE(1u, 2u)}, [&] {
+        auto s = rondo::supervise({}, rondo::child<hasty>("h", &said));
+        auto h = s.ref<hasty>("h");
+        CHECK(h.ask(touch{}) == 1);
+        h.tell(fail{});
+        CHECK(h.ask(touch{}) == 1);
+        CHECK(s.children().size() == 1);
+    });
+    CHECK(said == lines(2, "this_actor::stop outside a handle"));
+}
+
 TEST_CASE("a restart waits for the back-off, longer each time", "[supervisor]") {
     journal log;
     rondo::run({.workers = 1}, [&] {
