@@ -212,6 +212,26 @@ struct generic {
 
 }  // namespace
 
+TEST_CASE("of two handlers, by const reference and for what is handed over, the second one is called", "[actor]") {
+    struct parcel {
+        std::string text;
+    };
+    struct clerk {
+        std::size_t on(const parcel& p) { return p.text.size(); }
+        std::string on(parcel&& p) { return std::move(p.text); }
+        int on(const int&) const { return 1; }
+        int on(int&&) const { return 2; }
+    };
+    rondo::run([] {
+        const auto c = rondo::start<clerk>();
+        CHECK(c.ask(parcel{"a parcel"}) == "a parcel");
+        const parcel kept{"kept"};
+        CHECK(c.ask(kept) == "kept");
+        CHECK(kept.text == "kept");
+        CHECK(c.ask(0) == 2);
+    });
+}
+
 TEST_CASE("only a handler for the message itself is told what the library tells", "[actor]") {
     struct anything {
         std::vector<std::string> got;

@@ -119,13 +119,21 @@ struct answer_of<A, M> {
     using type = typename decltype(late<M>::of_ref(&A::on))::type;
 };
 
-// Does the handler take it by const reference? Then the message is still whole after it, and may be stashed.
 template <class A, class M>
-concept on_takes_reference = requires {
+concept on_takes_rvalue = requires {
+    static_cast<decltype(std::declval<A&>().on(std::declval<M>())) (A::*)(M&&)>(&A::on);
+} || requires {
+    static_cast<decltype(std::declval<const A&>().on(std::declval<M>())) (A::*)(M&&) const>(&A::on);
+};
+
+// Does the handler take it by const reference? Then the message is still whole after it, and may be stashed. If there is
+// one for M&&, too, that one is called, as by anybody who hands over what he needs no more.
+template <class A, class M>
+concept on_takes_reference = !on_takes_rvalue<A, M> && (requires {
     static_cast<decltype(std::declval<A&>().on(std::declval<const M&>())) (A::*)(const M&)>(&A::on);
 } || requires {
     static_cast<decltype(std::declval<const A&>().on(std::declval<const M&>())) (A::*)(const M&) const>(&A::on);
-};
+});
 
 // Has it a handler for M itself, not only for what an M converts to? As on_takes_reference; but where on() is
 // inherited, only deduction finds it.
@@ -148,14 +156,10 @@ template <class A, class M>
 concept on_takes_itself =
     answers_late<A, M> || requires { itself<M>::by_value(&A::on); } || requires { itself<M>::by_rvalue(&A::on); } ||
     requires { itself<M>::by_reference(&A::on); } ||
-    (answers_at_once<A, M> && (on_takes_reference<A, M> || requires {
+    (answers_at_once<A, M> && (on_takes_reference<A, M> || on_takes_rvalue<A, M> || requires {
          static_cast<decltype(std::declval<A&>().on(std::declval<M>())) (A::*)(M)>(&A::on);
      } || requires {
          static_cast<decltype(std::declval<const A&>().on(std::declval<M>())) (A::*)(M) const>(&A::on);
-     } || requires {
-         static_cast<decltype(std::declval<A&>().on(std::declval<M>())) (A::*)(M&&)>(&A::on);
-     } || requires {
-         static_cast<decltype(std::declval<const A&>().on(std::declval<M>())) (A::*)(M&&) const>(&A::on);
      }));
 
 }  // namespace detail
