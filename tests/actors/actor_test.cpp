@@ -212,6 +212,23 @@ struct generic {
 
 }  // namespace
 
+TEST_CASE("a literal goes as a pointer to who takes pointers, and no strings", "[actor]") {
+    struct reader {
+        std::string on(const char* text) { return text; }
+    };
+    rondo::run([] {
+        const auto r = rondo::start<reader>();
+        r.tell("a literal");
+        CHECK(r.ask("a literal") == "a literal");
+        CHECK(r.try_tell("another"));
+        const rondo::address<std::string(const char*)> to = r;
+        CHECK(to.ask("by address") == "by address");
+        const rondo::pool<reader> all(2);
+        all.tell("to one of many");
+        CHECK(all.ask("to another") == "to another");
+    });
+}
+
 TEST_CASE("of two handlers, by const reference and for what is handed over, the second one is called", "[actor]") {
     struct parcel {
         std::string text;

@@ -215,7 +215,7 @@ public:
 
     /// Puts the message into the mailbox. A dead actor: the message becomes a dead letter (rondo::dead_letters).
     /// A "literal", an array of char or a char pointer is told as a std::string, if the class has a handler for that; it
-    /// ends before the first NUL, or with the array.
+    /// ends before the first NUL, or with the array. If it has one for const char* instead, that gets the pointer.
     ///
     /// Suspends: while the mailbox is full (blocks a plain thread), not from the actor's own handler; and when the
     ///           slice's budget is used up. Of 64 slots or more up to 15 that have just become free may still count as
@@ -322,8 +322,9 @@ struct as_listed {};
 
 // As message_for, of the messages that an address lists.
 template <class V, class... E>
-using message_in_t = std::conditional_t<(c_text<V> && index_of<std::string, E...>() < sizeof...(E)), std::string,
-                                        std::remove_cvref_t<V>>;
+using message_in_t = std::conditional_t<
+    (c_text<V> && index_of<std::string, E...>() < sizeof...(E)), std::string,
+    std::conditional_t<c_text<V> && std::is_array_v<std::remove_reference_t<V>>, const char*, std::remove_cvref_t<V>>>;
 
 }  // namespace detail
 

@@ -75,7 +75,7 @@ public:
         requires has_handler_for<A, detail::message_for_t<A, V>>
     void tell(V&& message) const {
         using M = detail::message_for_t<A, V>;
-        if constexpr (!std::same_as<M, std::remove_cvref_t<V>>) return tell(M(detail::whole_text(message)));
+        if constexpr (!std::same_as<M, std::remove_cvref_t<V>>) return tell(detail::text_as<M>(message));
         else (void)route<M>(message, [&](const actor_ref<A>& a, auto&&... copy) {
             if constexpr (sizeof...(copy) != 0) (a.tell(copy), ...);
             else a.tell(std::forward<V>(message));
@@ -88,7 +88,7 @@ public:
         requires has_handler_for<A, detail::message_for_t<A, V>>
     send_status try_tell(V&& message) const {
         using M = detail::message_for_t<A, V>;
-        if constexpr (!std::same_as<M, std::remove_cvref_t<V>>) return try_tell(M(detail::whole_text(message)));
+        if constexpr (!std::same_as<M, std::remove_cvref_t<V>>) return try_tell(detail::text_as<M>(message));
         else return route<M>(message, [&](const actor_ref<A>& a, auto&&... copy) {
             if constexpr (sizeof...(copy) != 0) return (a.try_tell(copy), ...);
             else return a.try_tell(std::forward<V>(message));
@@ -109,7 +109,7 @@ public:
         requires has_handler_for<A, detail::message_for_t<A, V>>
     auto ask(V&& message) const -> answer_t<A, detail::message_for_t<A, V>> {
         using M = detail::message_for_t<A, V>;
-        if constexpr (!std::same_as<M, std::remove_cvref_t<V>>) return ask(M(detail::whole_text(message)));
+        if constexpr (!std::same_as<M, std::remove_cvref_t<V>>) return ask(detail::text_as<M>(message));
         else return choose(std::as_const(message)).ask(std::forward<V>(message));
     }
     template <class V, class Rep, class Period>
@@ -136,7 +136,7 @@ private:
     template <class V>
     send_status tell_by(V&& message, lowlevel::time_point until) const {
         using M = detail::message_for_t<A, V>;
-        if constexpr (!std::same_as<M, std::remove_cvref_t<V>>) return tell_by(M(detail::whole_text(message)), until);
+        if constexpr (!std::same_as<M, std::remove_cvref_t<V>>) return tell_by(detail::text_as<M>(message), until);
         else return route<M>(message, [&](const actor_ref<A>& a, auto&&... copy) {
             const auto& ops = detail::ops_of<A, M>;
             if constexpr (sizeof...(copy) != 0) return (detail::tell_until<M>(a.cell(), ops, copy, until), ...);
@@ -146,7 +146,7 @@ private:
     template <class V>
     auto ask_by(V&& message, lowlevel::time_point until) const {
         using M = detail::message_for_t<A, V>;
-        if constexpr (!std::same_as<M, std::remove_cvref_t<V>>) return ask_by(M(detail::whole_text(message)), until);
+        if constexpr (!std::same_as<M, std::remove_cvref_t<V>>) return ask_by(detail::text_as<M>(message), until);
         else return detail::ask_until<answer_t<A, M>, M>(choose(std::as_const(message)).cell(), detail::ops_of<A, M>,
                                                          std::forward<V>(message), until);
     }

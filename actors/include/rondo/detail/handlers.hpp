@@ -196,7 +196,9 @@ struct message_for {
 template <class A, class V>
     requires(c_text<V> && (std::is_array_v<std::remove_reference_t<V>> || has_handler_for<A, std::string>))
 struct message_for<A, V> {
-    using type = std::string;
+    // Who takes no string, but a pointer as such, gets that.
+    static constexpr bool as_pointer = !has_handler_for<A, std::string> && on_takes_itself<A, const char*>;
+    using type = std::conditional_t<as_pointer, const char*, std::string>;
 };
 template <class A, class V>
 using message_for_t = typename message_for<A, V>::type;
@@ -333,6 +335,12 @@ template <class V>
     requires(!char_array<V>)
 V& whole_text(V& other) noexcept {
     return other;
+}
+/// The M as which a text is told, std::string or const char*.
+template <class M, class V>
+M text_as(V& text) {
+    if constexpr (std::is_pointer_v<M>) return text;
+    else return M(whole_text(text));
 }
 
 /// Constructs a message in a block of memory, with the mailbox's hint if it comes from begin_tell. Of an array of char: what is before its first NUL.
