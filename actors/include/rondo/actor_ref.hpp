@@ -317,6 +317,14 @@ constexpr std::size_t index_of() {
     return found;
 }
 
+// Is an entry E to be had from what lists F...? What F leaves open, the answer, ask finds out.
+template <class E, class... F>
+constexpr bool is_listed() {
+    return ((std::is_same_v<typename entry<E>::message, typename entry<F>::message> &&
+             (!entry<E>::has_answer || !entry<F>::has_answer ||
+              std::is_same_v<typename entry<E>::answer, typename entry<F>::answer>)) || ...);
+}
+
 // For ask<R>: no R was named.
 struct as_listed {};
 
@@ -339,8 +347,7 @@ public:
     address(const actor_ref<A>& a) noexcept    // NOLINT: conversion is the point
         : any_actor(a), ops_{&detail::ops_of<A, typename detail::entry<E>::message>...} {}
     template <class... F>
-        requires(!std::is_same_v<address<F...>, address> &&
-                 ((detail::index_of<typename detail::entry<E>::message, F...>() < sizeof...(F)) && ...))
+        requires(!std::is_same_v<address<F...>, address> && (detail::is_listed<E, F...>() && ...))
     address(const address<F...>& wider) noexcept    // NOLINT
         : any_actor(wider), ops_{wider.template ops<typename detail::entry<E>::message>()...} {}
 
