@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <any>
 #include <atomic>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -601,6 +602,41 @@ TEST_CASE("become puts handlers before the class's own", "[actor]") {
         CHECK(g.ask(say{}) == "good morning");
         g.tell(turn{false});
         CHECK(g.ask(say{}) == "hello");
+    });
+}
+
+namespace {
+
+int three(int) { return 3; }
+
+}  // namespace
+
+TEST_CASE("become takes functions, std::function, and several callables as one", "[actor]") {
+    struct pointer {};
+    struct wrapped {};
+    struct both {};
+    struct number {
+        int on(int n) { return n; }
+        std::string on(std::string s) { return s; }
+        void on(pointer) { rondo::this_actor::become(three); }
+        void on(wrapped) { rondo::this_actor::become(std::function<int(int)>([](int n) { return 2 * n; })); }
+        void on(both) {
+            const rondo::overloaded two{[](int n) { return -n; }, [](const std::string& s) { return s + "!"; }};
+            rondo::this_actor::become(two, [](both) { rondo::this_actor::become(); });
+        }
+    };
+    rondo::run([] {
+        auto n = rondo::start<number>();
+        n.tell(pointer{});
+        CHECK(n.ask(1) == 3);
+        n.tell(wrapped{});
+        CHECK(n.ask(1) == 2);
+        n.tell(both{});
+        CHECK(n.ask(1) == -1);
+        CHECK(n.ask("one") == "one!");
+        n.tell(both{});
+        CHECK(n.ask(1) == 1);
+        CHECK(n.ask("one") == "one");
     });
 }
 

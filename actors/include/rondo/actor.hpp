@@ -179,22 +179,33 @@ overloaded(F...) -> overloaded<F...>;
 namespace detail {
 
 template <class F>
-struct callable_traits : callable_traits<decltype(&F::operator())> {};
-template <class C, class R, class M>
-struct callable_traits<R (C::*)(M)> {
+struct callable_traits {};
+template <class F>
+    requires requires { &F::operator(); }
+struct callable_traits<F> : callable_traits<decltype(&F::operator())> {};
+template <class R, class M>
+struct callable_traits<R (*)(M)> {
     using message = std::remove_cvref_t<M>;
     using answer = std::remove_cvref_t<R>;
     static constexpr bool consumes = !std::is_lvalue_reference_v<M> && !std::is_trivially_copyable_v<message>;
 };
+template <class R, class M>
+struct callable_traits<R (*)(M) noexcept> : callable_traits<R (*)(M)> {};
 template <class C, class R, class M>
-struct callable_traits<R (C::*)(M) const> : callable_traits<R (C::*)(M)> {};
+struct callable_traits<R (C::*)(M)> : callable_traits<R (*)(M)> {};
 template <class C, class R, class M>
-struct callable_traits<R (C::*)(M) noexcept> : callable_traits<R (C::*)(M)> {};
+struct callable_traits<R (C::*)(M) const> : callable_traits<R (*)(M)> {};
 template <class C, class R, class M>
-struct callable_traits<R (C::*)(M) const noexcept> : callable_traits<R (C::*)(M)> {};
+struct callable_traits<R (C::*)(M) noexcept> : callable_traits<R (*)(M)> {};
+template <class C, class R, class M>
+struct callable_traits<R (C::*)(M) const noexcept> : callable_traits<R (*)(M)> {};
 
 template <class F>
-concept one_message_callable = requires { typename callable_traits<F>::message; };
+inline constexpr bool takes_one_message = requires { typename callable_traits<F>::message; };
+template <class... F>
+inline constexpr bool takes_one_message<overloaded<F...>> = (takes_one_message<F> && ...);
+template <class F>
+concept one_message_callable = takes_one_message<F>;
 
 /// While one of become's callables handles the message: stash() asks it, not the class, whether the message is whole.
 class behaviour_at_work {
@@ -220,6 +231,10 @@ public:
     }
 
 private:
+    template <class... G>
+    static bool try_one(overloaded<G...>& f, actor_cell& c, message_node& m, const message_ops& ops, void* payload) {
+        return (try_one(static_cast<G&>(f), c, m, ops, payload) || ...);
+    }
     template <class G>
     static bool try_one(G& f, actor_cell& c, message_node& m, const message_ops& ops, void* payload) {
         using M = typename callable_traits<G>::message;
@@ -263,16 +278,17 @@ template <class A>
 /// It ends when this handler has returned.
 void stop();
 
-/// From the next message on these callables, of one message type each, are asked first; what they do not take goes to
-/// the class's on(). Without arguments: the class's own handlers again. A callable must answer as on() does.
+/// From the next message on these callables, of one message type each (or rondo::overloaded of such), are asked first; what
+/// they do not take goes to the class's on(). Without arguments: the class's own handlers again. A callable must answer as
+/// on() does.
 template <class... F>
-    requires(detail::one_message_callable<std::remove_cvref_t<F>> && ...)
+    requires(detail::one_message_callable<std::decay_t<F>> && ...)
 void become(F&&... handlers) {
     if constexpr (sizeof...(F) == 0)
         detail::set_behaviour(nullptr);
     else
         detail::set_behaviour(
-            std::make_unique<detail::behaviour_of<std::remove_cvref_t<F>...>>(std::forward<F>(handlers)...));
+            std::make_unique<detail::behaviour_of<std::decay_t<F>...>>(std::forward<F>(handlers)...));
 }
 
 /// Puts the message that is being handled aside, with its asker, until unstash(): what the handler returns then goes
