@@ -33,12 +33,6 @@ struct free_spent {
     void operator()(message_node* m) const noexcept { give_block(m, reinterpret_cast<std::uintptr_t>(m->reply)); }
 };
 
-// What such a crash is told as. The exception itself would say that whoever asked, or runs it all, was stopped.
-std::exception_ptr foreign_stop() {
-    return std::make_exception_ptr(error("rondo::stopped came out of its handler, though the actor was not stopped: does "
-                                         "it join a tasklet that was?"));
-}
-
 void append(message_node*& list, message_node* more) noexcept {
     message_node** end_of = &list;
     while (*end_of) end_of = &(*end_of)->next;
@@ -496,7 +490,7 @@ bool actor_cell::fail(message_node& m, std::exception_ptr error) {
         // Without an order to us, nor a stop of this tasklet (by a runtime that ends): somebody else's, as a join throws it.
         if (!orders.load(acquire) && !lowlevel::self().stop_requested()) {
             what = crash;
-            why.error = error = foreign_stop();
+            why.error = error = std::make_exception_ptr(foreign_stop());
         } else {
             why = why_stopped();
         }

@@ -144,12 +144,15 @@ std::string actor_system::name_of(const void* object) {
     return name;
 }
 
-// Who asks an actor that the end of the runtime has stopped, and does not catch what he gets.
+// Who asks an actor that the end of the runtime has stopped, and does not catch what he gets. Or whose handler joins a tasklet
+// that the end has stopped first.
 bool actor_system::comes_of_the_end(const std::exception_ptr& error) noexcept {
     try {
         std::rethrow_exception(error);
     } catch (const actor_ended& e) {
         return e.why().kind == exit_kind::shutdown;
+    } catch (const foreign_stop&) {
+        return true;
     } catch (...) {
         return false;
     }

@@ -21,6 +21,15 @@
 
 namespace rondo::detail {
 
+/// What a crash by somebody else's rondo::stopped is told as. That itself would say that whoever asked, or runs it all, was
+/// stopped.
+class foreign_stop final : public error {
+public:
+    foreign_stop()
+        : error("rondo::stopped came out of its handler, though the actor was not stopped: does it join a tasklet that "
+                "was?") {}
+};
+
 /// The payload and the memory. Whoever asked has been answered.
 void destroy_message(message_node& m) noexcept;
 

@@ -303,6 +303,11 @@ TEST_CASE("what the end of a runtime does to those who ask is not reported", "[a
     CHECK_THROWS_AS(rondo::run({.workers = workers, .on_unhandled = note},
                                [] { rondo::start<asks>(rondo::start<stuck>()).ask(1); }),
                     rondo::deadlock);
+    struct joins {                                        // a tasklet that waits for this handler
+        void on(int) { rondo::spawn([me = rondo::this_actor::ref<joins>()] { me.ask(1); }).join(); }
+    };
+    CHECK_THROWS_AS(rondo::run({.workers = workers, .on_unhandled = note}, [] { rondo::start<joins>().ask(1); }),
+                    rondo::deadlock);
     {
         rondo::runtime rt{{.workers = workers, .on_unhandled = note}};
         rt.spawn([] { rondo::start<stuck>().ask(1); });
