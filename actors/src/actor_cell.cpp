@@ -598,11 +598,20 @@ bool actor_cell::look_round() {
         message_node* m = std::exchange(list, list->next);
         if (m->ops == of.on_down && !is_awaited(*m)) destroy_message(*m);
         else go_on = handle(*m);
-        if (go_on && messages.is_urgent()) {              // what comes meanwhile goes behind, but orders go first
+        if (!go_on) break;
+        o = orders.load(acquire);
+        if (flags & is_reentrant) {
+            // It may have waited, and others come in. So from the beginning: who wants to go on goes first, and nothing ends
+            // before those who wait. What is left goes back, before it is looked at again.
+            if (!o && !messages.is_urgent()) continue;
+            while (list) post_system(std::exchange(list, list->next));
+            return true;
+        }
+        if (messages.is_urgent()) {                       // what comes meanwhile goes behind, but orders go first
             messages.see_signal();
             append(list, messages.take_system());
+            o = orders.load(acquire);
         }
-        if (go_on) o = orders.load(acquire);
     }
     // `this` may be gone now if it has ended.
     while (list) destroy_message(*std::exchange(list, list->next));

@@ -220,6 +220,56 @@ TEST_CASE("a supervised reentrant actor is made anew once its handlers are throu
     CHECK(d.left == 1);
 }
 
+// It opens up slowly, and who comes in meanwhile takes his time as well.
+struct shop {
+    static constexpr bool reentrant = true;
+    std::vector<std::string>* log;
+    rondo::channel<int> key, till;
+    ~shop() { log->push_back("gone"); }
+    void on(rondo::started) {
+        key.receive();
+        rondo::yield();                                   // lets no others in, but they may come to the end of their waits
+        log->push_back("open");
+    }
+    int on(enter e) {
+        till.receive();
+        log->push_back("served");
+        return e.who;
+    }
+};
+
+TEST_CASE("a handler of what the library tells, too, leaves those who came in meanwhile their turn", "[actor][reentrant]") {
+    std::vector<std::string> log;
+    const rondo::channel<int> key{1}, till{1};
+    rondo::testing::world world{{.workers = GENERATE(1u, 2u)}};
+    auto s = rondo::start_on<shop>(world.in(), &log, key, till);
+    world.settle();
+    auto visit = world.spawn([=] { return s.ask(enter{7}); });
+    world.settle();
+    SECTION("when both go on at once") {
+        world.run([=] {
+            key.send(0);
+            till.send(0);
+        });
+    }
+    SECTION("when it is told to stop meanwhile") {
+        s.stop();
+        key.send(0);
+        world.settle();
+        CHECK(log == std::vector<std::string>{"open"});
+        CHECK_FALSE(s.has_ended());
+        till.send(0);
+    }
+    world.settle();
+    CHECK(visit.join() == 7);
+    s.stop();
+    world.settle();
+    CHECK(s.has_ended());
+    REQUIRE(log.size() == 3);
+    std::sort(log.begin(), log.begin() + 2);
+    CHECK(log == std::vector<std::string>{"open", "served", "gone"});
+}
+
 TEST_CASE("become while a handler of the old behaviour waits", "[actor][reentrant]") {
     rondo::testing::world world;
     auto a = rondo::start_on<impostor>(world.in());
