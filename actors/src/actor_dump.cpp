@@ -1,5 +1,6 @@
 // What dumps show of actors: who started whom, how much waits, what each handler waits for.
 #include <algorithm>
+#include <charconv>
 #include <chrono>
 #include <mutex>
 #include <tuple>
@@ -116,6 +117,38 @@ void actor_system::describe(std::span<tasklet_info> tasklets) {
         for_each_of(a.handlers, tasklets, [&](tasklet_info& t) { is(t, "handler of " + c.label(), a.where); });
     });
     for_each_of({keeper_id_.load(relaxed)}, tasklets, [&](tasklet_info& t) { is(t, "the timers of all actors", ""); });
+}
+
+// The same in the words of actor_cell::label().
+bool actor_system::put_running(void (*put)(const char* text)) noexcept {
+    const actor_cell* const c = actor_here_or_null();
+    if (!c) return false;
+    const auto put_number = [put](std::uint64_t n) {
+        char digits[24];
+        *std::to_chars(digits, digits + sizeof digits - 1, n).ptr = 0;
+        put(digits);
+    };
+    const auto* const e = c->extra.load(acquire);
+    put(", handler of actor ");
+    put_number(c->id);
+    if (e && !e->name.empty()) {
+        put(" \"");
+        put(e->name.c_str());
+        put("\"");
+    }
+    put(" (");
+    char type[200];
+    const auto whole = c->of.type->view();
+    type[whole.copy(type, sizeof type - 1)] = 0;
+    put(type);
+    put(")");
+    if (e && e->where.line() != 0) {
+        put(", started at ");
+        put(e->where.file_name());
+        put(":");
+        put_number(e->where.line());
+    }
+    return true;
 }
 
 std::string actor_system::dump(std::span<const tasklet_info> tasklets) {

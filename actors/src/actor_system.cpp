@@ -11,21 +11,23 @@ namespace rondo::detail {
 
 using lowlevel::wake;
 
-std::string type_tag::name() const {                      // "... [with T = account]", "... [T = account]"
+std::string_view type_tag::view() const noexcept {        // "... [with T = account]", "... [T = account]"
     std::string_view s = text;
     const auto from = s.find("T = ");
-    if (from == s.npos) return std::string(s);
+    if (from == s.npos) return s;
     s.remove_prefix(from + 4);
     int depth = 0;
     for (std::size_t i = 0; i < s.size(); ++i) {
         const char c = s[i];
         if (c == '<' || c == '(' || c == '{' || c == '[') ++depth;
         else if (c == '>' || c == ')' || c == '}') --depth;
-        else if (c == ']' && depth-- == 0) return std::string(s.substr(0, i));
-        else if (c == ';' && depth == 0) return std::string(s.substr(0, i));
+        else if (c == ']' && depth-- == 0) return s.substr(0, i);
+        else if (c == ';' && depth == 0) return s.substr(0, i);
     }
-    return std::string(s);
+    return s;
 }
+
+std::string type_tag::name() const { return std::string(view()); }
 
 // ---------------------------------------------------------------------------------------------- finding it
 

@@ -142,6 +142,7 @@ public:
     std::string name_of(const void* object) override;
     bool comes_of_the_end(const std::exception_ptr& error) noexcept override;
     void describe(std::span<tasklet_info> tasklets) override;
+    bool put_running(void (*put)(const char* text)) noexcept override;
     std::string dump(std::span<const tasklet_info> tasklets) override;
     std::string dump_json(std::span<const tasklet_info> tasklets) override;
     void wait_begins(lowlevel::watched_wait& w) noexcept override;

@@ -172,7 +172,9 @@ void on_fault(int signal, siginfo_t* info, void* context) {
             put(extra->name.c_str());
             put("\"");
         }
-        if (t->where.line() != 0) {
+        auto* layer = w->home.above.load(acquire);    // pairs with the release in attach()
+        const bool is_job = layer && layer->put_running(&put);
+        if (!is_job && t->where.line() != 0) {
             put(", spawned at ");
             put(t->where.file_name());
             put(":");
@@ -180,7 +182,9 @@ void on_fault(int signal, siginfo_t* info, void* context) {
         }
         put(": its stack has ");
         put_number(w->standing_on().size);
-        put(" bytes; give it more with spawn({.stack_bytes = ...}, ...) or runtime_options::stack_bytes\n");
+        put(" bytes; give it more with ");
+        if (!is_job) put("spawn({.stack_bytes = ...}, ...) or ");
+        put("runtime_options::stack_bytes\n");
         ::signal(signal, SIG_DFL);
         return;
     }

@@ -14,6 +14,7 @@
 #include <rondo/rondo.hpp>
 
 #include "support/helpers.hpp"
+#include "support/last_words.hpp"
 
 using support::has;
 
@@ -287,6 +288,25 @@ TEST_CASE("on_unhandled is told whose handler it was", "[actor][dump]") {
     CHECK(has(seen[0].spawn_site, "dump_test.cpp:"));
     CHECK(seen[0].id != 0);
 }
+
+#if !defined(RONDO_ASAN) && !defined(RONDO_TSAN)
+TEST_CASE("a stack overflow names the actor whose handler it was, and the option that helps", "[actor][dump]") {
+    struct thinker {
+        int on(int n) {                                   // on and on
+            volatile char frame[512];
+            frame[0] = static_cast<char>(n);
+            return n < 0 ? 0 : on(n + 1) + frame[0];
+        }
+    };
+    const auto said = support::last_words([] {
+        rondo::run({.workers = 1}, [] { rondo::start<thinker>({.name = "deep"}).ask(0); });
+    });
+    CHECK(has(said, "handler of actor 1 \"deep\" ("));
+    CHECK(has(said, "thinker), started at "));
+    CHECK(has(said, "dump_test.cpp:"));
+    CHECK(has(said, "give it more with runtime_options::stack_bytes"));
+}
+#endif
 
 TEST_CASE("what the end of a runtime does to those who ask is not reported", "[actor]") {
     std::vector<std::string> seen;

@@ -7,6 +7,7 @@
 #include <memory>
 #include <new>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 
@@ -22,7 +23,8 @@ struct reply_cell;
 /// One per type: its address is the type's identity, and it can say its name.
 struct type_tag {
     const char* text;                                    // __PRETTY_FUNCTION__ of name_of_type<T>
-    [[nodiscard]] std::string name() const;              ///< "account"
+    [[nodiscard]] std::string_view view() const noexcept;      ///< "account"
+    [[nodiscard]] std::string name() const;
 };
 template <class T>
 constexpr const char* name_of_type() {

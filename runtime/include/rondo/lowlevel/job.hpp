@@ -94,6 +94,12 @@ public:
     virtual void wait_has_ended(watched_wait&) noexcept {}
     /// The runtime is gone; `this` may be, too, afterwards.
     virtual void home_is_gone() noexcept = 0;
+    /// Of the calling tasklet, which has run out of stack: if it is a job of this layer, puts what it does and where that was
+    /// asked for. False: it is none. Called in a signal handler, so it must not allocate, nor lock.
+    virtual bool put_running(void (*put)(const char* text)) noexcept {
+        (void)put;
+        return false;
+    }
 
 protected:
     ~attachment() = default;
