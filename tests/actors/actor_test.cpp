@@ -1455,3 +1455,22 @@ TEST_CASE("an idle actor costs 192 bytes or less", "[actor]") {
     CHECK(rondo::detail::class_of<account>.lines * 64 <= 192);
     CHECK(rondo::detail::class_of<small>.lines * 64 <= 192);
 }
+
+TEST_CASE("an actor, its messages and its answers may have an operator& of their own", "[actor]") {
+    struct hidden {
+        int n;
+        hidden* operator&() = delete;
+        const hidden* operator&() const = delete;
+    };
+    struct adder {
+        int sum = 0;
+        hidden on(hidden h) { return {sum += h.n}; }
+        adder* operator&() = delete;
+    };
+    const int sum = rondo::run([] {
+        const auto a = rondo::start<adder>();
+        a.tell(hidden{1});
+        return a.ask(hidden{2}).n;
+    });
+    CHECK(sum == 3);
+}

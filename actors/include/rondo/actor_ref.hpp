@@ -156,8 +156,8 @@ send_status try_tell(actor_cell& to, const message_ops& ops, V&& value) {
     } else if constexpr (std::is_move_assignable_v<M>) {
         value = std::move(payload_of<M>(*m));
     } else {
-        std::destroy_at(&value);
-        std::construct_at(&value, std::move(payload_of<M>(*m)));
+        std::destroy_at(std::addressof(value));
+        std::construct_at(std::addressof(value), std::move(payload_of<M>(*m)));
     }
     destroy_payload<M>(*m);
     give_block(m, ops.lines);

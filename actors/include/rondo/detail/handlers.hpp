@@ -252,7 +252,7 @@ template <class A, class M>
 void deliver(actor_cell& c, message_node& m) {
     M& payload = payload_of<M>(m);
     if (c.flags & actor_cell::has_behaviour) [[unlikely]]
-        if (behave(c, m, *m.ops, &payload)) return;
+        if (behave(c, m, *m.ops, std::addressof(payload))) return;
     A& a = state_of<A>(c);
     using R = answer_t<A, M>;
     if constexpr (answers_at_once<A, M>) {
@@ -315,7 +315,7 @@ inline atomic<known_message*> known_to{nullptr};
 template <class A>
 inline constexpr actor_class class_of{&tag_of<A>,
                                       (sizeof(actor_cell) + sizeof(A) + 63) / 64,
-                                      [](actor_cell& c) noexcept { std::destroy_at(&state_of<A>(c)); },
+                                      [](actor_cell& c) noexcept { std::destroy_at(std::addressof(state_of<A>(c))); },
                                       ops_if_handled<A, started>(),
                                       ops_if_handled<A, down>(),
                                       ops_if_handled<A, idle>(),

@@ -73,7 +73,7 @@ M& payload_of(message_node& m) noexcept {
 }
 template <class M>
 void destroy_payload(message_node& m) noexcept {
-    std::destroy_at(&payload_of<M>(m));
+    std::destroy_at(std::addressof(payload_of<M>(m)));
 }
 inline void destroy_payload(message_node& m) noexcept {
     if (m.ops->destroy) m.ops->destroy(m);
@@ -120,7 +120,7 @@ struct reply_with : reply_cell {
     reply_with() noexcept {
         type = &tag_of<R>;
         lines = static_cast<std::uint8_t>(lines_of<reply_with>);
-        destroy = [](reply_cell& r) noexcept { std::destroy_at(&static_cast<reply_with&>(r).value); };
+        destroy = [](reply_cell& r) noexcept { std::destroy_at(std::addressof(static_cast<reply_with&>(r).value)); };
     }
     ~reply_with() {}
     static_assert(lines_of<stored_t<R>> < 200, "an answer of more than 12 KiB: return it by std::unique_ptr");

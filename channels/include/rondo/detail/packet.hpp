@@ -22,7 +22,7 @@ template <class T>
 class packet {
 public:
     packet() noexcept {}
-    explicit packet(T&& value) noexcept : holds_(what::value) { std::construct_at(&value_, std::move(value)); }
+    explicit packet(T&& value) noexcept : holds_(what::value) { std::construct_at(std::addressof(value_), std::move(value)); }
     explicit packet(as_error e) noexcept : holds_(what::error) { std::construct_at(&error_, std::move(e.error)); }
     packet(packet&& other) noexcept { move_from(other); }
     packet& operator=(packet&& other) noexcept {
@@ -36,7 +36,7 @@ public:
 
     /// It must be empty.
     void fill(T&& value) noexcept {
-        std::construct_at(&value_, std::move(value));
+        std::construct_at(std::addressof(value_), std::move(value));
         holds_ = what::value;
     }
     [[nodiscard]] bool empty() const noexcept { return holds_ == what::nothing; }
@@ -55,12 +55,12 @@ public:
 private:
     enum class what : unsigned char { nothing, value, error };
     void reset() noexcept {
-        if (holds_ == what::value) std::destroy_at(&value_);
+        if (holds_ == what::value) std::destroy_at(std::addressof(value_));
         else if (holds_ == what::error) std::destroy_at(&error_);
         holds_ = what::nothing;
     }
     void move_from(packet& other) noexcept {
-        if (other.holds_ == what::value) std::construct_at(&value_, std::move(other.value_));
+        if (other.holds_ == what::value) std::construct_at(std::addressof(value_), std::move(other.value_));
         else if (other.holds_ == what::error) std::construct_at(&error_, std::move(other.error_));
         holds_ = other.holds_;
         other.reset();

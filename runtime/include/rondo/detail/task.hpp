@@ -175,7 +175,7 @@ union body_of {
     }
     static void take(task& t, void* into) { ::new (into) stored_t<R>(std::move(in(t).result)); }
     static void destroy(task& t) noexcept {
-        if (t.flags.has_result) std::destroy_at(&in(t).result);
+        if (t.flags.has_result) std::destroy_at(std::addressof(in(t).result));
         give_memory_back(t);
     }
     static constexpr task::operations operations{&run_here, &run_into, &discard, &take, &destroy,
@@ -330,7 +330,7 @@ public:
         } else {
             struct destroyer {
                 stored_t<R>& v;
-                ~destroyer() { std::destroy_at(&v); }
+                ~destroyer() { std::destroy_at(std::addressof(v)); }
             } guard{value_};
             return std::move(value_);
         }
