@@ -1,13 +1,23 @@
-// What may cross: messages that hide their address.
+// What may cross: messages that carry channels of their own kind, that cannot be assigned, that hide their address.
 #include <catch2/catch.hpp>
 
 #include <chrono>
 #include <cstddef>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
 
+#include <rondo/broadcast.hpp>
 #include <rondo/channel.hpp>
+#include <rondo/latest.hpp>
+#include <rondo/oneshot.hpp>
 #include <rondo/run.hpp>
 #include <rondo/select.hpp>
+#include <rondo/stackless.hpp>
 #include <rondo/tasklet.hpp>
+#include <rondo/work_queue.hpp>
 
 using namespace std::chrono_literals;
 using rondo::channel;
@@ -20,7 +30,109 @@ struct hidden {
     const hidden* operator&() const = delete;
 };
 
+struct request {
+    int n;
+    channel<request> answer;
+};
+struct node {
+    std::vector<channel<node>> next;
+    std::optional<channel<node>> back;
+};
+struct told_once {
+    int n;
+    rondo::oneshot<told_once> answer;
+};
+struct job {
+    int n;
+    rondo::work_queue<job> more;
+};
+struct news {
+    int n;
+    rondo::broadcast<news> source;
+    std::optional<rondo::subscription<news>> mine;
+};
+struct state {
+    int n;
+    std::optional<rondo::latest<state>> before;
+    std::optional<rondo::latest_reader<state>> reader;
+};
+struct letter {
+    int n;
+    rondo::stackless::channel<letter> answer;
+};
+
+class player {                                       // what flies is known later
+public:
+    player();
+    int play();
+
+private:
+    channel<struct ball> hands_;
+};
+struct ball {
+    int kicks;
+};
+player::player() : hands_(1) {}
+int player::play() {
+    hands_.send({3});
+    return hands_.receive().kicks;
+}
+
 }  // namespace
+
+TEST_CASE("a message may carry a channel of its own kind", "[channel][values]") {
+    const auto slots = GENERATE(std::size_t{0}, std::size_t{1});
+    const int sum = rondo::run({.workers = GENERATE(1u, 2u)}, [slots] {
+        channel<request> line(slots), answers(slots);
+        rondo::spawn([line] {
+            for (const request& r : line) r.answer.send({r.n + 1, line});
+        });
+        int n = 0;
+        while (n < 5) {
+            line.send({n, answers});
+            rondo::select(rondo::from(answers, [&](const request& r) { n = r.answer == line ? r.n : -1; }));
+        }
+        line.close();
+        return n;
+    });
+    CHECK(sum == 5);
+}
+
+TEST_CASE("everything that hands values across may be part of what it carries", "[channel][values]") {
+    channel<node> tree(1);
+    tree.send({{tree, tree}, tree});
+    node root = tree.receive();
+    CHECK(root.next.size() == 2);
+    CHECK(root.back == tree);
+
+    const rondo::oneshot<told_once> once;
+    once.send({1, once});
+    CHECK(once.receive().answer == once);
+
+    const rondo::work_queue<job> jobs;
+    jobs.put({1, jobs});
+    CHECK(jobs.get().more == jobs);
+
+    const rondo::broadcast<news> radio(1);
+    auto listener = radio.subscribe();
+    radio.send({1, radio, radio.subscribe()});
+    CHECK(listener.receive().source == radio);
+
+    const rondo::latest<state> now(state{1, {}, {}});
+    auto reader = now.reader();
+    now.set({2, rondo::latest<state>({3, {}, {}}), now.reader()});
+    CHECK(reader.receive().before->get().n == 3);
+    now.set({4, {}, {}});                            // it would keep itself in being
+
+    const rondo::stackless::channel<letter> post;
+    int read = 0;
+    rondo::stackless::tasklet([&] { read = post.receive().n; })();
+    post.send({5, post});
+    rondo::stackless::run();
+    CHECK(read == 5);
+
+    CHECK(player().play() == 3);
+}
 
 TEST_CASE("a type with an operator& of its own crosses channels and joins", "[channel][values]") {
     const auto slots = GENERATE(std::size_t{0}, std::size_t{1});
@@ -37,4 +149,52 @@ TEST_CASE("a type with an operator& of its own crosses channels and joins", "[ch
         return n + sender.join().n;
     });
     CHECK(sum == 1111);
+}
+
+TEST_CASE("what cannot be assigned crosses, and stays with its sender where it is not taken", "[channel][values]") {
+    struct fixed {
+        const int n;
+        int& count;
+        std::string text;
+    };
+    int count = 0;
+    const auto left = rondo::run({.workers = GENERATE(1u, 2u)}, [&count, slots = GENERATE(std::size_t{0}, std::size_t{1})] {
+        channel<fixed> line(slots);
+        auto receiver = rondo::spawn([line] {
+            line.receive().count += 1;
+            line.next()->count += 10;
+            rondo::select(rondo::from(line, [](const fixed& v) { v.count += 100; }));
+            for (auto& v : line) {
+                v.count += 1000;
+                if (v.n == 5) break;
+            }
+            line.close();
+        });
+        for (int i = 1; i <= 5; ++i) line.send({i, count, ""});
+        receiver.join();
+        fixed mine{6, count, "mine"};
+        try {
+            line.send(std::move(mine));
+        } catch (const rondo::closed&) {
+            mine.text += " still";
+        }
+        auto say = [text = std::string("said")](int n) { return text + std::to_string(n); };
+        channel<decltype(say)> sayings(1);
+        sayings.send(say);
+        rondo::work_queue<fixed> jobs;
+        jobs.put({7, count, sayings.receive()(7)});
+        return mine.text + " " + jobs.get().text;
+    });
+    CHECK(left == "mine still said7");
+    CHECK(count == 2111);
+
+    const rondo::stackless::channel<fixed> post;
+    rondo::stackless::tasklet([&] {
+        for (auto& letter : post) letter.count += letter.n;
+    })();
+    post.send({100, count, ""});
+    post.send({200, count, ""});
+    post.close();
+    rondo::stackless::run();
+    CHECK(count == 2411);
 }

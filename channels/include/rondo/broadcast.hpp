@@ -168,7 +168,7 @@ private:
 template <class T>
 concept broadcastable = std::copy_constructible<T>;
 
-template <broadcastable T>
+template <class T>
 class subscription;
 
 /// The sending side of a channel from which every subscriber receives every value that was sent since it subscribed.
@@ -178,7 +178,7 @@ class subscription;
 /// goes, it is closed: subscribers receive what is kept, then get `closed`. Safe from any tasklet and any thread.
 ///
 /// Example: tests/channels/broadcast_test.cpp.
-template <broadcastable T>
+template <class T>
 class broadcast {
     using core = detail::broadcast_core<T>;
 
@@ -220,7 +220,7 @@ private:
 
 /// One subscriber's place in a broadcast. A copy is a subscriber of its own that begins at the same place. Used by one
 /// tasklet or thread at a time.
-template <broadcastable T>
+template <class T>
 class subscription {
     using core = detail::broadcast_core<T>;
 

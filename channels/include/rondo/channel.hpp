@@ -33,10 +33,6 @@ template <class T, class Source, class F>
 class send_clause;
 }  // namespace lowlevel
 
-/// What may cross a channel. A move that throws halfway would lose the value, so it must not throw.
-template <class T>
-concept message = std::movable<T> && std::is_nothrow_move_constructible_v<T>;
-
 /// Which side keeps the worker when both meet on it; the other goes to the tail of the run queue. `none`: the caller goes
 /// on, the partner to the tail, too; or, while 24 are ready or more, it runs as soon as the caller waits, since both work
 /// on the same things (for half a millisecond in a row at most, then the others; a select's partner always goes to the
@@ -73,8 +69,12 @@ struct send_status {
 /// channel; when the last copy goes, those that still wait get `closed`. Safe from any tasklet and any thread, of any
 /// runtime or none.
 ///
+/// T is a `message` (below: an object whose move does not throw). It may be incomplete where the channel is a member, so
+/// that a message can carry a channel of its own kind: struct request { int what; rondo::channel<request> answer; };
+///
 /// Example: samples/ping_pong.cpp.   Algorithms: channels/include/rondo/detail/{cell_queue,slots_channel,spin_channel}.hpp.
-template <message T>
+template <class T>
+    requires std::is_object_v<T>
 class channel {
 public:
     using value_type = T;

@@ -129,7 +129,7 @@ private:
 
 }  // namespace detail
 
-template <std::copy_constructible T>
+template <class T>
 class latest_reader;
 
 /// A value that changes, of which only the latest counts: a configuration, a position, a state of health. Setting it never
@@ -138,7 +138,7 @@ class latest_reader;
 /// any thread.
 ///
 /// Example: tests/channels/latest_test.cpp.
-template <std::copy_constructible T>
+template <class T>
 class latest {
     using core = detail::latest_core<T>;
 
@@ -181,7 +181,7 @@ private:
 };
 
 /// One reader of a latest: remembers which value it has seen. Used by one tasklet or thread at a time.
-template <std::copy_constructible T>
+template <class T>
 class latest_reader {
     using core = detail::latest_core<T>;
     using item = typename core::item;

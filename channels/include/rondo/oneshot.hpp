@@ -33,11 +33,13 @@ namespace detail {
 //
 // I1  Somebody waits only while it is empty.
 // I2  The value is in exactly one place: its sender's own variable, kept_, a receiver's frame.
+enum class oneshot_sent : std::uint8_t { done, closed, again };
+
 template <class T>
 class oneshot_core {
 public:
+    using sent = oneshot_sent;
     enum class phase : std::uint8_t { empty, full, spent, closed };
-    enum class sent : std::uint8_t { done, closed, again };
 
     sent send(offer<T> value) noexcept {
         claimed_waiters rest;
@@ -130,7 +132,7 @@ private:
 /// runtime or none.
 ///
 /// Example: tests/channels/oneshot_test.cpp.
-template <message T>
+template <class T>
 class oneshot {
     using core = detail::oneshot_core<T>;
 
@@ -239,7 +241,7 @@ public:
     };
 
 private:
-    static send_status status(typename core::sent s) noexcept {
+    static send_status status(detail::oneshot_sent s) noexcept {
         return s == core::sent::done ? send_status::done
                                      : s == core::sent::closed ? send_status::closed : send_status::full;
     }
@@ -258,7 +260,7 @@ private:
 };
 
 /// See oneshot::sender().
-template <message T>
+template <class T>
 class oneshot<T>::sender_end {
 public:
     explicit sender_end(oneshot to) noexcept : to_(std::move(to)) {}

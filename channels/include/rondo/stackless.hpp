@@ -314,7 +314,6 @@ private:
 /// Stackless's channel: sender and receiver wait for each other. Safe from every thread and from Rondo's own tasklets;
 /// between threads the value crosses and the partner is made ready on its own thread.
 template <class T = std::any>
-    requires std::movable<T> && std::is_nothrow_move_constructible_v<T>
 class channel : public channel_base {
     using packet = rondo::detail::packet<T>;
 
@@ -367,7 +366,7 @@ public:
         T& operator*() const noexcept { return *value_; }
         iterator& operator++() {
             value_.reset();
-            value_ = from_->next();
+            if (auto next = from_->next()) value_.emplace(std::move(*next));
             return *this;
         }
         void operator++(int) { ++*this; }

@@ -30,6 +30,8 @@ namespace detail {
     throw closed("the work_queue is closed: nobody can put anything into it any more, and nothing is left to get");
 }
 
+enum class put_result : std::uint8_t { done, full, closed, timed_out };
+
 // One spin lock guards everything.
 //
 //   an item    is in                        left by
@@ -46,7 +48,7 @@ namespace detail {
 template <class T>
 class work_queue_core {
 public:
-    enum class put_result : std::uint8_t { done, full, closed, timed_out };
+    using put_result = detail::put_result;
 
     explicit work_queue_core(std::size_t slots) : items_(slots) {}
 
@@ -227,7 +229,7 @@ private:
 /// still wait on it get `closed`. Safe from any tasklet and any thread, of any runtime or none.
 ///
 /// Example: tests/channels/work_queue_test.cpp.
-template <message T>
+template <class T>
 class work_queue {
     using core = detail::work_queue_core<T>;
 
@@ -414,7 +416,7 @@ private:
             throw usage_error("a work_queue needs at least one slot, and less than std::size_t(-1); without a number it has no limit");
         return slots;
     }
-    static send_status status(typename core::put_result r) noexcept {
+    static send_status status(detail::put_result r) noexcept {
         switch (r) {
             case core::put_result::done: return send_status::done;
             case core::put_result::full: return send_status::full;

@@ -1,12 +1,24 @@
 // What crosses a channel: a value, or an exception in its place; or nothing yet.
 #pragma once
 
+#include <concepts>
 #include <exception>
 #include <memory>
 #include <new>
+#include <type_traits>
 #include <utility>
 
 #include <rondo/error.hpp>
+
+namespace rondo {
+
+/// What may cross a channel. A move that throws halfway would lose the value, so it must not throw. It need not be
+/// assignable: what has constant members or references may cross, too.
+template <class T>
+concept message = std::is_object_v<T> && std::same_as<T, std::remove_cv_t<T>> && std::move_constructible<T> &&
+                  std::is_nothrow_move_constructible_v<T>;
+
+}  // namespace rondo
 
 namespace rondo::detail {
 
@@ -20,6 +32,9 @@ struct as_error {
 /// T need not be default constructible; every move is noexcept.
 template <class T>
 class packet {
+    static_assert(message<T>, "what crosses a channel is an object, not const, that can be moved without throwing; send a "
+                              "std::unique_ptr to what cannot");
+
 public:
     packet() noexcept {}
     explicit packet(T&& value) noexcept : holds_(what::value) { std::construct_at(std::addressof(value_), std::move(value)); }

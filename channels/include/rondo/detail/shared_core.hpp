@@ -7,6 +7,7 @@
 // tests/channels/matrix_channels.cpp.
 #pragma once
 
+#include <concepts>
 #include <memory>
 #include <type_traits>
 #include <utility>
@@ -88,6 +89,8 @@ private:
 /// moved back for sure, else copied.
 template <class T>
 class shared_offer {
+    static_assert(std::copy_constructible<T>, "each subscriber, or reader, gets a copy: it must be possible to make one");
+
 public:
     using item = std::shared_ptr<const T>;
 
