@@ -294,27 +294,29 @@ bool task_done(task_ref r) noexcept {
 
 void stop_task(task_ref r) noexcept {
     task& t = *r.t;
-    // The word first, the id second: if the id is still ours then the word was, and any later tasklet here has
-    // another generation, so that the compare-and-swap fails.
-    auto w = t.word.load(acquire);
+    bool ends_wait = false;
     for (;;) {
-        if (t.id.load(acquire) != r.id || t.state.load(relaxed) == task::phase::finished) return;
-        if (w & lowlevel::waiter::asked_flag) break;
-        bool ends_wait;
-        const auto next = lowlevel::stopped_word(w | lowlevel::waiter::asked_flag, ends_wait);
-        if (t.word.compare_exchange_weak(w, next, seq_cst, acquire)) {
-            if (ends_wait) lowlevel::resume(t, lowlevel::placement::tail);
-            else lowlevel::pass_stop_on(t, r.id);
-            break;
+        std::stop_source source{std::nostopstate};
+        {
+            // With the guard: a token that is made later sees that the tasklet has been asked, and what we find stays.
+            std::lock_guard hold(t.guard);
+            // The word first, the id second: if the id is still ours then the word was, and any later tasklet here has
+            // another generation, so that the compare-and-swap fails.
+            auto w = t.word.load(acquire);
+            if (auto* extra = t.extra.load(acquire)) source = extra->stop_source;
+            if (t.id.load(acquire) != r.id || t.state.load(relaxed) == task::phase::finished) return;
+            if (w & lowlevel::waiter::asked_flag) return;
+            if (!source.stop_possible() || source.stop_requested()) {
+                const auto next = lowlevel::stopped_word(w | lowlevel::waiter::asked_flag, ends_wait);
+                if (t.word.compare_exchange_strong(w, next, seq_cst, acquire)) break;
+                continue;
+            }
         }
+        // Callbacks run here, without our lock, and before the tasklet can see the stop: those in its own frames are there.
+        source.request_stop();
     }
-    std::stop_source source{std::nostopstate};
-    {
-        std::lock_guard hold(t.guard);
-        if (t.id.load(relaxed) != r.id) return;
-        if (auto* extra = t.extra.load(relaxed)) source = extra->stop_source;
-    }
-    source.request_stop();                        // callbacks run here, without our lock
+    if (ends_wait) lowlevel::resume(t, lowlevel::placement::tail);
+    else lowlevel::pass_stop_on(t, r.id);
 }
 
 bool is_own_token(const std::stop_token& token) noexcept {

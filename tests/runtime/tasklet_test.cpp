@@ -713,6 +713,35 @@ TEST_CASE("the stop token of a tasklet fires when it is asked to stop", "[taskle
     CHECK_FALSE(outside.stop_possible());
 }
 
+TEST_CASE("a stop is told to the callbacks in a tasklet's own frames before it unwinds them", "[tasklet][stop]") {
+    std::atomic<bool> told{false}, unwound{false};
+    rondo::run({.workers = GENERATE(1u, 2u)}, [&] {
+        std::stop_token token;
+        rondo::event ready;
+        auto t = rondo::spawn([&] {
+            struct leaving {
+                std::atomic<bool>& unwound;
+                ~leaving() { unwound = true; }
+            } last{unwound};
+            token = rondo::this_tasklet::stop_token();
+            const std::stop_callback call(token, [&] { told = true; });
+            rondo::event never;
+            ready.set();
+            never.wait();
+        });
+        ready.wait();
+        rondo::yield();
+        const std::stop_callback slow(token, [&] {           // made last, called first
+            const auto enough = std::chrono::steady_clock::now() + 20ms;
+            while (!unwound && std::chrono::steady_clock::now() < enough) std::this_thread::yield();
+        });
+        t.stop();
+        end_of([&] { t.join(); });
+    });
+    CHECK(told);
+    CHECK(unwound);
+}
+
 TEST_CASE("a stop token made after the stop has fired already", "[tasklet][stop]") {
     bool fired = false;
     rondo::run({.workers = one_worker}, [&] {

@@ -198,7 +198,8 @@ namespace this_tasklet {
 /// Its name; empty if none was given. Valid while the tasklet lives.
 [[nodiscard]] std::string_view name() noexcept;
 /// Fires when the tasklet is asked to stop: for code that waits elsewhere. Made on first use. Its callbacks run in whoever asks,
-/// and must not suspend (std::stop_callback knows its thread by the id, which a tasklet may change).
+/// before the tasklet itself hears of it, and must not suspend (std::stop_callback knows its thread by the id, which a tasklet
+/// may change).
 [[nodiscard]] std::stop_token stop_token();
 /// Has it been asked to stop?
 [[nodiscard]] bool stop_requested() noexcept;
