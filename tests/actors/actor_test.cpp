@@ -1474,3 +1474,19 @@ TEST_CASE("an actor, its messages and its answers may have an operator& of their
     });
     CHECK(sum == 3);
 }
+
+TEST_CASE("handles of actors are keys of maps: in the order of their making, and hashed", "[actor]") {
+    rondo::run([] {
+        const auto a = rondo::start<account>(), b = rondo::start<account>();
+        std::map<rondo::actor_ref<account>, int> sorted{{b, 2}, {a, 1}, {{}, 0}};
+        std::vector<int> order;
+        for (const auto& [who, n] : sorted) order.push_back(n);
+        CHECK(order == std::vector{0, 1, 2});
+        std::unordered_map<rondo::actor_ref<account>, int> hashed{{a, 1}, {b, 2}};
+        CHECK(hashed.at(b) == 2);
+        const rondo::address<deposit> to_a = a;
+        std::unordered_map<rondo::address<deposit>, int> addresses{{to_a, 1}};
+        CHECK(addresses.at(a) == 1);
+        CHECK_FALSE(addresses.contains(b));
+    });
+}

@@ -3,9 +3,11 @@
 
 #include <chrono>
 #include <cstddef>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -197,4 +199,30 @@ TEST_CASE("what cannot be assigned crosses, and stays with its sender where it i
     post.close();
     rondo::stackless::run();
     CHECK(count == 2411);
+}
+
+TEST_CASE("a handle is a key of maps, and copies are the same key", "[channel][handles]") {
+    const channel<int> a, b;
+    const auto copy = a;
+    std::map<channel<int>, int> sorted{{a, 1}, {b, 2}};
+    std::unordered_map<channel<int>, int> hashed{{a, 1}, {b, 2}};
+    CHECK(sorted.size() == 2);
+    CHECK(sorted.at(copy) == 1);
+    CHECK(hashed.at(copy) == 1);
+    CHECK(hashed.at(b) == 2);
+
+    const rondo::stackless::channel<int> c, d;
+    std::map<rondo::stackless::channel<int>, int> by_order{{c, 1}, {d, 2}};
+    std::unordered_map<rondo::stackless::channel<int>, int> by_hash{{c, 1}, {d, 2}};
+    CHECK(by_order.at(d) == 2);
+    CHECK(by_hash.at(c) == 1);
+    std::map<rondo::stackless::tasklet_ref, int> seen;
+    std::unordered_map<rondo::stackless::tasklet_ref, int> kept;
+    const auto t = rondo::stackless::tasklet([&] {
+        ++seen[rondo::stackless::getcurrent()];
+        ++kept[rondo::stackless::getcurrent()];
+    })();
+    rondo::stackless::run();
+    CHECK(seen.at(t) == 1);
+    CHECK(kept.at(t) == 1);
 }

@@ -86,10 +86,12 @@ public:
     /// `actor 7 "ann" (account)`
     [[nodiscard]] std::string label() const { return cell().label(); }
     explicit operator bool() const noexcept { return cell_ != nullptr; }
-    /// Do they name the same actor? With an order that means nothing, and std::hash: they may be keys, of whatever class.
+    /// Handles may be the keys of maps: std::hash, and the order in which a runtime's actors were made.
     friend bool operator==(const any_actor& a, const any_actor& b) noexcept { return a.cell_ == b.cell_; }
     friend std::strong_ordering operator<=>(const any_actor& a, const any_actor& b) noexcept {
-        return std::compare_three_way{}(a.cell_, b.cell_);
+        const auto of = [](const actor_cell* c) { return c ? c->id : 0; };
+        const auto made = of(a.cell_) <=> of(b.cell_);
+        return made != 0 ? made : std::compare_three_way()(a.cell_, b.cell_);
     }
 
     /// For the library.

@@ -2,11 +2,13 @@
 #pragma once
 
 #include <chrono>
+#include <compare>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <exception>
+#include <functional>
 #include <iterator>
 #include <limits>
 #include <memory>
@@ -230,6 +232,10 @@ public:
     [[nodiscard]] std::size_t capacity() const { return core().capacity(); }
 
     friend bool operator==(const channel& a, const channel& b) noexcept { return a.core_ == b.core_; }
+    /// Some order, which says nothing, and std::hash: a handle may be the key of a map.
+    friend std::strong_ordering operator<=>(const channel& a, const channel& b) noexcept {
+        return std::compare_three_way()(a.core_, b.core_);
+    }
 
     /// for (T v : c): receives until the channel is closed and empty. Each value is received when it is asked for, so that
     /// c | std::views::take(3) takes three. for (auto& v : c) spares a copy; of what can only be moved: for (auto&& v : c).
@@ -242,6 +248,7 @@ private:
     friend class lowlevel::receive_clause;
     template <class, class, class>
     friend class lowlevel::send_clause;
+    friend struct std::hash<channel>;
 
     send_status send_by(detail::offer<T> value, lowlevel::time_point limit) const {
         return core().send(value, limit) ? send_status::done : send_status::timed_out;
@@ -274,3 +281,8 @@ private:
 };
 
 }  // namespace rondo
+
+template <class T>
+struct std::hash<rondo::channel<T>> {
+    std::size_t operator()(const rondo::channel<T>& c) const noexcept { return std::hash<const void*>()(c.core_); }
+};

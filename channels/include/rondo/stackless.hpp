@@ -33,6 +33,7 @@
 #pragma once
 
 #include <any>
+#include <compare>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -152,7 +153,9 @@ public:
     [[nodiscard]] const std::string& name() const { return core().name; }
 
     explicit operator bool() const noexcept { return core_ != nullptr; }
+    /// Handles may be the keys of maps: std::hash, and the order in which the tasklets were made.
     friend bool operator==(const tasklet_ref& a, const tasklet_ref& b) noexcept { return a.core_ == b.core_; }
+    friend auto operator<=>(const tasklet_ref& a, const tasklet_ref& b) noexcept { return a.id() <=> b.id(); }
 
     /// For the library.
     explicit tasklet_ref(detail::context_ptr c) noexcept : core_(std::move(c)) {}
@@ -299,9 +302,14 @@ public:
     [[nodiscard]] bool closing() const noexcept { return core_->closing(); }
     /// Closing, and nobody waits any more.
     [[nodiscard]] bool closed() const noexcept { return core_->closing() && core_->balance() == 0; }
+    /// Handles may be the keys of maps, as in Python: std::hash, and some order, which says nothing.
     friend bool operator==(const channel_base& a, const channel_base& b) noexcept { return a.core_ == b.core_; }
+    friend std::strong_ordering operator<=>(const channel_base& a, const channel_base& b) noexcept {
+        return std::compare_three_way()(a.core_, b.core_);
+    }
 
     /// For the library.
+    [[nodiscard]] std::size_t hash() const noexcept { return std::hash<const void*>()(core_); }
     explicit channel_base(detail::channel_core* core) noexcept : core_(core) {}
 
 protected:
@@ -439,3 +447,14 @@ private:
 };
 
 }  // namespace rondo::stackless
+
+template <>
+struct std::hash<rondo::stackless::tasklet_ref> {
+    std::size_t operator()(const rondo::stackless::tasklet_ref& t) const noexcept { return std::hash<std::uint64_t>()(t.id()); }
+};
+template <>
+struct std::hash<rondo::stackless::channel_base> {
+    std::size_t operator()(const rondo::stackless::channel_base& c) const noexcept { return c.hash(); }
+};
+template <class T>
+struct std::hash<rondo::stackless::channel<T>> : std::hash<rondo::stackless::channel_base> {};
