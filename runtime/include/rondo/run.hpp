@@ -45,7 +45,7 @@ struct runtime_options {
     /// in the order of creation.
     std::size_t breadth_limit = 128;
     /// Called in the dying tasklet with an exception that nobody can join any more. Unset: the exception comes out of
-    /// `run`, `run_until_idle` or `shutdown`; if none of these is ever called, the runtime's destructor prints it.
+    /// `run` or `run_until_idle`; what neither has given, since shutdown() does not throw, the runtime's destructor prints.
     std::function<void(std::exception_ptr, const tasklet_info&)> on_unhandled = {};
     environment* world = nullptr;                    ///< for tests: virtual time and seeded chance
     bool force_migration = false;                    ///< for tests: resumed tasklets go to another worker when possible
