@@ -623,6 +623,8 @@ TEST_CASE("a stop, a limit or a deadline takes no permit", "[sync][semaphore]") 
     const auto try_all = [&] {
         return std::vector<bool>{permits.try_acquire(), permits.acquire_for(0s), permits.acquire_for(1ms),
                                  permits.acquire_until(std::chrono::steady_clock::now() + 1ms),
+                                 permits.try_acquire_for(1ms),
+                                 permits.try_acquire_until(std::chrono::steady_clock::now() + 1ms),
                                  rondo::within(1ms, [&] { permits.acquire(); })};
     };
     std::vector<bool> as_tasklet, as_thread;
@@ -636,8 +638,8 @@ TEST_CASE("a stop, a limit or a deadline takes no permit", "[sync][semaphore]") 
         t.stop();
         t.join();
     }
-    CHECK(as_tasklet == std::vector<bool>(5, false));
-    CHECK(as_thread == std::vector<bool>(5, false));
+    CHECK(as_tasklet == std::vector<bool>(7, false));
+    CHECK(as_thread == std::vector<bool>(7, false));
     CHECK(end == "stopped");
     permits.release();
     CHECK(permits.try_acquire());
@@ -883,7 +885,7 @@ TEST_CASE("whoever drops out of a barrier is not waited for again", "[sync][barr
         meet.arrive_and_wait();
         t.join();
         meet.drop();
-        meet.drop();
+        meet.arrive_and_drop();
         end = end_of([&] { meet.arrive_and_wait(); });
     });
     CHECK(rounds == 3);

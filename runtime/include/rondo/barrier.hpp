@@ -43,6 +43,8 @@ public:
     /// Arrives for the last time: later rounds need one participant less. Suspends: never. Throws: as
     /// arrive_and_wait().
     void drop();
+    /// The same under std::barrier's name for it.
+    void arrive_and_drop() { drop(); }
 
 private:
     bool arrive_and_wait_by(lowlevel::time_point until);

@@ -39,6 +39,15 @@ public:
     [[nodiscard]] bool acquire_until(std::chrono::time_point<Clock, Duration> tp) {
         return acquire_by(detail::limit_at(tp));
     }
+    /// The same two under the names that std::counting_semaphore gives them.
+    template <class Rep, class Period>
+    [[nodiscard]] bool try_acquire_for(std::chrono::duration<Rep, Period> d) {
+        return acquire_for(d);
+    }
+    template <class Clock, class Duration>
+    [[nodiscard]] bool try_acquire_until(std::chrono::time_point<Clock, Duration> tp) {
+        return acquire_until(tp);
+    }
 
     /// Gives permits back, or adds new ones. Suspends: never. Cost: O(waiters that get one).
     /// Throws: usage_error for a negative number, or if there were more permits than a ptrdiff_t can count.
