@@ -13,12 +13,14 @@
 
 #include <rondo/broadcast.hpp>
 #include <rondo/channel.hpp>
+#include <rondo/event.hpp>
 #include <rondo/latest.hpp>
 #include <rondo/oneshot.hpp>
 #include <rondo/run.hpp>
 #include <rondo/select.hpp>
 #include <rondo/stackless.hpp>
 #include <rondo/tasklet.hpp>
+#include <rondo/wait_group.hpp>
 #include <rondo/work_queue.hpp>
 
 using namespace std::chrono_literals;
@@ -225,4 +227,19 @@ TEST_CASE("a handle is a key of maps, and copies are the same key", "[channel][h
     rondo::stackless::run();
     CHECK(seen.at(t) == 1);
     CHECK(kept.at(t) == 1);
+}
+
+TEST_CASE("a channel, an event and a wait_group can be made from {}", "[channel][handles]") {
+    struct player {
+        int number;
+        channel<int> hands;
+        rondo::event gone;
+        rondo::wait_group balls;
+    };
+    const player one{1, {}, {}, {}}, two = {.number = 2, .hands = {}, .gone = {}, .balls = {}};
+    CHECK_FALSE(one.hands == two.hands);
+    const channel<int> four[4] = {};
+    CHECK_FALSE(four[0] == four[3]);
+    const auto made = []() -> channel<int> { return {}; }();
+    CHECK(made.capacity() == 0);
 }

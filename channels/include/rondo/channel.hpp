@@ -83,7 +83,8 @@ public:
 
     /// Open from the start. Allocates once, all slots together (sizeof(T) and some 16 bytes each); without a limit a few at a
     /// time, and keeps what it has until it goes. Throws std::bad_alloc, usage_error for std::size_t(-1) slots.
-    explicit channel(std::size_t slots = 0) : channel(slots, slots == 0 ? handoff::receiver : handoff::none) {}
+    channel() : channel(std::size_t{0}) {}
+    explicit channel(std::size_t slots) : channel(slots, slots == 0 ? handoff::receiver : handoff::none) {}
     explicit channel(unbounded_t) : core_(new detail::slots_channel<T>(detail::no_limit)) {}
     explicit channel(handoff who) : channel(0, who) {}
     /// With slots neither side waits for the other: `who` must be handoff::none then (usage_error).

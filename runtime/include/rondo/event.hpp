@@ -13,7 +13,8 @@ namespace rondo {
 /// soon as nobody waits any more, also by a waiter that has just been woken.
 class event {
 public:
-    constexpr explicit event(bool is_set = false) noexcept : set_(is_set) {}
+    constexpr event() noexcept : event(false) {}
+    constexpr explicit event(bool is_set) noexcept : set_(is_set) {}
     ~event();
     event(const event&) = delete;
     event& operator=(const event&) = delete;

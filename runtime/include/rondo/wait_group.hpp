@@ -15,8 +15,9 @@ namespace rondo {
 /// just been woken.
 class wait_group {
 public:
+    wait_group() : wait_group(0) {}
     /// Throws: usage_error for a negative number.
-    explicit wait_group(std::ptrdiff_t jobs = 0);
+    explicit wait_group(std::ptrdiff_t jobs);
     ~wait_group();
     wait_group(const wait_group&) = delete;
     wait_group& operator=(const wait_group&) = delete;
