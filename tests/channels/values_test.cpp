@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <type_traits>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -242,4 +243,17 @@ TEST_CASE("a channel, an event and a wait_group can be made from {}", "[channel]
     CHECK_FALSE(four[0] == four[3]);
     const auto made = []() -> channel<int> { return {}; }();
     CHECK(made.capacity() == 0);
+}
+
+TEST_CASE("whether something was sent is a bool, and no number", "[channel]") {
+    const channel<int> line(1);
+    const auto sent = [&]() -> bool { return line.try_send(1); };
+    const bool first = sent(), second = sent(), late = line.send_for(1, 0ms);
+    CHECK(first);
+    CHECK_FALSE(second);
+    CHECK_FALSE(late);
+    const auto status = line.try_send(1);
+    CHECK(status == rondo::send_status::full);
+    STATIC_REQUIRE(std::is_convertible_v<rondo::send_status, bool>);
+    STATIC_REQUIRE_FALSE(std::is_convertible_v<rondo::send_status, int>);
 }

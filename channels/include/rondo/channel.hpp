@@ -54,12 +54,16 @@ struct spin_locked_t {
 };
 inline constexpr spin_locked_t spin_locked{};
 
-/// What became of a try_send or send_for. True in a condition if the value was sent.
+/// What became of a try_send or send_for. As a bool: was the value sent?
 struct send_status {
     enum code : std::uint8_t { done, full, closed, timed_out };
     code value = done;
     constexpr send_status(code c) noexcept : value(c) {}
-    constexpr explicit operator bool() const noexcept { return value == done; }
+    /// To bool alone, not on to a number: a switch over it, or a sum, would mean something else.
+    template <std::same_as<bool> B>
+    constexpr operator B() const noexcept {
+        return value == done;
+    }
     friend constexpr bool operator==(send_status a, send_status b) noexcept = default;
     friend constexpr bool operator==(send_status a, code b) noexcept { return a.value == b; }
 };
