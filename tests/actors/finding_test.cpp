@@ -412,3 +412,22 @@ TEST_CASE("the end of an actor is a clause of select, and a loser leaves no trac
     world.settle();
     CHECK(a.try_join()->kind == rondo::exit_kind::stopped);
 }
+
+TEST_CASE("a message may carry the topic that it is published on", "[topic]") {
+    struct invitation {
+        int n;
+        rondo::topic<invitation> answers;
+    };
+    struct guest {
+        int& sum;
+        void on(invitation i) { sum += i.n; }
+    };
+    int sum = 0;
+    rondo::run([&] {
+        const rondo::topic<invitation> parties;
+        const auto ann = rondo::start<guest>(sum);
+        parties.subscribe(ann);
+        CHECK(parties.publish({2, parties}) == 1);
+    });
+    CHECK(sum == 2);
+}

@@ -11,7 +11,7 @@ namespace rondo {
 
 /// Publish and subscribe. A topic is a handle: copies name the same topic. Subscribers are addresses, so of any class
 /// that takes an M; each gets a copy. Messages of one publisher arrive in order. Safe from any tasklet and any thread.
-template <std::copy_constructible M>
+template <class M>
 class topic {
 public:
     /// Twice is once. The topic holds a handle until unsubscribe, or until it finds that the subscriber has ended.
@@ -19,7 +19,11 @@ public:
     void unsubscribe(const address<M>& who) const { all_.leave(who); }
     /// Tells all; gives how many have it in their mailbox, which who has ended has not. Suspends: while a subscriber's
     /// mailbox is full.
-    std::size_t publish(const M& message) const { return all_.tell(message); }
+    std::size_t publish(const M& message) const
+        requires std::copy_constructible<M>
+    {
+        return all_.tell(message);
+    }
     /// As publish, but waits no longer than that, in all: passes over those who have no room until then.
     template <class Rep, class Period>
     std::size_t publish_for(const M& message, std::chrono::duration<Rep, Period> d) const {
