@@ -48,7 +48,7 @@ public:
     }
 
     /// `into` must be empty.
-    void take(packet<T>& into) const noexcept {
+    [[gnu::always_inline]] void take(packet<T>& into) const noexcept {
         if (what_ == slot_is_value) [[likely]] into.fill(std::move(*static_cast<T*>(at_)));
         else into = std::move(*static_cast<packet<T>*>(at_));
     }

@@ -40,11 +40,9 @@ public:
     explicit packet(T&& value) noexcept : holds_(what::value) { std::construct_at(std::addressof(value_), std::move(value)); }
     explicit packet(as_error e) noexcept : holds_(what::error) { std::construct_at(&error_, std::move(e.error)); }
     packet(packet&& other) noexcept { move_from(other); }
-    packet& operator=(packet&& other) noexcept {
-        if (this != &other) {
-            reset();
-            move_from(other);
-        }
+    [[gnu::always_inline]] packet& operator=(packet&& other) noexcept {
+        if (holds_ == what::nothing && other.holds_ == what::value) [[likely]] move_value_from(other);
+        else assign_slowly(other);
         return *this;
     }
     ~packet() { reset(); }
@@ -57,11 +55,7 @@ public:
     [[nodiscard]] bool empty() const noexcept { return holds_ == what::nothing; }
     /// The value, or throws the exception; leaves it empty. Once.
     T take() {
-        if (holds_ == what::error) {
-            auto e = std::move(error_);
-            reset();
-            std::rethrow_exception(std::move(e));
-        }
+        if (holds_ == what::error) [[unlikely]] rethrow();
         T value(std::move(value_));
         reset();
         return value;
@@ -71,14 +65,32 @@ private:
     enum class what : unsigned char { nothing, value, error };
     void reset() noexcept {
         if (holds_ == what::value) std::destroy_at(std::addressof(value_));
-        else if (holds_ == what::error) std::destroy_at(&error_);
+        else if (holds_ == what::error) [[unlikely]] drop_error();
         holds_ = what::nothing;
     }
+    void move_value_from(packet& other) noexcept {
+        std::construct_at(std::addressof(value_), std::move(other.value_));
+        std::destroy_at(std::addressof(other.value_));
+        other.holds_ = what::nothing;
+        holds_ = what::value;
+    }
     void move_from(packet& other) noexcept {
-        if (other.holds_ == what::value) std::construct_at(std::addressof(value_), std::move(other.value_));
-        else if (other.holds_ == what::error) std::construct_at(&error_, std::move(other.error_));
+        if (other.holds_ == what::value) return move_value_from(other);
+        if (other.holds_ == what::error) std::construct_at(&error_, std::move(other.error_));
         holds_ = other.holds_;
         other.reset();
+    }
+    // Out of line: exceptions are rare, and what they need would keep the rest from being inline.
+    [[gnu::noinline]] void assign_slowly(packet& other) noexcept {
+        if (this == &other) return;
+        reset();
+        move_from(other);
+    }
+    [[gnu::noinline]] void drop_error() noexcept { std::destroy_at(&error_); }
+    [[noreturn, gnu::noinline]] void rethrow() {
+        auto e = std::move(error_);
+        reset();
+        std::rethrow_exception(std::move(e));
     }
     union {
         T value_;

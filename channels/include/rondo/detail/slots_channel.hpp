@@ -319,7 +319,7 @@ private:
     void note_sender() noexcept {
         if (note.load(seq_cst) == no_sender_yet) note.store(senders_have_waited, seq_cst);
     }
-    [[nodiscard]] bool is_awaited_by_senders() noexcept {
+    [[nodiscard, gnu::always_inline]] bool is_awaited_by_senders() noexcept {
         return note.load(seq_cst) != no_sender_yet && free_.is_wanted();
     }
 
@@ -343,7 +343,7 @@ private:
         return pool_.take();
     }
     // For whoever has taken a ticket of free_, or put a slot into the pool: see I1.
-    void feed() noexcept {
+    [[gnu::noinline]] void feed() noexcept {
         while (is_awaited_by_senders()) {
             slot* const s = pool_.take_used();
             if (!s) return;
@@ -353,7 +353,7 @@ private:
     void post_empty(slot& s) noexcept {
         if (is_awaited_by_senders()) return post_to_senders(s);
         pool_.put(s);
-        feed();
+        if (is_awaited_by_senders()) [[unlikely]] feed();
     }
     void post_to_senders(slot& s) noexcept {
         for (;;) {
@@ -383,11 +383,11 @@ private:
         empty(m.item<slot>(), into);
         return progress::done;
     }
-    progress sent_in(slot& s, offer<T> value) noexcept {
+    [[gnu::always_inline]] progress sent_in(slot& s, offer<T> value) noexcept {
         value.take(s.value);
         return posted(s, value);
     }
-    progress posted(slot& s, offer<T>& value) noexcept {      // taken from there
+    [[gnu::always_inline]] progress posted(slot& s, offer<T>& value) noexcept {      // taken from there
         if (post(s)) return progress::done;
         value.put_back(std::move(s.value));
         post_empty(s);
