@@ -152,7 +152,8 @@ std::string name_of(const lowlevel::waiter* who) {
 
 std::string text_of(const lowlevel::wait_site& site) {
     if (site.kind == lowlevel::wait_kind::join)
-        return site.object ? "the end of " + name_of(static_cast<const task*>(site.object)) : "the first of several tasklets to end";
+        return site.object ? "the end of " + name_of(static_cast<const task*>(site.object))
+                           : "the first of several tasklets to end";
     const bool has_parts = site.kind == lowlevel::wait_kind::select;      // which are the object
     return site.object && !has_parts ? fmt::format("{} {}", describe(site.kind), site.object) : describe(site.kind);
 }
@@ -282,7 +283,8 @@ public:
     const lowlevel::waiter* of(const lowlevel::wait_site& site) noexcept {
         switch (site.kind) {
             case lowlevel::wait_kind::mutex:
-                return waiter_in(word_at(&static_cast<const mutex*>(site.object)->word_) & ~(mutex::contended | mutex::plain_thread));
+                return waiter_in(word_at(&static_cast<const mutex*>(site.object)->word_) &
+                                 ~(mutex::contended | mutex::plain_thread));
             case lowlevel::wait_kind::shared_mutex:
                 return waiter_in(word_at(&static_cast<const shared_mutex*>(site.object)->writer_));
             case lowlevel::wait_kind::once: return waiter_in(word_at(&static_cast<const once*>(site.object)->runner_));
@@ -338,7 +340,7 @@ std::vector<tasklet_info> scheduler::list(bool with_backtraces) const {
                 site = {kind, t.wait_object.load(relaxed)};
                 holder = holders.of(site);
                 fence_seq_cst();                      // keeps the read in there apart from the load below
-                if (t.word.load(relaxed) != word) holder = nullptr;     // it waits no more: the lock may be gone, or be something else
+                if (t.word.load(relaxed) != word) holder = nullptr;      // it waits no more: that may have been anything
                 if (kind == lowlevel::wait_kind::select) parts = parts_of(t, static_cast<const lowlevel::wait_part*>(site.object));
                 info.waited = std::chrono::nanoseconds(now - t.wait_since_ns.load(relaxed));
                 if (info.waited.count() < 0) info.waited = {};

@@ -50,7 +50,7 @@ public:
     /// `into` must be empty.
     [[gnu::always_inline]] void take(packet<T>& into) const noexcept {
         if (what_ == slot_is_value) [[likely]] into.fill(std::move(*static_cast<T*>(at_)));
-        else into = std::move(*static_cast<packet<T>*>(at_));
+        else take_packet(into);
     }
     [[nodiscard]] packet<T> take() const noexcept {
         packet<T> p;
@@ -67,6 +67,10 @@ public:
     }
 
 private:
+    // Out of line: who sends a value sees that there is no packet.
+    [[gnu::noinline]] void take_packet(packet<T>& into) const noexcept {
+        into = std::move(*static_cast<packet<T>*>(at_));
+    }
     void* at_;
     std::uint8_t what_;
 };
