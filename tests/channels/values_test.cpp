@@ -122,6 +122,7 @@ TEST_CASE("everything that hands values across may be part of what it carries", 
     auto listener = radio.subscribe();
     radio.send({1, radio, radio.subscribe()});
     CHECK(listener.receive().source == radio);
+    radio.send({2, rondo::broadcast<news>(1), {}});  // pushes out the first, which would keep itself in being
 
     const rondo::latest<state> now(state{1, {}, {}});
     auto reader = now.reader();
