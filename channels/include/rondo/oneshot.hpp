@@ -22,6 +22,8 @@
 namespace rondo {
 namespace detail {
 
+enum class oneshot_sent : std::uint8_t { done, closed, again };
+
 // One spin lock guards everything. The value goes from the sender to the oldest waiting receiver, or lies in kept_ until
 // one comes; the wait of everybody else is over then, because nothing more will come.
 //
@@ -33,8 +35,6 @@ namespace detail {
 //
 // I1  Somebody waits only while it is empty.
 // I2  The value is in exactly one place: its sender's own variable, kept_, a receiver's frame.
-enum class oneshot_sent : std::uint8_t { done, closed, again };
-
 template <class T>
 class oneshot_core {
 public:

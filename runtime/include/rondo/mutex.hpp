@@ -64,7 +64,8 @@ private:
 
     void let_go(lowlevel::waiter& me) noexcept {
         auto mine = word_of(me);
-        // A look first: a compare-and-swap that fails costs as much as one that does not. release: pairs with the acquire in take().
+        // A look first: a compare-and-swap that fails costs as much as one that does not.
+        // release: pairs with the acquire in take().
         if (word_.load(detail::relaxed) == mine &&
             word_.compare_exchange_strong(mine, 0, detail::release, detail::relaxed)) [[likely]] return;
         unlock_slowly(me);
@@ -75,7 +76,8 @@ private:
     }
     bool take(lowlevel::waiter& me) noexcept {
         std::uintptr_t nobody = 0;
-        // The look: as in let_go(). acquire: pairs with the release of whoever set the word to 0. relaxed: a loser reads nothing.
+        // The look: as in let_go(). acquire: pairs with the release of whoever set the word to 0. relaxed on failure: a
+        // loser reads nothing.
         return word_.load(detail::relaxed) == 0 &&
                word_.compare_exchange_strong(nobody, word_of(me), detail::acquire, detail::relaxed);
     }

@@ -75,8 +75,7 @@ struct alignas(64) task : lowlevel::waiter {
         bool joined_error = false;                // the error has been reported to somebody
     } flags;
     lowlevel::wait_node* joiner = nullptr;
-
-    atomic<task*> below{nullptr};                 // the joiner on whose stack this one runs (inline join): on_joiner()
+    atomic<task*> below{nullptr};                 // see joiner_below()
 
     // Null unless used: whoever sets one clears it before the descriptor is free again.
     atomic<task*> above{nullptr};                 // the child that this one runs on its own stack (inline join)
@@ -85,7 +84,8 @@ struct alignas(64) task : lowlevel::waiter {
     std::exception_ptr error;
     atomic<group*> in_group{nullptr};             // the scope that waits for this one
 
-    /// Null: it runs on none. Who waits finds that out without a look at the line that `below` is in.
+    /// The joiner on whose stack this one runs (inline join); null: it runs on none. Who waits finds that out
+    /// without a look at the line that `below` is in.
     [[nodiscard]] task* joiner_below() const noexcept {
         return special.load(relaxed) & waiter::on_joiner ? below.load(relaxed) : nullptr;
     }
