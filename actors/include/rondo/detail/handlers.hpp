@@ -15,6 +15,9 @@
 
 namespace rondo {
 
+// A handler that takes any type, as on(const auto&), takes these too, and what timers in the same source file carry: if its
+// body makes no sense of them, constrain it.
+
 /// Told to an actor that has on(started), before any other message, each time its object is made.
 struct started {};
 /// Told to an actor that has on(idle) when no message came for the time given to this_actor::idle_timeout.
