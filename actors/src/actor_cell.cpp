@@ -14,17 +14,25 @@ namespace {
 
 constexpr std::source_location activation_site = std::source_location::current();
 
-// What an actor has as its extra once it has ended, if it had none and there is no error to keep.
-actor_extra* ended_extra(exit_kind kind) noexcept {
-    static auto* all = [] {
+constinit std::atomic<actor_extra*> ended_extras{nullptr};
+
+[[gnu::noinline]] actor_extra* make_ended_extras() noexcept {
+    static auto* const all = [] {
         auto* made = new std::array<actor_extra, 8>;      // never destroyed
         for (std::size_t i = 0; i < made->size(); ++i) {
             (*made)[i].has_ended = true;
             (*made)[i].why.kind = static_cast<exit_kind>(i);
         }
-        return made;
+        return made->data();
     }();
-    return &(*all)[static_cast<std::size_t>(kind)];
+    ended_extras.store(all, std::memory_order_release);
+    return all;
+}
+
+// What an actor has as its extra once it has ended, if it had none and there is no error to keep.
+actor_extra* ended_extra(exit_kind kind) noexcept {
+    auto* const all = ended_extras.load(std::memory_order_acquire);      // pairs with the release in make_ended_extras()
+    return (all ? all : make_ended_extras()) + static_cast<std::size_t>(kind);
 }
 
 // All messages that stay in the mailbox's hands after they were handled have one line's worth or more; their size must
@@ -228,7 +236,6 @@ inline bool actor_cell::is_only_dropped() const noexcept {
     return strong.load(acquire) == 0 && !messages.has_system() && orders.load(relaxed) == 0 &&
            now.load(relaxed) == phase::alive && !(flags & is_reentrant);
 }
-inline bool actor_cell::needs_look() const noexcept { return messages.is_urgent() && !is_only_dropped(); }
 
 void actor_cell::activate(bool was_stopped) {
     if (was_stopped) [[unlikely]] {                       // the job was, before it began: there is nothing to wait for
@@ -245,10 +252,12 @@ void actor_cell::activate(bool was_stopped) {
     unsigned turn = batch;
     auto relief_ends = lowlevel::no_deadline;
     for (unsigned n = 0;;) {
-        if (needs_look() || ((flags & is_reentrant) && orders.load(relaxed))) [[unlikely]] {
-            do
+        bool nobody_tells = false;
+        if (messages.is_urgent() || ((flags & is_reentrant) && orders.load(relaxed))) [[unlikely]] {
+            while (!(nobody_tells = is_only_dropped())) {
                 if (!look_round()) return;
-            while (needs_look());
+                if (!messages.is_urgent()) break;
+            }
         }
         if (message_node* m = take()) {
             if (full_policy == when_full::wait && messages.has_published() && messages.has_waiting()) [[unlikely]] {
@@ -269,6 +278,8 @@ void actor_cell::activate(bool was_stopped) {
             admit_waiting();
             continue;
         }
+        // What the last handles told was in the mailbox before the look into it: see is_only_dropped().
+        if (nobody_tells) return end({exit_kind::unreferenced}, false);
         if (messages.is_signalled() && !is_only_dropped()) {
             if (!look_round()) return;
             continue;
@@ -785,6 +796,71 @@ void actor_cell::report(const std::exception_ptr& error) const noexcept {
     lowlevel::report_unhandled(system.home, error, me);
 }
 
+// The mailbox of one that has ended.
+void actor_cell::empty_for_good(const exit_reason& why) noexcept {
+    empty_mailbox(dead_letter_reason::ended, why);
+    {
+        const auto alone = hold_mailbox();
+        messages.forget_kept(free_spent{});
+    }
+    for (message_node* n = messages.take_system(); n;) destroy_message(*std::exchange(n, n->next));
+}
+
+// Whoever waits for its end, or wants to know of it. True: there was somebody, so that a crash need not be reported.
+bool actor_cell::tell_of_end(actor_extra& e, const exit_reason& why) noexcept {
+    cell_set watchers;
+    std::vector<std::string> names;
+    lowlevel::wait_node* woken = nullptr;
+    bool is_told = false;
+    {
+        std::lock_guard hold(e.guard);
+        e.has_ended = true;
+        e.why = why;
+        std::swap(watchers, e.watchers);
+        names.swap(e.names);
+        const auto wake_all = [&](lowlevel::wait_list& list, wake outcome) {
+            while (auto* n = list.claim_front(outcome)) {
+                n->next = woken;
+                woken = n;
+            }
+        };
+        wake_all(e.senders, wake::closed);
+        const auto* const last_sender = woken;
+        wake_all(e.joiners, wake::ready);
+        is_told = woken != last_sender || !watchers.empty();
+    }
+    now.store(phase::ended, release);
+    if (!names.empty()) system.forget(*this, std::move(names));
+    empty_for_good(why);
+    while (woken) {
+        auto* after = woken->next;
+        lowlevel::resume(*woken->who, lowlevel::placement::tail);
+        woken = after;
+    }
+    watchers.for_each([&](actor_cell& w) {
+        try {
+            if (!w.has_ended()) w.post_system(make_down(w, *this, why));
+        } catch (...) {}
+        w.drop_weak();
+    });
+    tell_links(why);
+    std::shared_ptr<supervised> under;
+    {
+        std::lock_guard hold(e.guard);                    // a dump may be looking
+        under = std::exchange(e.under, nullptr);
+    }
+    if (!under) return is_told;
+    std::unique_lock hold(under->guard);
+    actor_cell* boss = std::exchange(under->boss, nullptr);
+    hold.unlock();
+    if (boss) {
+        under->tell_boss(*boss, *this, why, e.restarts, true);
+        boss->drop_weak();
+    }
+    under->obeyed.set();
+    return true;
+}
+
 void actor_cell::end(exit_reason why, bool is_reported) noexcept {
     const lowlevel::shield whatever_comes;
     const bool was_alive = now.load(relaxed) == phase::alive;
@@ -796,67 +872,19 @@ void actor_cell::end(exit_reason why, bool is_reported) noexcept {
     end_object(why);
     if (was_alive) now.store(phase::down, relaxed);
     messages.close();
-    cell_set watchers;
-    std::vector<std::string> names;
-    lowlevel::wait_node* woken = nullptr;
     actor_extra* e = extra.load(acquire);
-    if (!e && !why.error && has_one_weak())
-        extra.store(ended_extra(why.kind), release);      // nobody else refers to it: there is nobody who could need one
-    else if (!e && (why.error || !extra.compare_exchange_strong(e, ended_extra(why.kind), acq_rel, acquire)))
-        e = &need_extra();                                // no memory: terminates, rather than lose a crash
-    if (e) {
-        std::lock_guard hold(e->guard);
-        e->has_ended = true;
-        e->why = why;
-        std::swap(watchers, e->watchers);
-        names.swap(e->names);
-        const auto wake_all = [&](lowlevel::wait_list& list, wake outcome) {
-            while (auto* n = list.claim_front(outcome)) {
-                n->next = woken;
-                woken = n;
-            }
-        };
-        wake_all(e->senders, wake::closed);
-        const auto* const last_sender = woken;
-        wake_all(e->joiners, wake::ready);
-        is_reported = is_reported || woken != last_sender;
-    }
-    now.store(phase::ended, release);
-    if (!names.empty()) system.forget(*this, std::move(names));
-    empty_mailbox(dead_letter_reason::ended, why);
-    {
-        const auto alone = hold_mailbox();
-        messages.forget_kept(free_spent{});
-    }
-    for (message_node* n = messages.take_system(); n;) destroy_message(*std::exchange(n, n->next));
-    while (woken) {
-        auto* after = woken->next;
-        lowlevel::resume(*woken->who, lowlevel::placement::tail);
-        woken = after;
-    }
-    is_reported = is_reported || !watchers.empty();
-    watchers.for_each([&](actor_cell& w) {
-        try {
-            if (!w.has_ended()) w.post_system(make_down(w, *this, why));
-        } catch (...) {}
-        w.drop_weak();
-    });
-    if (e) tell_links(why);
-    std::shared_ptr<supervised> under;
-    if (e) {
-        std::lock_guard hold(e->guard);                   // a dump may be looking
-        under = std::exchange(e->under, nullptr);
-    }
-    if (under) {
-        is_reported = true;
-        std::unique_lock hold(under->guard);
-        actor_cell* boss = std::exchange(under->boss, nullptr);
-        hold.unlock();
-        if (boss) {
-            under->tell_boss(*boss, *this, why, e->restarts, true);
-            boss->drop_weak();
-        }
-        under->obeyed.set();
+    // Most have nothing that others could wait for, or be told by: nobody made them an extra, and now nobody will.
+    const auto is_plain = [&] {
+        auto* const shared = ended_extra(why.kind);
+        if (!has_one_weak()) return extra.compare_exchange_strong(e, shared, acq_rel, acquire);
+        extra.store(shared, release);                     // nobody else refers to it
+        return true;
+    };
+    if (!e && !why.error && is_plain()) {
+        now.store(phase::ended, release);
+        empty_for_good(why);
+    } else {
+        is_reported |= tell_of_end(e ? *e : need_extra(), why);      // no memory: terminates, rather than lose a crash
     }
     if (!is_reported && (why.kind == exit_kind::crashed || why.kind == exit_kind::gave_up)) report(why.error);
     why = {};

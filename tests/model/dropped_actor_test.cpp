@@ -83,7 +83,6 @@ struct cell {
     bool is_only_dropped() {
         return strong.load(acquire) == 0 && !mail.has_system() && orders.load(relaxed) == 0;
     }
-    bool needs_look() { return mail.is_urgent() && !is_only_dropped(); }
     bool look_round() {
         mail.see_signal();
         const auto o = orders.load(acquire);
@@ -116,10 +115,12 @@ struct cell {
     }
     void activate() {
         for (bool looked_again = false;;) {
-            if (needs_look()) {
-                do
+            bool nobody_tells = false;
+            if (mail.is_urgent()) {
+                while (!(nobody_tells = is_only_dropped())) {
                     if (!look_round()) return;
-                while (needs_look());
+                    if (!mail.is_urgent()) break;
+                }
             }
             if (message* m = mail.take(keep)) {
                 model::check(++m->handled == 1, "no message is handled twice");
@@ -128,6 +129,7 @@ struct cell {
                 looked_again = false;
                 continue;
             }
+            if (nobody_tells) return end();
             if (mail.is_signalled() && !is_only_dropped()) {
                 if (!look_round()) return;
                 continue;

@@ -229,6 +229,8 @@ private:
     bool start_over() noexcept;
     bool stay_down() noexcept;
     void end(exit_reason why, bool is_reported) noexcept;
+    bool tell_of_end(actor_extra& e, const exit_reason& why) noexcept;
+    void empty_for_good(const exit_reason& why) noexcept;
     void report(const std::exception_ptr& error) const noexcept;      // a crash, as that of its handler's tasklet
     void end_object(const exit_reason& why) noexcept;
     void tell_links(const exit_reason& why) noexcept;
@@ -251,7 +253,6 @@ private:
     [[nodiscard]] bool is_stray_stop() const noexcept;
     [[nodiscard]] bool is_dropped() const noexcept;
     [[nodiscard]] bool is_only_dropped() const noexcept;
-    [[nodiscard]] bool needs_look() const noexcept;
     [[nodiscard]] bool may_live_again(std::uint8_t o) const noexcept;
     [[nodiscard]] exit_reason ordered_end(std::uint8_t o) const noexcept;
     [[nodiscard]] exit_reason why_stopped() const noexcept;
