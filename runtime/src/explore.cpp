@@ -207,7 +207,7 @@ private:
     void explore_replay() {
         std::uint64_t seed = 0;
         repeat by(from_text(o_.replay, seed));
-        if (try_one(by, seed, seed) && !by.fitted())
+        if (try_one(by, seed) && !by.fitted())
             throw usage_error(fmt::format("explore_options::replay is \"{}\": the program has not so many choices; it has "
                                           "changed since that failure, or the text is another program's", o_.replay));
     }
@@ -216,7 +216,7 @@ private:
         const auto seed = o_.seed.value_or(1);
         do {
             if (report_.schedules == o_.schedules_max) break;
-            if (!try_one(by, seed, seed)) return;
+            if (!try_one(by, seed)) return;
             if (by.diverged()) return not_deterministic(seed);
             report_.complete = !by.advance();
         } while (!report_.complete);
@@ -226,11 +226,11 @@ private:
         const auto first = o_.seed.value_or(1);
         const auto n = o_.seeds ? o_.seeds : o_.seed ? 1 : 1000;
         first_in_first_out plain;
-        if (!try_one(plain, first, first)) return;
+        if (!try_one(plain, first)) return;
         const auto k = sim_.choices.size();
         if (k == 0) return;                       // there is only the one
         for (auto seed = first; seed - first < n; ++seed)
-            if (!try_one(*chooser_for(seed, k), seed, seed)) return;
+            if (!try_one(*chooser_for(seed, k), seed)) return;
     }
     [[nodiscard]] std::unique_ptr<chooser> chooser_for(std::uint64_t seed, std::size_t k) const {
         const auto depth = std::max(1u, o_.depth);
@@ -240,7 +240,7 @@ private:
     }
 
     // False: it has failed; the report is complete.
-    bool try_one(chooser& by, std::uint64_t seed, std::uint64_t reported_seed) {
+    bool try_one(chooser& by, std::uint64_t seed) {
         auto end = run_once(by, seed, false);
         ++report_.schedules;
         report_.steps += end.steps;
@@ -253,14 +253,14 @@ private:
             }
         }
         if (end.what == failure::none) return true;
-        report_failure(std::move(end), seed, reported_seed);
+        report_failure(std::move(end), seed);
         return false;
     }
     void not_deterministic(std::uint64_t seed) {
         outcome o;
         o.what = failure::not_deterministic;
         o.choices = sim_.choices;
-        report_failure(std::move(o), seed, seed);
+        report_failure(std::move(o), seed);
     }
 
     outcome run_once(chooser& by, std::uint64_t seed, bool keep_trace) {
@@ -337,7 +337,7 @@ private:
     }
 
     // ---- the report
-    void report_failure(outcome first, std::uint64_t seed, std::uint64_t reported_seed) {
+    void report_failure(outcome first, std::uint64_t seed) {
         const auto what = first.what;
         auto path = deviations(first.choices);
         repeat again(path);
@@ -353,7 +353,7 @@ private:
             last.unstoppable = std::move(first.unstoppable);
         }
         report_.what = what;
-        report_.seed = reported_seed;
+        report_.seed = seed;
         report_.replay = detail::replay_text(seed, path);
         report_.error = last.error;
         report_.stuck = std::move(last.stuck);

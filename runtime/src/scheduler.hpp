@@ -92,7 +92,6 @@ public:
     atomic<std::uint64_t> worth_a_theft{worker::soon_stamps};
     atomic<bool> is_ending{false};                        // what is left is being stopped
     atomic<bool> closing{false};                          // no more spawns from outside
-    atomic<bool> stopping{false};                         // every wait ends with a stop
     atomic<std::uint64_t> injected{0};                    // spawned from outside
     atomic<std::uint64_t> wakes{0};
     atomic<std::uint32_t> outside_operations{0};          // blocking() calls under way: not quiet

@@ -187,7 +187,7 @@ void stack_arena::put(stack* s) noexcept {
     c.used = s;
 }
 
-void stack_arena::put_batch(stack* first, stack* last, std::size_t) noexcept {
+void stack_arena::put_batch(stack* first, stack* last) noexcept {
     std::lock_guard hold(lock_);
     auto& c = classes_[first->size_class];
     last->next = c.used;

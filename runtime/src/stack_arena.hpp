@@ -46,7 +46,7 @@ public:
     void put(stack* s) noexcept;
     /// Up to `n` default stacks, linked; at least one unless there is no memory.
     stack* get_batch(std::size_t n) noexcept;
-    void put_batch(stack* first, stack* last, std::size_t n) noexcept;
+    void put_batch(stack* first, stack* last) noexcept;
 
     /// Gives back the idle depth of up to n cached stacks (MADV_FREE: all but the top page). True: there are more.
     bool trim(std::size_t n) noexcept;

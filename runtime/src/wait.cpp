@@ -265,9 +265,7 @@ wake block_thread(plain_thread& me, std::uint32_t generation, const wait_site& s
         ::syscall(SYS_futex, &me.signal, FUTEX_WAIT_BITSET_PRIVATE, 0, limited ? &t : nullptr, nullptr,
                   FUTEX_BITSET_MATCH_ANY);
         if (limited && me.signal.load(acquire) == 0 && steady_now_ns() >= first) {
-            if (me.claim(static_cast<std::uint32_t>(generation),
-                         deadline_ns <= until_ns ? wake::deadline : wake::timed_out))
-                break;
+            if (me.claim(generation, deadline_ns <= until_ns ? wake::deadline : wake::timed_out)) break;
             limited = false;                      // somebody has claimed us and will signal
         }
     }
@@ -361,10 +359,6 @@ void look_at_deadline(const waiter& me) {
         rondo::detail::throw_out_of_memory(rondo::detail::no_memory_for::a_stack_to_go_on);
     return *t;
 }
-
-}  // namespace
-
-namespace {
 
 // nullptr: it needs enter_slowly().
 [[gnu::always_inline]] inline task* enter_at_once(worker* w) noexcept {

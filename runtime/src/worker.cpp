@@ -366,7 +366,7 @@ void worker::keep_stack(stack& s) noexcept {
         stack* last = cached_;
         for (std::size_t i = 1; i < stack_batch; ++i) last = last->next;
         stack* rest = std::exchange(last->next, nullptr);
-        home.stacks.put_batch(cached_, last, stack_batch);
+        home.stacks.put_batch(cached_, last);
         cached_ = rest;
         cached_count_ -= stack_batch;
     }
@@ -923,8 +923,7 @@ bool worker::park(bool searching) noexcept {
 
 // Returns when the token has come, or when `until` has and nobody else had begun to wake us.
 void worker::wait_for_token(std::int64_t until_ns) noexcept {
-    constexpr auto empty = static_cast<std::uint32_t>(token::empty), parked = static_cast<std::uint32_t>(token::parked),
-                   notified = static_cast<std::uint32_t>(token::notified);
+    constexpr auto empty = static_cast<std::uint32_t>(token::empty), parked = static_cast<std::uint32_t>(token::parked);
     auto expected = empty;
     // acquire: pairs with the release in unpark().
     if (token_.compare_exchange_strong(expected, parked, acq_rel, acquire)) {
@@ -936,7 +935,6 @@ void worker::wait_for_token(std::int64_t until_ns) noexcept {
             }
         }
     }
-    (void)notified;
     token_.store(empty, relaxed);
 }
 
