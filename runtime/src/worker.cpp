@@ -128,16 +128,27 @@ void worker::thread_main() {
     this_worker = nullptr;
 }
 
+// A loop leaves its stack. For good: then that stack is free; else the loop stays as its worker's spare. (Hidden: so that the
+// addresses of the two actions are at hand, and not in a table of the linker's.)
+struct worker::loop_departure : departure {
+    stack* old;
+
+    loop_departure(worker& w, bool for_good) noexcept : old(w.on_) {
+        by = &w;
+        if (for_good) after = &free_stack;
+        else after = &keep_as_spare;
+    }
+    [[gnu::visibility("hidden")]] static void free_stack(departure& self, void*) noexcept {
+        self.by->keep_stack(*static_cast<loop_departure&>(self).old);
+    }
+    [[gnu::visibility("hidden")]] static void keep_as_spare(departure& self, void* left) noexcept {
+        self.by->spare_context_ = left;
+        self.by->spare_stack_ = static_cast<loop_departure&>(self).old;
+    }
+};
+
 void worker::leave_for_good(worker& w) noexcept {
-    struct : departure {
-        stack* old;
-    } d;
-    d.old = w.on_;
-    d.by = &w;
-    d.after = [](departure& self, void*) noexcept {
-        auto& mine = static_cast<decltype(d)&>(self);
-        self.by->keep_stack(*mine.old);
-    };
+    loop_departure d(w, true);
     w.on_ = &w.native_;
     switch_stacks(w.here_, w.native_context_, w.native_, d, true, &worker::state_of);
     __builtin_unreachable();
@@ -228,23 +239,10 @@ void worker::loop(worker* w) noexcept {
     }
 }
 
-// From a loop to a suspended tasklet. The loop stays as this worker's spare if it has none; else its stack is free.
+// From a loop to a suspended tasklet. The loop stays as this worker's spare if it has none.
 worker* worker::enter_started(worker& w, task& t) noexcept {
-    struct : departure {
-        stack* old;
-    } d;
-    d.old = w.on_;
-    d.by = &w;
     const bool for_good = w.spare_context_ != nullptr;
-    if (for_good)
-        d.after = [](departure& self, void*) noexcept {
-            self.by->keep_stack(*static_cast<decltype(d)&>(self).old);
-        };
-    else
-        d.after = [](departure& self, void* left) noexcept {
-            self.by->spare_context_ = left;
-            self.by->spare_stack_ = static_cast<decltype(d)&>(self).old;
-        };
+    loop_departure d(w, for_good);
     w.on_ = t.on.load(relaxed);
     w.running = &t;
     ++w.counters.resumed;
@@ -254,21 +252,8 @@ worker* worker::enter_started(worker& w, task& t) noexcept {
 
 // A tasklet that wants a larger stack: the loop goes on there, with that tasklet to run first.
 worker* worker::move_loop(worker& w, task& t) noexcept {
-    struct : departure {
-        stack* old;
-    } d;
-    d.old = w.on_;
-    d.by = &w;
     const bool for_good = w.spare_context_ != nullptr;
-    if (for_good)
-        d.after = [](departure& self, void*) noexcept {
-            self.by->keep_stack(*static_cast<decltype(d)&>(self).old);
-        };
-    else
-        d.after = [](departure& self, void* left) noexcept {
-            self.by->spare_context_ = left;
-            self.by->spare_stack_ = static_cast<decltype(d)&>(self).old;
-        };
+    loop_departure d(w, for_good);
     stack& s = *t.on.load(relaxed);
     w.handoff_ = &t;
     w.on_ = &s;

@@ -219,6 +219,7 @@ private:
     friend class scheduler;
     friend class simulation;
     enum class token : std::uint32_t { empty, parked, notified };
+    struct loop_departure;
 
     [[noreturn]] static void loop_entry(transfer_t from) noexcept;
     [[noreturn]] static void loop(worker* w) noexcept;
