@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include <rondo/lowlevel/claimed_waiters.hpp>
+
 namespace rondo::detail {
 
 using lowlevel::wake;
@@ -302,24 +304,17 @@ std::unique_lock<lowlevel::spin_lock> actor_cell::lock_mailbox() noexcept {
 
 void actor_cell::admit_waiting() noexcept {
     auto* e = extra.load(acquire);
-    lowlevel::wait_node* first = nullptr;
-    lowlevel::wait_node** last = &first;
+    lowlevel::claimed_waiters admitted;
     e->guard.lock();
     while (messages.has_room()) {
         lowlevel::wait_node* n = e->senders.claim_front(wake::ready);
         if (!n) break;
         (void)messages.push(static_cast<message_node*>(n->slot), true);      // we run: nothing to schedule
-        *last = n;
-        last = &n->next;
+        admitted.add(*n);
     }
-    *last = nullptr;
     if (e->senders.empty()) messages.end_waiting();
     e->guard.unlock();
-    while (first) {
-        auto* after = first->next;                        // its frame goes once it is resumed
-        lowlevel::resume(*first->who, lowlevel::placement::tail);
-        first = after;
-    }
+    admitted.resume_all();
 }
 
 // ---------------------------------------------------------------------------------------------- handling
@@ -810,7 +805,7 @@ void actor_cell::empty_for_good(const exit_reason& why) noexcept {
 bool actor_cell::tell_of_end(actor_extra& e, const exit_reason& why) noexcept {
     cell_set watchers;
     std::vector<std::string> names;
-    lowlevel::wait_node* woken = nullptr;
+    lowlevel::claimed_waiters senders, joiners;
     bool is_told = false;
     {
         std::lock_guard hold(e.guard);
@@ -818,25 +813,15 @@ bool actor_cell::tell_of_end(actor_extra& e, const exit_reason& why) noexcept {
         e.why = why;
         std::swap(watchers, e.watchers);
         names.swap(e.names);
-        const auto wake_all = [&](lowlevel::wait_list& list, wake outcome) {
-            while (auto* n = list.claim_front(outcome)) {
-                n->next = woken;
-                woken = n;
-            }
-        };
-        wake_all(e.senders, wake::closed);
-        const auto* const last_sender = woken;
-        wake_all(e.joiners, wake::ready);
-        is_told = woken != last_sender || !watchers.empty();
+        senders.take_all(e.senders, wake::closed);
+        joiners.take_all(e.joiners);
+        is_told = !joiners.empty() || !watchers.empty();
     }
     now.store(phase::ended, release);
     if (!names.empty()) system.forget(*this, std::move(names));
     empty_for_good(why);
-    while (woken) {
-        auto* after = woken->next;
-        lowlevel::resume(*woken->who, lowlevel::placement::tail);
-        woken = after;
-    }
+    senders.resume_all();
+    joiners.resume_all();
     watchers.for_each([&](actor_cell& w) {
         try {
             if (!w.has_ended()) w.post_system(make_down(w, *this, why));

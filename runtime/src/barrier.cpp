@@ -1,6 +1,6 @@
 #include <rondo/barrier.hpp>
 
-#include "woken_waiters.hpp"
+#include "locks.hpp"
 
 namespace rondo {
 
@@ -18,7 +18,7 @@ void barrier::check_participants() {
 }
 
 void barrier::arrive() {
-    detail::woken_waiters woken;
+    lowlevel::claimed_waiters woken;
     lock_.lock();
     check_participants();
     if (--missing_ == 0) {
@@ -30,7 +30,7 @@ void barrier::arrive() {
 }
 
 void barrier::drop() {
-    detail::woken_waiters woken;
+    lowlevel::claimed_waiters woken;
     lock_.lock();
     check_participants();
     --participants_;
@@ -44,7 +44,7 @@ void barrier::drop() {
 
 bool barrier::arrive_and_wait_by(lowlevel::time_point until) {
     lowlevel::waiter& me = lowlevel::enter();
-    detail::woken_waiters woken;
+    lowlevel::claimed_waiters woken;
     lowlevel::wait_node node(me);
     lock_.lock();
     check_participants();

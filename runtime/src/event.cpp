@@ -1,6 +1,6 @@
 #include <rondo/event.hpp>
 
-#include "woken_waiters.hpp"
+#include "locks.hpp"
 
 namespace rondo {
 
@@ -9,7 +9,7 @@ event::~event() {
 }
 
 void event::set() noexcept {
-    detail::woken_waiters woken;
+    lowlevel::claimed_waiters woken;
     lock_.lock();
     set_.store(true, detail::release);                  // pairs with the acquire in is_set()
     woken.take_all(waiters_);

@@ -1,6 +1,6 @@
 #include <rondo/latch.hpp>
 
-#include "woken_waiters.hpp"
+#include "locks.hpp"
 
 namespace rondo {
 
@@ -28,7 +28,7 @@ void latch::count_down(std::ptrdiff_t by) {
     if (by == 0) return;
 
     // The last one. Under the lock, so that a waiter that sees 0 and destroys us waits until we are out.
-    detail::woken_waiters woken;
+    lowlevel::claimed_waiters woken;
     lock_.lock();
     now = left_.load(relaxed);
     try {
@@ -47,7 +47,7 @@ bool latch::wait_by(lowlevel::time_point until) { return arrive_and_wait_by(0, u
 bool latch::arrive_and_wait_by(std::ptrdiff_t by, lowlevel::time_point until) {
     lowlevel::waiter& me = lowlevel::enter();
     if (by == 0 && try_wait()) return true;
-    detail::woken_waiters woken;
+    lowlevel::claimed_waiters woken;
     lowlevel::wait_node node(me);
     lock_.lock();
     auto now = left_.load(relaxed);

@@ -12,7 +12,7 @@
 
 #include <exception>
 
-#include "woken_waiters.hpp"
+#include "locks.hpp"
 
 namespace rondo {
 

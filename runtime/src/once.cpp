@@ -1,6 +1,6 @@
 #include <rondo/once.hpp>
 
-#include "woken_waiters.hpp"
+#include "locks.hpp"
 
 namespace rondo {
 
@@ -56,7 +56,7 @@ bool once::done_or_enlist(waiter& me, lowlevel::wait_node* node) {
 }
 
 void once::end(bool is_done) noexcept {
-    detail::woken_waiters woken;
+    lowlevel::claimed_waiters woken;
     lock_.lock();
     runner_ = nullptr;
     if (is_done) {

@@ -2,7 +2,7 @@
 
 #include <limits>
 
-#include "woken_waiters.hpp"
+#include "locks.hpp"
 
 namespace rondo {
 
@@ -50,7 +50,7 @@ bool semaphore::done_or_enlist(lowlevel::waiter&, lowlevel::wait_node* node) noe
 
 void semaphore::release(std::ptrdiff_t permits) {
     if (permits < 0) throw usage_error("semaphore::release: the number of permits must not be negative");
-    detail::woken_waiters woken;
+    lowlevel::claimed_waiters woken;
     lock_.lock();
     if (free_ > std::numeric_limits<std::ptrdiff_t>::max() - permits) {
         lock_.unlock();

@@ -1,6 +1,6 @@
 #include <rondo/shared_mutex.hpp>
 
-#include "woken_waiters.hpp"
+#include "locks.hpp"
 
 namespace rondo {
 
@@ -91,7 +91,7 @@ void shared_mutex::unlock_shared() noexcept {
 }
 
 void shared_mutex::admit_and_unlock() noexcept {
-    detail::woken_waiters woken;
+    lowlevel::claimed_waiters woken;
     while (lowlevel::wait_node* n = waiters_.front()) {
         const auto what = static_cast<as>(n->tag);
         if (!is_free_for(what)) break;

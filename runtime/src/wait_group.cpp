@@ -2,7 +2,7 @@
 
 #include <limits>
 
-#include "woken_waiters.hpp"
+#include "locks.hpp"
 
 namespace rondo {
 
@@ -32,7 +32,7 @@ void wait_group::add(std::ptrdiff_t jobs) {
         if (jobs_.compare_exchange_weak(now, next, acq_rel, relaxed)) return;
 
     // The last one. Under the lock, so that a waiter that sees 0 and destroys us waits until we are out.
-    detail::woken_waiters woken;
+    lowlevel::claimed_waiters woken;
     lock_.lock();
     now = jobs_.load(relaxed);
     try {

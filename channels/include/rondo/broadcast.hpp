@@ -59,7 +59,7 @@ public:
 
     /// The number of subscribers; throws closed, and has not taken it then.
     std::size_t send(shared_offer<T>& offered) {
-        claimed_waiters woken;
+        lowlevel::claimed_waiters woken;
         std::size_t subscribers;
         item value;
         {
@@ -69,7 +69,7 @@ public:
             ring_[static_cast<std::size_t>(end_ % ring_.size())].swap(value);       // the old one dies without the lock
             ++end_;
             subscribers = subscribers_;
-            woken.take_all(waiting_, lowlevel::wake::ready);
+            woken.take_all(waiting_);
         }
         woken.resume_all();
         return subscribers;
@@ -103,7 +103,7 @@ public:
     void withdraw(lowlevel::wait_node& node) noexcept { lowlevel::unlink(lock_, waiting_, node); }
 
     void close() noexcept {
-        claimed_waiters woken;
+        lowlevel::claimed_waiters woken;
         {
             const hold_spin_lock hold(lock_);
             closed_ = true;

@@ -36,7 +36,7 @@ public:
 
     /// Throws closed, and has not taken it then.
     void set(shared_offer<T>& offered) {
-        claimed_waiters woken;
+        lowlevel::claimed_waiters woken;
         item value;
         {
             const hold_spin_lock hold(lock_);
@@ -44,20 +44,20 @@ public:
             value = offered.take();
             value_.swap(value);                            // the old one dies without the lock
             ++version_;
-            woken.take_all(waiting_, lowlevel::wake::ready);
+            woken.take_all(waiting_);
         }
         woken.resume_all();
     }
     /// Sets it if it is still `expected`.
     bool replace(const item& expected, item value) {
-        claimed_waiters woken;
+        lowlevel::claimed_waiters woken;
         {
             const hold_spin_lock hold(lock_);
             if (closed_) throw closed();
             if (value_ != expected) return false;
             value_.swap(value);
             ++version_;
-            woken.take_all(waiting_, lowlevel::wake::ready);
+            woken.take_all(waiting_);
         }
         woken.resume_all();
         return true;
@@ -94,7 +94,7 @@ public:
     void withdraw(lowlevel::wait_node& node) noexcept { lowlevel::unlink(lock_, waiting_, node); }
 
     void close() noexcept {
-        claimed_waiters woken;
+        lowlevel::claimed_waiters woken;
         {
             const hold_spin_lock hold(lock_);
             closed_ = true;

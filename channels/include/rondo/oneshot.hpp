@@ -42,7 +42,7 @@ public:
     enum class phase : std::uint8_t { empty, full, spent, closed };
 
     sent send(offer<T> value) noexcept {
-        claimed_waiters rest;
+        lowlevel::claimed_waiters rest;
         lowlevel::wait_node* first = nullptr;
         {
             const hold_spin_lock hold(lock_);
@@ -94,7 +94,7 @@ public:
     void withdraw(lowlevel::wait_node& node) noexcept { lowlevel::unlink(lock_, receivers_, node); }
 
     void close() noexcept {
-        claimed_waiters woken;
+        lowlevel::claimed_waiters woken;
         {
             const hold_spin_lock hold(lock_);
             if (phase_ != phase::empty) return;            // what has been sent can still be taken

@@ -115,7 +115,7 @@ public:
     void withdraw_getter(lowlevel::wait_node& node) noexcept { lowlevel::unlink(lock_, getters_, node); }
 
     void task_done() {
-        claimed_waiters woken;
+        lowlevel::claimed_waiters woken;
         lock_.lock();
         if (unfinished_ == 0) {
             lock_.unlock();
@@ -199,7 +199,7 @@ private:
         return received::value;
     }
     void end(bool for_joiners_too) noexcept {
-        claimed_waiters woken;
+        lowlevel::claimed_waiters woken;
         {
             const hold_spin_lock hold(lock_);
             closed_ = true;

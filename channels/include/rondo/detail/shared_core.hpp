@@ -1,4 +1,4 @@
-// What oneshot, broadcast, latest and work_queue share: cheap handles, waking many, and what their clauses of select have.
+// What oneshot, broadcast, latest and work_queue share: cheap handles, and what their clauses of select have.
 //
 // None of the four is lock-free: all they have lies behind one spin lock each, and they have no atomics of their own. What
 // they stand on is walked through in tests/model/wait_word_test.cpp: the lock, the list of waiters behind it, the claim
@@ -15,33 +15,11 @@
 #include <rondo/detail/offer.hpp>
 #include <rondo/detail/received.hpp>
 #include <rondo/error.hpp>
+#include <rondo/lowlevel/claimed_waiters.hpp>
 #include <rondo/lowlevel/select_clause.hpp>
 #include <rondo/lowlevel/wait.hpp>
 
 namespace rondo::detail {
-
-/// Waiters that have been claimed under a spin lock and go on once it is free, in order of arrival.
-class claimed_waiters {
-public:
-    void add(lowlevel::wait_node& claimed) noexcept {
-        claimed.next = nullptr;
-        (last_ ? last_->next : first_) = &claimed;
-        last_ = &claimed;
-    }
-    void take_all(lowlevel::wait_list& list, lowlevel::wake outcome) noexcept {
-        while (lowlevel::wait_node* n = list.claim_front(outcome)) add(*n);
-    }
-    void resume_all() noexcept {
-        while (lowlevel::wait_node* n = first_) {
-            first_ = n->next;                          // once its owner goes on the node is gone
-            lowlevel::resume(*n->who, lowlevel::placement::tail);
-        }
-    }
-
-private:
-    lowlevel::wait_node* first_ = nullptr;
-    lowlevel::wait_node* last_ = nullptr;
-};
 
 class hold_spin_lock {
 public:

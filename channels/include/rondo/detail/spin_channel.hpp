@@ -17,6 +17,7 @@
 #include <rondo/detail/channel_core.hpp>
 #include <rondo/detail/packet_store.hpp>
 #include <rondo/error.hpp>
+#include <rondo/lowlevel/claimed_waiters.hpp>
 
 namespace rondo::detail {
 
@@ -117,25 +118,14 @@ public:
     }
 
     received try_receive(packet<T>& into) noexcept override {
-        lock_.lock();
-        lowlevel::waiter* who = nullptr;
-        auto result = received::value;
-        lowlevel::wait_node* s = nullptr;
-        if (store_.size() != 0) {
-            into = store_.pop();
-            if ((s = senders_.claim_front(lowlevel::wake::ready))) {
-                store_.push(offer<T>(*s).take());
-                who = s->who;
-            }
-        } else if ((s = senders_.claim_front(lowlevel::wake::ready))) {
-            offer<T>(*s).take(into);
-            who = s->who;
-        } else {
-            result = closed_ ? received::closed : received::empty;
+        lowlevel::partner met;
+        const auto result = select_receive(into, met);
+        if (met.who) lowlevel::resume(*met.who, lowlevel::placement::tail);
+        switch (result) {
+            case lowlevel::progress::done: return received::value;
+            case lowlevel::progress::closed: return received::closed;
+            default: return received::empty;
         }
-        lock_.unlock();
-        if (who) lowlevel::resume(*who, lowlevel::placement::tail);
-        return result;
     }
 
     lowlevel::progress select_receive(packet<T>& into, lowlevel::partner& met) noexcept override {
@@ -177,28 +167,13 @@ public:
     void withdraw_send(lowlevel::wait_node& node, void*) noexcept override { lowlevel::unlink(lock_, senders_, node); }
 
     void close() noexcept override {
+        lowlevel::claimed_waiters woken;
         lock_.lock();
         closed_ = true;
-        // Claimed waiters are chained, so that they are resumed without the lock; a resumed one's node is gone.
-        lowlevel::wait_node* claimed = nullptr;
-        for (auto* list : {&senders_, &receivers_})
-            while (lowlevel::wait_node* n = list->claim_front(lowlevel::wake::closed)) {
-                n->prev = claimed;
-                claimed = n;
-            }
+        woken.take_all(senders_, lowlevel::wake::closed);
+        woken.take_all(receivers_, lowlevel::wake::closed);
         lock_.unlock();
-        lowlevel::wait_node* first = nullptr;                     // in order of arrival
-        while (claimed) {
-            lowlevel::wait_node* after = claimed->prev;
-            claimed->prev = first;
-            first = claimed;
-            claimed = after;
-        }
-        while (first) {
-            lowlevel::wait_node* after = first->prev;
-            lowlevel::resume(*first->who, lowlevel::placement::tail);
-            first = after;
-        }
+        woken.resume_all();
     }
 
     bool is_closed() noexcept override { return locked([&] { return closed_; }); }
