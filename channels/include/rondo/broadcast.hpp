@@ -83,22 +83,7 @@ public:
         return now;
     }
     received receive(std::uint64_t& position, item& into, std::uint64_t& missed, lowlevel::time_point until) {
-        lowlevel::waiter& me = lowlevel::enter();
-        for (;;) {
-            lowlevel::wait_node node(me);
-            lock_.lock();
-            const auto now = take(position, into, missed);
-            if (now != received::empty || until == at_once) {
-                lock_.unlock();
-                return now;
-            }
-            waiting_.push_back(node);
-            const auto outcome = lowlevel::suspend(me, {lowlevel::wait_kind::receive, this}, &lock_, until);
-            if (outcome == lowlevel::wake::ready || outcome == lowlevel::wake::closed) continue;
-            lowlevel::unlink(lock_, waiting_, node);
-            lowlevel::raise(outcome);
-            return received::timed_out;
-        }
+        return take_or_wait(lock_, waiting_, this, until, [&] { return take(position, into, missed); });
     }
     void withdraw(lowlevel::wait_node& node) noexcept { lowlevel::unlink(lock_, waiting_, node); }
 

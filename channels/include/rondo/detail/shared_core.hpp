@@ -14,6 +14,7 @@
 
 #include <rondo/detail/offer.hpp>
 #include <rondo/detail/received.hpp>
+#include <rondo/detail/time_limit.hpp>
 #include <rondo/error.hpp>
 #include <rondo/lowlevel/claimed_waiters.hpp>
 #include <rondo/lowlevel/select_clause.hpp>
@@ -61,6 +62,29 @@ private:
     }
     std::shared_ptr<owner> owner_;
 };
+
+/// A receive of a channel whose waiters all wait for the same (broadcast, latest): whoever is woken looks again.
+/// take(): with `lock` held; what is there, or empty. Suspends until it is something else, or `until`; throws stopped.
+template <class Take>
+received take_or_wait(lowlevel::spin_lock& lock, lowlevel::wait_list& waiting, const void* channel,
+                      lowlevel::time_point until, Take take) {
+    lowlevel::waiter& me = lowlevel::enter();
+    for (;;) {
+        lowlevel::wait_node node(me);
+        lock.lock();
+        const auto now = take();
+        if (now != received::empty || until == at_once) {
+            lock.unlock();
+            return now;
+        }
+        waiting.push_back(node);
+        const auto outcome = lowlevel::suspend(me, {lowlevel::wait_kind::receive, channel}, &lock, until);
+        if (outcome == lowlevel::wake::ready || outcome == lowlevel::wake::closed) continue;
+        lowlevel::unlink(lock, waiting, node);
+        lowlevel::raise(outcome);
+        return received::timed_out;
+    }
+}
 
 /// A value that many will share (broadcast, latest), made before any lock is held, since nothing of the user's is moved or
 /// copied under one. Until it has been taken over it can go back to its sender's variable: it is moved only if it can be
