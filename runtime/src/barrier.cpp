@@ -17,23 +17,11 @@ void barrier::check_participants() {
     throw usage_error("barrier: all participants have dropped out");
 }
 
-void barrier::arrive() {
+void barrier::arrive_now(bool for_the_last_time) {
     lowlevel::claimed_waiters woken;
     lock_.lock();
     check_participants();
-    if (--missing_ == 0) {
-        missing_ = participants_;
-        woken.take_all(waiters_);
-    }
-    lock_.unlock();
-    woken.resume_all();
-}
-
-void barrier::drop() {
-    lowlevel::claimed_waiters woken;
-    lock_.lock();
-    check_participants();
-    --participants_;
+    if (for_the_last_time) --participants_;
     if (--missing_ == 0) {
         missing_ = participants_;
         woken.take_all(waiters_);

@@ -20,6 +20,19 @@ std::ptrdiff_t latch::rest(std::ptrdiff_t now, std::ptrdiff_t by) const {
     return now - by;
 }
 
+// What was left before. With the lock held; throws without it.
+std::ptrdiff_t latch::count_under_lock(std::ptrdiff_t by) {
+    auto now = left_.load(relaxed);
+    try {
+        // acq_rel: as in count_down().
+        while (!left_.compare_exchange_weak(now, rest(now, by), acq_rel, relaxed)) {}
+    } catch (...) {
+        lock_.unlock();
+        throw;
+    }
+    return now;
+}
+
 void latch::count_down(std::ptrdiff_t by) {
     auto now = left_.load(relaxed);
     // acq_rel: what each one did is handed from one count_down() to the next, and by the last one to the waiters.
@@ -30,14 +43,7 @@ void latch::count_down(std::ptrdiff_t by) {
     // The last one. Under the lock, so that a waiter that sees 0 and destroys us waits until we are out.
     lowlevel::claimed_waiters woken;
     lock_.lock();
-    now = left_.load(relaxed);
-    try {
-        while (!left_.compare_exchange_weak(now, rest(now, by), acq_rel, relaxed)) {}
-    } catch (...) {
-        lock_.unlock();
-        throw;
-    }
-    if (now == by) woken.take_all(waiters_);
+    if (count_under_lock(by) == by) woken.take_all(waiters_);
     lock_.unlock();
     woken.resume_all();
 }
@@ -50,14 +56,7 @@ bool latch::arrive_and_wait_by(std::ptrdiff_t by, lowlevel::time_point until) {
     lowlevel::claimed_waiters woken;
     lowlevel::wait_node node(me);
     lock_.lock();
-    auto now = left_.load(relaxed);
-    try {
-        while (!left_.compare_exchange_weak(now, rest(now, by), acq_rel, relaxed)) {}
-    } catch (...) {
-        lock_.unlock();
-        throw;
-    }
-    if (now == by) {
+    if (count_under_lock(by) == by) {
         woken.take_all(waiters_);
         lock_.unlock();
         woken.resume_all();

@@ -13,10 +13,15 @@ semaphore::~semaphore() {
     detail::expect_nobody_waits(lock_, waiters_, "a semaphore must not be destroyed while somebody waits for it");
 }
 
+bool semaphore::take_one() noexcept {
+    if (free_ == 0) return false;
+    --free_;
+    return true;
+}
+
 bool semaphore::try_acquire() noexcept {
     lock_.lock();
-    const bool yes = free_ > 0;
-    if (yes) --free_;
+    const bool yes = take_one();
     lock_.unlock();
     return yes;
 }
@@ -25,8 +30,7 @@ bool semaphore::acquire_by(lowlevel::time_point until) {
     lowlevel::waiter& me = lowlevel::enter();
     lowlevel::wait_node node(me);
     lock_.lock();
-    const bool yes = free_ > 0;
-    if (yes) --free_;
+    const bool yes = take_one();
     if (yes || until == detail::at_once) {
         lock_.unlock();
         return yes;
@@ -41,9 +45,8 @@ bool semaphore::acquire_by(lowlevel::time_point until) {
 
 bool semaphore::done_or_enlist(lowlevel::waiter&, lowlevel::wait_node* node) noexcept {
     lock_.lock();
-    const bool yes = free_ > 0;
-    if (yes) --free_;
-    else if (node) waiters_.push_back(*node);
+    const bool yes = take_one();
+    if (!yes && node) waiters_.push_back(*node);
     lock_.unlock();
     return yes;
 }

@@ -39,16 +39,17 @@ public:
     }
 
     /// Arrives without waiting. Suspends: never. Throws: as arrive_and_wait().
-    void arrive();
+    void arrive() { arrive_now(false); }
     /// Arrives for the last time: later rounds need one participant less. Suspends: never. Throws: as
     /// arrive_and_wait().
-    void drop();
+    void drop() { arrive_now(true); }
     /// The same under std::barrier's name for it.
     void arrive_and_drop() { drop(); }
 
 private:
     bool arrive_and_wait_by(lowlevel::time_point until);
-    void check_participants();
+    void arrive_now(bool for_the_last_time);
+    void check_participants();                          // with the lock held; throws without it
 
     lowlevel::spin_lock lock_;                          // guards what follows
     std::ptrdiff_t participants_;

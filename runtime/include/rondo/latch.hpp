@@ -62,6 +62,7 @@ private:
     void withdraw(lowlevel::wait_node& node) noexcept { lowlevel::unlink(lock_, waiters_, node); }
     bool arrive_and_wait_by(std::ptrdiff_t by, lowlevel::time_point until);
     std::ptrdiff_t rest(std::ptrdiff_t now, std::ptrdiff_t by) const;
+    std::ptrdiff_t count_under_lock(std::ptrdiff_t by);
 
     detail::atomic<std::ptrdiff_t> left_;               // becomes 0, and is raised, under lock_ only
     lowlevel::spin_lock lock_;

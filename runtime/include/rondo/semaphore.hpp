@@ -57,6 +57,7 @@ private:
     friend class lowlevel::clause_on<semaphore>;
 
     bool acquire_by(lowlevel::time_point until);
+    bool take_one() noexcept;                           // with the lock held
     bool done_or_enlist(lowlevel::waiter& me, lowlevel::wait_node* node) noexcept;
     void withdraw(lowlevel::wait_node& node) noexcept { lowlevel::unlink(lock_, waiters_, node); }
 
