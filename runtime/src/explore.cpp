@@ -15,6 +15,7 @@
 
 #include "scheduler.hpp"
 #include "simulation.hpp"
+#include "splitmix.hpp"
 
 namespace rondo::testing {
 namespace {
@@ -496,8 +497,7 @@ std::uint64_t random() noexcept {
     detail::worker* w = detail::worker::current();
     if (w && w->home.options.world) return w->home.options.world->random();
     static detail::atomic<std::uint64_t> state{0};
-    auto mine = state.fetch_add(0x9e3779b97f4a7c15ull, detail::relaxed);
-    return next_random(mine);
+    return next_random(state);
 }
 
 namespace {

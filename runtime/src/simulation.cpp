@@ -8,6 +8,7 @@
 #include <rondo/lowlevel/wait.hpp>
 
 #include "scheduler.hpp"
+#include "splitmix.hpp"
 
 namespace rondo::detail {
 
@@ -163,7 +164,7 @@ task* simulation::at_point(worker& w, task& me, bool yields) noexcept {
     collect(w);
     if (++in_a_row_ >= longest_run) yields = true;
     if (mode_ == mode::rest) {
-        if (++rest_steps_ > 100'000) return back_to_driver(end::stuck);
+        if (++rest_steps_ > most_rest_steps) return back_to_driver(end::stuck);
         return yields && !ready_.empty() ? take(0) : nullptr;
     }
     if (ready_.empty()) return nullptr;

@@ -111,13 +111,14 @@ private:
         task* t;
         std::uint32_t number;
     };
+    static constexpr std::uint64_t most_rest_steps = 100'000;     // of one that was told to stop
     static constexpr unsigned longest_run = 1000; // calls in a row; then it counts as yielding, so that nobody spins for ever
 
     void collect(worker& w);
     std::uint32_t number_of(task& t);
     [[nodiscard]] bool over() noexcept;
     bool end_actors(worker& w);
-    [[nodiscard]] bool rest_is_over() noexcept { return task_done(rest_until_) || rest_steps_ > 100'000; }
+    [[nodiscard]] bool rest_is_over() noexcept { return task_done(rest_until_) || rest_steps_ > most_rest_steps; }
     task* take(std::size_t i) noexcept;
     task* back_to_driver(end how) noexcept;
     void suspend_driver() noexcept;
@@ -143,13 +144,5 @@ private:
     std::unordered_map<std::uint64_t, std::uint32_t> numbers_;
     std::unordered_map<const void*, std::uint32_t> objects_;
 };
-
-/// splitmix64 (S. Vigna, 2015): any seed gives good numbers.
-inline std::uint64_t next_random(std::uint64_t& state) noexcept {
-    auto z = state += 0x9e3779b97f4a7c15ull;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
-    return z ^ (z >> 31);
-}
 
 }  // namespace rondo::detail

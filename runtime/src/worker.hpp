@@ -197,7 +197,7 @@ public:
     [[nodiscard]] bool offers_ready() const noexcept;
     task* steal_from(worker& victim, bool whatever) noexcept;
     void poll_timers() noexcept;
-    void resume_expired(timer_entry* due) noexcept;
+    static void resume_expired(timer_entry* due) noexcept;        // those that a wheel's expire() has given
     [[nodiscard]] std::int64_t coarse_now_ns() const noexcept { return now_ns_; }
     std::uint32_t random() noexcept;
 

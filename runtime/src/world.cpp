@@ -9,11 +9,11 @@
 #include <fmt/format.h>
 
 #include "scheduler.hpp"
+#include "splitmix.hpp"
 
 namespace rondo::testing {
 
 using detail::relaxed;
-using detail::timer_entry;
 using detail::timer_wheel;
 
 class world::virtual_clock final : public environment {
@@ -22,12 +22,7 @@ public:
         // acquire: pairs with the release in set().
         return lowlevel::time_point(std::chrono::nanoseconds(now_ns_.load(detail::acquire)));
     }
-    std::uint64_t random() noexcept override {            // splitmix64 (S. Vigna, 2015), by any worker
-        auto z = state_.fetch_add(0x9e3779b97f4a7c15ull, relaxed);
-        z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
-        z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
-        return z ^ (z >> 31);
-    }
+    std::uint64_t random() noexcept override { return detail::next_random(state_); }       // by any worker
     void set(std::int64_t ns) noexcept { now_ns_.store(ns, detail::release); }
     [[nodiscard]] std::int64_t ns() const noexcept { return now_ns_.load(relaxed); }
 
@@ -89,12 +84,7 @@ bool world::fire_next(lowlevel::time_point until) {
     for (auto& w : workers) first = std::min(first, w->wheel.next_deadline());
     if (first == timer_wheel::never || lowlevel::time_point(std::chrono::nanoseconds(first)) > until) return false;
     clock_->set(std::max(clock_->ns(), first));
-    for (auto& w : workers)
-        for (timer_entry* due = w->wheel.expire(clock_->ns()); due;) {
-            timer_entry* const after = due->next;         // once resumed, its frame may be gone
-            lowlevel::resume(*due->who, lowlevel::placement::tail);
-            due = after;
-        }
+    for (auto& w : workers) w->resume_expired(w->wheel.expire(clock_->ns()));
     return true;
 }
 
