@@ -95,6 +95,11 @@ std::string quoted(std::string_view text) { return quoted_with(text, "\\x{:02x}"
 
 namespace detail {
 
+std::string site_text(const std::source_location& where) {
+    if (where.line() == 0) return {};
+    return fmt::format("{}:{} ({})", where.file_name(), where.line(), where.function_name());
+}
+
 std::string json_of(const tasklet_info& info) {
     using lowlevel::json_string;
     std::string frames;
@@ -308,6 +313,65 @@ private:
 
 RONDO_UNWATCHED std::uint64_t parent_of(const task& t) noexcept { return t.parent; }
 
+namespace {
+
+// What one look at a descriptor gives, under its guard. The addresses are put into words afterwards, without it.
+struct glance {
+    tasklet_info info;
+    lowlevel::wait_site site;
+    const lowlevel::waiter* holder = nullptr;
+    std::vector<lowlevel::wait_site> parts;           // of a select
+    std::vector<const void*> frames;
+};
+
+// Of one whose wait was open when `word` was read.
+void look_at_wait(const task& t, std::uint64_t word, std::int64_t now_ns, lock_holders& holders, glance& g) {
+    const auto kind = t.kind.load(relaxed);
+    g.info.state = tasklet_state::suspended;
+    g.site = {kind, t.wait_object.load(relaxed)};
+    g.holder = holders.of(g.site);
+    fence_seq_cst();                                  // keeps the read in there apart from the load below
+    if (t.word.load(relaxed) != word) g.holder = nullptr;      // it waits no more: that may have been anything
+    if (kind == lowlevel::wait_kind::select) g.parts = parts_of(t, static_cast<const lowlevel::wait_part*>(g.site.object));
+    g.info.waited = std::max(std::chrono::nanoseconds(now_ns - t.wait_since_ns.load(relaxed)), std::chrono::nanoseconds(0));
+}
+
+// False: no tasklet lives there.
+bool look_at(task& t, std::int64_t now_ns, lock_holders& holders, bool with_frames, glance& g) {
+    std::lock_guard hold(t.guard);
+    g.info.id = t.id.load(acquire);
+    const auto state = t.state.load(acquire);
+    if (!g.info.id || state == task::phase::free || state == task::phase::finished) return false;
+    g.info.parent = parent_of(t);
+    // acquire: pairs with the release in name_task().
+    if (auto* extra = t.extra.load(acquire)) g.info.name = extra->name;
+    g.info.spawn_site = site_text(where_of(t));
+    if (state == task::phase::fresh) return true;
+    const auto word = t.word.load(acquire);
+    if (word & lowlevel::waiter::open_flag) {
+        look_at_wait(t, word, now_ns, holders, g);
+    } else if (const task* child = t.above.load(relaxed)) {
+        g.info.state = tasklet_state::suspended;
+        g.site = {lowlevel::wait_kind::join, child};
+    } else {
+        g.info.state = tasklet_state::ready;
+    }
+    if (with_frames && g.info.state == tasklet_state::suspended) {
+        g.frames.resize(64);
+        g.frames.resize(walk(t, g.frames.data(), g.frames.size()));
+    }
+    return true;
+}
+
+void put_into_words(glance& g) {
+    if (g.info.state != tasklet_state::suspended) return;
+    g.info.waits_for = text_of(g.site);
+    for (bool first = true; auto& part : g.parts) g.info.waits_for += (std::exchange(first, false) ? " of " : ", ") + text_of(part);
+    g.info.held_by = name_of(g.holder);
+}
+
+}  // namespace
+
 std::vector<tasklet_info> scheduler::list(bool with_backtraces) const {
     std::vector<tasklet_info> all;
     std::unordered_map<std::uint64_t, std::vector<const void*>> frames_of;     // of the first ones
@@ -315,61 +379,17 @@ std::vector<tasklet_info> scheduler::list(bool with_backtraces) const {
     constexpr std::size_t most_backtraces = 200;
     lock_holders holders;
     tasks.for_each([&](task& t) {
-        tasklet_info info;
-        lowlevel::wait_site site;
-        const lowlevel::waiter* holder = nullptr;
-        std::vector<lowlevel::wait_site> parts;       // of a select
-        std::vector<const void*> frames;
-        {
-            std::lock_guard hold(t.guard);
-            info.id = t.id.load(acquire);
-            const auto state = t.state.load(acquire);
-            if (!info.id || state == task::phase::free || state == task::phase::finished) return;
-            info.parent = parent_of(t);
-            // acquire: pairs with the release in name_task().
-            if (auto* extra = t.extra.load(acquire)) info.name = extra->name;
-            const auto where = where_of(t);
-            if (where.line() != 0)
-                info.spawn_site = fmt::format("{}:{} ({})", where.file_name(), where.line(), where.function_name());
-            const auto word = t.word.load(acquire);
-            const auto kind = t.kind.load(relaxed);
-            if (state == task::phase::fresh) {
-                info.state = tasklet_state::fresh;
-            } else if (word & lowlevel::waiter::open_flag) {
-                info.state = tasklet_state::suspended;
-                site = {kind, t.wait_object.load(relaxed)};
-                holder = holders.of(site);
-                fence_seq_cst();                      // keeps the read in there apart from the load below
-                if (t.word.load(relaxed) != word) holder = nullptr;      // it waits no more: that may have been anything
-                if (kind == lowlevel::wait_kind::select) parts = parts_of(t, static_cast<const lowlevel::wait_part*>(site.object));
-                info.waited = std::chrono::nanoseconds(now - t.wait_since_ns.load(relaxed));
-                if (info.waited.count() < 0) info.waited = {};
-            } else {
-                info.state = tasklet_state::ready;
-                if (const task* child = t.above.load(relaxed)) {
-                    info.state = tasklet_state::suspended;
-                    site = {lowlevel::wait_kind::join, child};
-                }
-            }
-            if (info.state == tasklet_state::suspended && with_backtraces && all.size() < most_backtraces) {
-                frames.resize(64);
-                frames.resize(walk(t, frames.data(), frames.size()));
-            }
-        }
-        if (t.id.load(acquire) != info.id) return;    // it ended meanwhile: this may be about two of them
-        if (info.state == tasklet_state::suspended) {
-            info.waits_for = text_of(site);
-            for (bool first = true; auto& part : parts)
-                info.waits_for += (std::exchange(first, false) ? " of " : ", ") + text_of(part);
-            info.held_by = name_of(holder);
-        }
+        glance g;
+        if (!look_at(t, now, holders, with_backtraces && all.size() < most_backtraces, g)) return;
+        if (t.id.load(acquire) != g.info.id) return;  // it ended meanwhile: this may be about two of them
+        put_into_words(g);
         if (const auto kind = t.kind.load(relaxed);
             kind == lowlevel::wait_kind::reply || kind == lowlevel::wait_kind::mailbox)
             if (auto* layer = above.load(acquire))
                 if (auto name = layer->name_of(t.wait_object.load(relaxed)); !name.empty())
-                    info.waits_for = fmt::format("{} {}", describe(kind), name);
-        if (!frames.empty()) frames_of.emplace(info.id, std::move(frames));
-        all.push_back(std::move(info));
+                    g.info.waits_for = fmt::format("{} {}", describe(kind), name);
+        if (!g.frames.empty()) frames_of.emplace(g.info.id, std::move(g.frames));
+        all.push_back(std::move(g.info));
     });
     for (auto& w : workers)
         if (const auto id = running_on(*w))

@@ -19,8 +19,7 @@ namespace {
 
 std::size_t default_stack_bytes(const runtime_options& o) {
     if (o.stack_bytes) {
-        if (o.stack_bytes > (std::size_t{1} << 30))
-            throw usage_error("runtime_options::stack_bytes: at most 1 GiB");
+        if (o.stack_bytes > stack_arena::largest_bytes) throw usage_error("runtime_options::stack_bytes: at most 1 GiB");
         return o.stack_bytes;
     }
 #if defined(RONDO_ASAN) || defined(RONDO_TSAN)
@@ -167,22 +166,17 @@ bool scheduler::comes_of_the_end(const std::exception_ptr& error) noexcept {
 }
 
 void scheduler::report_unhandled(task& t, std::uint64_t id) noexcept {
-    if (comes_of_the_end(t.error)) return;
+    tasklet_info who;
+    who.id = id;
+    who.parent = t.parent;
+    who.state = tasklet_state::done;
     if (options.on_unhandled) {
         try {
-            tasklet_info info;
-            info.id = id;
-            info.parent = t.parent;
-            if (auto* extra = t.extra.load(relaxed)) info.name = extra->name;
-            info.state = tasklet_state::done;
-            if (t.where.line() != 0) info.spawn_site = fmt::format("{}:{}", t.where.file_name(), t.where.line());
-            options.on_unhandled(t.error, info);
-            return;
-        } catch (...) {                           // the handler's own error takes its place
-            t.error = std::current_exception();
-        }
+            if (auto* extra = t.extra.load(relaxed)) who.name = extra->name;
+            who.spawn_site = site_text(t.where);
+        } catch (...) {}                          // no memory: the error is worth more than what is said about it
     }
-    keep(t.error);
+    report_unhandled(t.error, who);
 }
 
 void scheduler::report_unhandled(std::exception_ptr error, const tasklet_info& who) noexcept {
@@ -191,7 +185,7 @@ void scheduler::report_unhandled(std::exception_ptr error, const tasklet_info& w
         try {
             options.on_unhandled(error, who);
             return;
-        } catch (...) {
+        } catch (...) {                           // the handler's own error takes its place
             error = std::current_exception();
         }
     }
@@ -254,18 +248,20 @@ bool scheduler::is_quiet(bool ignore_timers) const noexcept {
 
 void scheduler::all_parked() noexcept {
     quiet_version_.store(idle.snapshot() >> 32, seq_cst);
-    if (watchers_.load(seq_cst) != 0) {
-        { std::lock_guard hold(lock_); }
-        quiet_changed_.notify_all();
-    }
+    tell_watchers();
 }
 
 void scheduler::operation_ends() noexcept {
     outside_operations.fetch_sub(1, seq_cst);
-    if (watchers_.load(seq_cst) != 0) {
-        { std::lock_guard hold(lock_); }
-        quiet_changed_.notify_all();
-    }
+    tell_watchers();
+}
+
+// seq_cst: keeps what the caller has just written apart from the look at who watches (wait_until_quiet(): the other way). The
+// lock: whoever has looked and not found it quiet waits by the time that we notify.
+void scheduler::tell_watchers() noexcept {
+    if (watchers_.load(seq_cst) == 0) return;
+    { std::lock_guard hold(lock_); }
+    quiet_changed_.notify_all();
 }
 
 bool scheduler::wait_until_quiet(lowlevel::time_point until, bool ignore_timers) {

@@ -106,6 +106,7 @@ private:
     [[nodiscard]] bool nothing_left() const noexcept;
     [[nodiscard]] bool has_failed(task_ref main) const;   // or a tasklet that nobody joined has
     void keep(std::exception_ptr error) noexcept;
+    void tell_watchers() noexcept;                        // wait_until_quiet()
 
     std::vector<std::thread> threads_;
     mutable std::mutex lock_;
@@ -134,6 +135,7 @@ void* alternate_signal_stack_begin();
 void alternate_signal_stack_end(void* memory) noexcept;
 /// Of whoever lives in the descriptor now: check its id afterwards, if that matters.
 [[nodiscard]] std::uint64_t parent_of(const task& t) noexcept;
+[[nodiscard]] std::string site_text(const std::source_location& where);       // file:line (function); empty: not known
 [[nodiscard]] std::string json_of(const tasklet_info& info);
 [[nodiscard]] const char* describe(lowlevel::wait_kind k) noexcept;     // "mutex", "a sender on channel", ...
 

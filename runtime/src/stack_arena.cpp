@@ -28,7 +28,6 @@ namespace rondo::detail {
 namespace {
 
 constexpr int madv_guard_install = 102;        // MADV_GUARD_INSTALL, Linux 6.13; not in older headers
-constexpr std::size_t smallest = 16 * 1024, largest = std::size_t{1} << 30;
 constexpr std::uint64_t canary_word = 0x5afe57acc0c0a11dull;
 constexpr std::size_t colours = 16, colour_bytes = 128;
 
@@ -60,12 +59,12 @@ std::size_t stack::page() noexcept {
 }
 
 std::size_t stack_arena::class_bytes(std::size_t wanted) noexcept {
-    return std::bit_ceil(std::clamp(wanted, smallest, largest));
+    return std::bit_ceil(std::clamp(wanted, smallest_bytes, largest_bytes));
 }
 
 stack_arena::stack_arena(std::size_t default_bytes, std::size_t limit_bytes)
     : default_bytes_(class_bytes(default_bytes)), limit_bytes_(limit_bytes) {
-    for (auto bytes = smallest; bytes <= largest; bytes *= 2) classes_.push_back({.bytes = bytes});
+    for (auto bytes = smallest_bytes; bytes <= largest_bytes; bytes *= 2) classes_.push_back({.bytes = bytes});
 }
 
 stack_arena::~stack_arena() {
@@ -87,7 +86,7 @@ stack_arena::~stack_arena() {
 }
 
 stack_arena::size_class& stack_arena::class_of(std::size_t bytes) noexcept {
-    return classes_[static_cast<std::size_t>(std::countr_zero(class_bytes(bytes)) - std::countr_zero(smallest))];
+    return classes_[static_cast<std::size_t>(std::countr_zero(class_bytes(bytes)) - std::countr_zero(smallest_bytes))];
 }
 
 bool stack_arena::new_chunk(size_class& c) noexcept {

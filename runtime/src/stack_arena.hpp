@@ -37,6 +37,8 @@ struct stack {
 
 class stack_arena {
 public:
+    static constexpr std::size_t smallest_bytes = 16 * 1024, largest_bytes = std::size_t{1} << 30;
+
     /// default_bytes: a power of two, as rounded by class_bytes(). limit_bytes: 0 for none.
     stack_arena(std::size_t default_bytes, std::size_t limit_bytes);
     ~stack_arena();

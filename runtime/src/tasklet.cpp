@@ -77,8 +77,7 @@ void name_task(task& t, std::string_view name, std::size_t stack_bytes) {
         extra->name = name;
         extra->stack_bytes = stack_bytes;
         if (stack_bytes > t.home->stacks.default_bytes()) {
-            if (stack_bytes > (std::size_t{1} << 30))
-                throw usage_error("spawn_options::stack_bytes: at most 1 GiB");
+            if (stack_bytes > stack_arena::largest_bytes) throw usage_error("spawn_options::stack_bytes: at most 1 GiB");
             stack* s = t.home->stacks.get(stack_bytes);
             t.on.store(s, relaxed);
             if (!s) throw_out_of_memory(no_memory_for::a_wanted_stack);
@@ -109,11 +108,11 @@ void submit_task(new_task made, scheduler* home) noexcept {
 
 namespace {
 
-// The end of a join: the result, or the error, goes to the joiner, and the descriptor back.
 [[noreturn]] void throw_joined_by_another() {
     throw usage_error("tasklet::join: somebody else is joining this tasklet already; join once");
 }
 
+// The end of a join: the result, or the error, goes to the joiner, and the descriptor back.
 bool collect(held_task& held, void* into) {
     task* const ours = held.claim();
     if (!ours) [[unlikely]] throw_joined_by_another();        // he came just as it ended
