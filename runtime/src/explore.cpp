@@ -422,45 +422,42 @@ private:
         auto& t = sim_.tasklets[number];
         return t.name.empty() ? fmt::format("#{}", number) : fmt::format("#{} {}", number, lowlevel::quoted(t.name));
     }
-    [[nodiscard]] std::string trace_text() const {
-        using enum simulation::step;
+    // Who took part.
+    [[nodiscard]] std::string cast_text() const {
         std::string text;
         for (std::uint32_t i = 0; i < sim_.tasklets.size(); ++i) {
             auto& where = sim_.tasklets[i].where;
-            if (i == 30 && sim_.tasklets.size() > 32) {
-                text += fmt::format("\n  ... and {} more", sim_.tasklets.size() - i);
-                break;
-            }
+            if (i == 30 && sim_.tasklets.size() > 32) return text + fmt::format("\n  ... and {} more", sim_.tasklets.size() - i);
             if (i == 0) text += "\n  #0 \"main\": f itself";
             else if (where.line() == 0) text += fmt::format("\n  {}", name_of(i));
             else text += fmt::format("\n  {}: spawned at {}:{}", name_of(i), where.file_name(), where.line());
         }
+        return text;
+    }
+    [[nodiscard]] std::string wait_text(const simulation::event& e) const {
+        const char* const what = detail::describe(e.kind);
+        if (e.object == simulation::nobody) return what;
+        if (e.kind == lowlevel::wait_kind::join) return fmt::format("{} {}", what, name_of(e.object));
+        return fmt::format("{} {}", what, e.object);
+    }
+    [[nodiscard]] std::string event_text(const simulation::event& e) const {
+        using enum simulation::step;
+        const auto calls = fmt::format("after {} call{}", e.after, e.after == 1 ? "" : "s");
+        switch (e.what) {
+            case interrupted: return fmt::format("{} is interrupted {}", name_of(e.who), calls);
+            case yielded: return fmt::format("{} yields {}", name_of(e.who), calls);
+            case ended: return fmt::format("{} ends {}", name_of(e.who), calls);
+            case waits: return fmt::format("{} waits for {}, {}", name_of(e.who), wait_text(e), calls);
+            case time: return fmt::format("all wait: the clock moves on to {} s", static_cast<double>(e.at_ns) / 1e9);
+        }
+        return "?";
+    }
+    [[nodiscard]] std::string trace_text() const {
         constexpr std::size_t most = 400;
         const auto skip = sim_.trace.size() > most ? sim_.trace.size() - most : 0;
+        std::string text = cast_text();
         text += skip ? fmt::format("\n  switches, the last {}:", most) : "\n  switches:";
-        for (auto at = skip; at < sim_.trace.size(); ++at) {
-            auto& e = sim_.trace[at];
-            const auto calls = fmt::format("after {} call{}", e.after, e.after == 1 ? "" : "s");
-            std::string what;
-            switch (e.what) {
-                case interrupted: what = fmt::format("is interrupted {}", calls); break;
-                case yielded: what = fmt::format("yields {}", calls); break;
-                case ended: what = fmt::format("ends {}", calls); break;
-                case waits:
-                    what = fmt::format("waits for {} {}", detail::describe(e.kind),
-                                       e.kind == lowlevel::wait_kind::join ? name_of(e.object)
-                                       : e.object == simulation::nobody    ? std::string("-")
-                                                                           : fmt::format("{}", e.object));
-                    if (e.object == simulation::nobody) what.resize(what.size() - 2);
-                    what += fmt::format(", {}", calls);
-                    break;
-                case time: break;
-            }
-            if (e.what == time)
-                text += fmt::format("\n  {:>5}  all wait: the clock moves on to {} s", at + 1,
-                                    static_cast<double>(e.at_ns) / 1e9);
-            else text += fmt::format("\n  {:>5}  {} {}", at + 1, name_of(e.who), what);
-        }
+        for (auto at = skip; at < sim_.trace.size(); ++at) text += fmt::format("\n  {:>5}  {}", at + 1, event_text(sim_.trace[at]));
         return text;
     }
 
