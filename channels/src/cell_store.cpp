@@ -1,12 +1,24 @@
 // Free segments are a stack (R. K. Treiber, 1986), linked by index; the head carries a count against ABA. Reading the link
 // of a segment that somebody else has just taken is harmless: the memory stays what it is, and the count has changed.
+//
+//   word            who may change it        how                           next
+//   free            release(), anybody       CAS acq_rel, count + 1        the segment, above those that were there
+//                   allocate(), anybody      CAS acq_rel, count + 1        the one below it
+//   segment::link   release(), whose it is   store relaxed, before that    the index of the one below it
+//   used            allocate(), free empty   CAS relaxed, +1               one more has been given out, after it was opened
+//   open            is_open(), under lock    store release                 the memory may be touched up to here
+//
+// I1  Whoever has taken an index off `free`, or has moved `used` past it, alone has that segment until release().
+// Progress: lock-free, but for the first one of each 1024, which is opened under a lock.
+// Checked:  tests/stress/channel_stress_test.cpp (TSan).
 #include <rondo/detail/cell_store.hpp>
 
 #include <sys/mman.h>
 
 #include <algorithm>
-#include <atomic>
 #include <mutex>
+
+#include <rondo/detail/atomic.hpp>
 
 namespace rondo::detail {
 
@@ -20,10 +32,10 @@ namespace {
 constexpr std::uint64_t index_mask = (1u << 24) - 1, one_count = 1u << 24;
 
 struct pool {
-    alignas(64) std::atomic<std::uint64_t> free{0};             // {count:40 | index:24}
-    alignas(64) std::atomic<std::uint32_t> used{1};             // never given out yet: from here on; 0 is no segment
+    alignas(64) atomic<std::uint64_t> free{0};                  // {count:40 | index:24}
+    alignas(64) atomic<std::uint32_t> used{1};                  // never given out yet: from here on; 0 is no segment
     std::uint32_t limit = 0;
-    std::atomic<std::uint32_t> open{0};                         // the memory may be touched up to here
+    atomic<std::uint32_t> open{0};                              // the memory may be touched up to here
     std::mutex opening;
 };
 constinit pool all;
@@ -50,7 +62,7 @@ bool is_open(cell_store::segment* memory, std::uint32_t i) noexcept {
         const auto more = std::min(all.limit - open, std::uint32_t{1024});
         if (::mprotect(static_cast<void*>(memory + open), more * sizeof(cell_store::segment), PROT_READ | PROT_WRITE) != 0)
             return false;
-        all.open.store(open += more, std::memory_order_release);
+        all.open.store(open += more, release);
     }
     return true;
 }

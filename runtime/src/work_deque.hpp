@@ -172,6 +172,7 @@ public:
             // seq_cst: one order with thieves' CAS and fences; failure: t is the new top, try again.
             if (top_.compare_exchange_weak(t, t + 1, seq_cst, relaxed)) {
                 const auto b = bottom_.load(relaxed);
+                // release: as in show().
                 if (t + 1 >= limit_.load(relaxed) && t + 1 < b) limit_.store(b, release);     // they go in order now
                 return x;
             }
@@ -203,12 +204,12 @@ public:
             top_.store(t + 1, relaxed);
             return true;
         }
-        return top_.compare_exchange_strong(t, t + 1, seq_cst, relaxed);
+        return top_.compare_exchange_strong(t, t + 1, seq_cst, relaxed);       // seq_cst: as in take_top()
     }
 
     /// Anybody. nullptr: nothing is public, or lost a race.
     T* steal() {
-        const auto t = top_.load(acquire);
+        const auto t = top_.load(acquire);           // pairs with the CAS of whoever took the one before
         // seq_cst fence: keeps the load of top_ apart from the load of limit_; pairs with the owner's in drop_bottom.
         fence_seq_cst();
         return take_above(t, limit_.load(acquire));  // acquire: pairs with the release in show()
@@ -256,6 +257,7 @@ private:
         if (t >= end) return nullptr;
         const ring* r = ring_.load(acquire);         // acquire: pairs with the release in grow_to()
         T* x = r->slots[static_cast<std::size_t>(t) & r->mask].load(relaxed);
+        // seq_cst: in one order with the owner's CAS and fence in drop_bottom() and take_top(). relaxed on failure: lost.
         return top_.compare_exchange_strong(t, t + 1, seq_cst, relaxed) ? x : nullptr;
     }
     struct ring {
@@ -271,7 +273,7 @@ private:
                 slots_[static_cast<std::size_t>(i) & mask_].load(relaxed), relaxed);
         slots_ = bigger->slots.get();
         mask_ = bigger->mask;
-        ring_.store(bigger.get(), release);          // pairs with the acquire in steal()
+        ring_.store(bigger.get(), release);          // pairs with the acquire in take_above()
         rings_.push_back(std::move(bigger));
     }
 

@@ -8,13 +8,17 @@
 //   idle      the runner, CAS, when empty     a sender, CAS              nobody runs or will run the actor
 //   held      the runner, CAS                 signal(), CAS              only a signal schedules it
 //   signalled signal(), CAS                   the runner, CAS            the system lane has something
-//   waiting   a sender that found it full     the runner, fetch_and      senders wait for room
+//   waiting   a sender that found it full,    the runner, or a sender    senders wait for room
+//             CAS, under the list's lock      that finds room after all:
+//                                             fetch_and, under that lock
 //   closed    the runner, CAS; stays          nobody                     the actor has ended
 //
 //   rounds_   the sender whose push brings `pushes` round to 0 adds one, a moment later
 //   handled_  the runner only: how many messages have left (mod 2^32), but for a few that it counts in unpublished_
 //   fifo_, kept_  the runner only: taken messages, oldest first; the message that word_ still points to
 //   system_   anybody pushes (CAS), the runner takes all (exchange): the system lane, never bounded
+//   urgent_   who signals sets it, before and after its CAS, the runner clears it and then `signalled`: a copy of that in the
+//             runner's own line. A hint, all relaxed: what it misses is found before the runner rests (I2)
 //
 // The depth is rounds_ * 2^16 + pushes - handled_, of which a reader may miss some rounds: while less than 2^16 wait it
 // is exact all the same, since a difference below 0 tells; beyond, it may seem a multiple of 2^16 less for a moment.
@@ -29,8 +33,8 @@
 //     still, sees no room, may sleep: the runner looks at `waiting` after it has stored handled_, with a fence between
 //     if the mailbox was half full or is a small one (it would have to fill up while a store becomes visible), and
 //     before it rests by a read-modify-write in any case.
-// I6  Who calls signal() or nudge() keeps the mailbox alive meanwhile.
 // I5  After close() nothing enters. A signal that came too late is taken out by the one who sees `closed`.
+// I6  Who calls signal() or nudge() keeps the mailbox alive meanwhile.
 // I7  Where senders may take the oldest message out (take_if_full), they and the runner do what is the runner's under
 //     one lock; then the mailbox never holds more than its slots, and nobody waits for room.
 // I8  The link of a message that has not been taken also says where an earlier one lies (way_to). That is a hint: what is
@@ -129,7 +133,7 @@ public:
     Node* take_system() noexcept {
         // relaxed: what came with a signal that has been seen, or before close(), is there; for the rest another will come.
         if (!has_system()) return nullptr;
-        Node* newest = system_.exchange(nullptr, acquire);
+        Node* newest = system_.exchange(nullptr, acquire);   // pairs with the release in signal()
         Node* oldest = nullptr;
         while (newest) {
             Node* after = newest->next;
@@ -252,7 +256,7 @@ public:
         return true;
     }
     /// Nothing enters from now on. What had come in can still be taken.
-    void close() noexcept { word_.fetch_or(closed, acq_rel); }
+    void close() noexcept { word_.fetch_or(closed, acq_rel); }     // release: pairs with the acquire in push(), is_closed()
     /// After close(), when take() gives nullptr.
     template <class Free>
     void forget_kept(Free&& free) noexcept {

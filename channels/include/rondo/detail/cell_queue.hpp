@@ -20,6 +20,7 @@
 //               its owner, when its wait has ended    CAS                             dead
 //               for another reason
 //   dead        the second visitor, or trim()         store release                   done
+//               sweep(), once the segment is unlinked store relaxed                   done
 //   done, closed: nobody, until the segment is used again
 //
 // After close() tickets are refused; but a receive of a queue that keeps still gets those that a post has had (end_).
@@ -179,7 +180,7 @@ public:
             if (seen == cell::closed) return {.what = meeting::kind::closed};
             if (seen & cell::item) return found(*c, seen);
             if (seen == cell::dead) {
-                // release: pairs with the acquire in retire(), as every `done` does.
+                // release: pairs with the acquire in is_done(), as every `done` does.
                 c->state.store(cell::done, release);
                 continue;
             }
@@ -287,7 +288,8 @@ public:
     /// The wait is over and this node was not claimed: takes it out.
     void withdraw(cell& at, lowlevel::wait_node& node) noexcept {
         auto expected = reinterpret_cast<std::uintptr_t>(&node);
-        // release: the other visitor, or trim(), may let the segment be used again. relaxed: who was faster is done with us.
+        // release: the other visitor, or trim(), may let the segment be used again; pairs with their acquire loads of the cell,
+        // and is_dead()'s. relaxed: who was faster is done with us.
         at.state.compare_exchange_strong(expected, cell::dead, acq_rel, relaxed);
     }
     /// Passes over dead cells of `waiting` side at the front. Needs a pin, as every call but withdraw().
@@ -440,6 +442,7 @@ private:
         return &store_[index(w)].at[position(w)];
     }
     static bool is_node(std::uintptr_t seen) noexcept { return seen > cell::closed && !(seen & cell::item); }
+    // release, as of all that is done alone: pairs with the acquires of those who come once the queue is open to all.
     void pass(side mine) noexcept {
         auto& word = counters_[static_cast<unsigned>(mine)].word;
         word.store(word.load(relaxed) + 1, release);
@@ -673,7 +676,7 @@ private:
 
     // Unlinks the segments that consist of dead cells between the two counters. One at a time; who comes second leaves it.
     [[gnu::noinline]] void sweep() noexcept {
-        if (sweeping_.exchange(1, acquire)) return;
+        if (sweeping_.exchange(1, acquire)) return;     // pairs with the release below, of the sweep before
         {
             const walk walks(*this);
             const auto s = counters_[0].word.load(acquire), r = counters_[1].word.load(acquire);

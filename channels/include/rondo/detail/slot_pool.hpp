@@ -4,6 +4,17 @@
 // that come back lie on a stack (R. K. Treiber, 1986), linked by index, whose head carries a count against ABA. Reading the
 // link of a slot that somebody else has just taken is harmless: it is atomic, its memory stays, and the count has changed.
 //
+//   word        who may change it         how                               next
+//   free_       put(), anybody            CAS seq_cst, count + 1            the slot, above those that were there
+//               take_used(), anybody      CAS acq_rel, count + 1            the one below it
+//   a slot's    put(), whose it is        store relaxed, before that CAS    the number of the one below it
+//   below
+//   fresh_      take(), grow()            fetch_add, or CAS, relaxed        one more has been given out
+//   chunks_[i]  the constructor; grow(),  store; CAS release                a chunk: it stays until the pool goes
+//               if it is not there
+//
+// Who is alone with the pool (..._alone: lowlevel/solo.hpp) does the same by loads and stores.
+//
 // I1  fresh_ counts slots that have ever been given out; one chunk after the other is there before its first is.
 // Progress: lock-free. Who has lost a compare-and-swap stands back for some microseconds (stand_back).
 // Checked: tests/model/slots_test.cpp, tests/stress/channel_stress_test.cpp.
@@ -38,7 +49,7 @@ public:
         chunks_[0].store(new slot[limit], relaxed);
     }
     ~slot_pool() {
-        for (auto& c : chunks_) delete[] c.load(acquire);
+        for (auto& c : chunks_) delete[] c.load(acquire);       // pairs with the release in grow()
     }
     slot_pool(const slot_pool&) = delete;
     slot_pool& operator=(const slot_pool&) = delete;
@@ -77,7 +88,7 @@ public:
         for (unsigned pauses = first_pauses;;) {
             s.below.store(static_cast<std::uint32_t>(head), relaxed);
             const auto next = head_after(head, s.number + 1);
-            // seq_cst: slots_channel's I1. release: for take().
+            // seq_cst: slots_channel's I1. release: pairs with the acquire in take_used().
             if (free_.compare_exchange_weak(head, next, seq_cst, relaxed)) return;
             stand_back(pauses);
             head = free_.load(relaxed);
@@ -98,7 +109,7 @@ public:
         free_.store(head_after(head, s.number + 1), release);
     }
     /// Something else whenever a slot has come back.
-    [[nodiscard]] std::uint64_t count() const noexcept { return free_.load(acquire); }
+    [[nodiscard]] std::uint64_t count() const noexcept { return free_.load(acquire); }      // pairs with the release in put()
 
 private:
     static constexpr std::size_t most = UINT32_MAX - 1;

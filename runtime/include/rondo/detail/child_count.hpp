@@ -79,6 +79,7 @@ public:
     /// A snapshot; exact for the scope's own tasklet, and while nobody enters or leaves.
     [[nodiscard]] std::uint64_t size() const noexcept {
         std::uint64_t live = 0, spare = 0;
+        // acquire, both: no partner. They keep the second look at live_ behind the other two: as it was before, so it was between.
         for (int i = 0; i < 10; ++i) {
             live = live_.load(acquire) / child;
             spare = spare_.load(acquire);

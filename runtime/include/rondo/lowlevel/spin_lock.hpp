@@ -14,7 +14,7 @@ void spin_wait(unsigned round) noexcept;    // pause; from some hundred rounds o
 class spin_lock {
 public:
     void lock() noexcept {
-        // acquire: pairs with the release in unlock().
+        // acquire, here and in try_lock(): pairs with the release in unlock().
         while (locked_.exchange(true, rondo::detail::acquire)) {
             for (unsigned round = 0; locked_.load(rondo::detail::relaxed); ++round) detail::spin_wait(round);
         }

@@ -4,10 +4,17 @@
 // for it at once (a partner, a timer, a stop request), and one compare-and-swap on `word` decides.
 //
 //   word      {generation:32 | failing scopes:15 | asked:1 | outcome:8 | flags:8}
-//   state     who may leave it          how                              next
-//   closed    the owner's worker        publish: CAS release, after      open
-//                                       the tasklet has left its stack
-//   open      partner, timer, stop      claim(): CAS acq_rel             closed, with an outcome
+//   state     who may leave it          how                                       next
+//   closed    the owner's worker,       publish: CAS seq_cst; a plain thread's    open; closed, if a stop came first or
+//             after the owner has left  wait: CAS acq_rel                         a partner was missed
+//             its stack
+//             the owner, enlisting      end_enlisting(): CAS acquire              closed
+//             a partner, without lock   claim_published(): CAS acq_rel            early, with an outcome
+//   open      partner, timer, stop      claim(): CAS acq_rel; stop_task() and     closed, with an outcome
+//                                       interrupt(): CAS seq_cst
+//   early     winner, owner's worker    |= settled, |= left: acq_rel              closed, once both have signed
+//
+// Each way out of closed begins the next generation.
 //
 // A wait with several nodes (select) links them one after the other while its owner still runs: `enlisting`. Whoever
 // finds such a node cannot claim it yet. claim() then says so in the word (`missed`), the node is dropped, and publish
@@ -138,7 +145,8 @@ public:
         while (generation_of(w) + 1 == generation && !(w & enlisting_flag)) {
             const auto next = (static_cast<std::uint64_t>(generation) << 32) | (w & kept) | early_flag |
                               (static_cast<std::uint64_t>(outcome) << 8);
-            // release: hands on what the claimer wrote before. What the owner has written came with the reference.
+            // release: pairs with the acquire of the owner, or its worker, when it signs (`left`); it hands on what the claimer
+            // wrote before. What the owner has written came with the reference.
             if (word.compare_exchange_weak(w, next, rondo::detail::acq_rel, rondo::detail::relaxed)) return hold::early;
         }
         return claim(generation, outcome) ? hold::open : hold::none;
