@@ -51,12 +51,6 @@ void append(message_node*& list, message_node* more) noexcept {
 
 }  // namespace
 
-void destroy_message(message_node& m) noexcept {
-    const auto lines = m.ops->lines;
-    destroy_payload(m);
-    give_block(&m, lines);
-}
-
 // ---------------------------------------------------------------------------------------------- handles
 
 void actor_cell::drop_ref() noexcept {
@@ -142,12 +136,7 @@ void actor_cell::interrupt() noexcept {
 void actor_cell::post_system(message_node* m) noexcept {
     bool late = false;
     if (messages.signal(m, &late)) return schedule();
-    if (!late) return;
-    for (message_node* n = messages.take_system(); n;) {
-        message_node* after = n->next;
-        destroy_message(*n);
-        n = after;
-    }
+    if (late) destroy_messages(messages.take_system());
 }
 
 // ---------------------------------------------------------------------------------------------- scheduling
@@ -620,7 +609,7 @@ bool actor_cell::look_round() {
         }
     }
     // `this` may be gone now if it has ended.
-    while (list) destroy_message(*std::exchange(list, list->next));
+    destroy_messages(list);
     return go_on;
 }
 
@@ -798,7 +787,7 @@ void actor_cell::empty_for_good(const exit_reason& why) noexcept {
         const auto alone = hold_mailbox();
         messages.forget_kept(free_spent{});
     }
-    for (message_node* n = messages.take_system(); n;) destroy_message(*std::exchange(n, n->next));
+    destroy_messages(messages.take_system());
 }
 
 // Whoever waits for its end, or wants to know of it. True: there was somebody, so that a crash need not be reported.

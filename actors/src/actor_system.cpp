@@ -239,11 +239,7 @@ std::uint64_t actor_system::start_timer(actor_cell& to, std::chrono::steady_cloc
 }
 
 void actor_system::dispose(timed& t) noexcept {
-    if (t.message) {
-        const auto lines = t.message->ops->lines;
-        destroy_payload(*t.message);
-        give_block(t.message, lines);
-    }
+    if (t.message) destroy_message(*t.message);
     if (t.is_idle) t.to->drop_weak();
     else t.to->drop_ref();
 }

@@ -30,9 +30,6 @@ public:
                 "was?") {}
 };
 
-/// The payload and the memory. Whoever asked has been answered.
-void destroy_message(message_node& m) noexcept;
-
 /// Actors, each as often as it was put in. Empty it is a pointer: few actors have any.
 class cell_set {
 public:

@@ -194,8 +194,7 @@ void idle_timeout(detail::time_span span) {
     try {
         e.idle_timer = c.system.start_timer(c, d, m, nullptr, true);
     } catch (...) {
-        destroy_payload(*m);
-        detail::give_block(m, m->ops->lines);
+        destroy_message(*m);
         throw;
     }
 }

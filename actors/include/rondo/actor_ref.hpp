@@ -184,8 +184,7 @@ auto ask_until(actor_cell& to, const message_ops& ops, V&& value, lowlevel::time
     try {
         r = new_reply<R>();
     } catch (...) {
-        destroy_payload(*m);
-        give_block(m, ops.lines);
+        destroy_message(*m);
         throw;
     }
     reply_holder<R> mine{r};

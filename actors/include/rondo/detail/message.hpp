@@ -78,6 +78,16 @@ void destroy_payload(message_node& m) noexcept {
 inline void destroy_payload(message_node& m) noexcept {
     if (m.ops->destroy) m.ops->destroy(m);
 }
+/// The payload and the memory. Whoever asked has been answered.
+inline void destroy_message(message_node& m) noexcept {
+    const auto lines = m.ops->lines;
+    destroy_payload(m);
+    give_block(&m, lines);
+}
+/// The same for a list of them.
+inline void destroy_messages(message_node* list) noexcept {
+    while (list) destroy_message(*std::exchange(list, list->next));
+}
 
 /// Where an answer goes: the asker and whoever owes the answer each hold it.
 struct reply_cell {
