@@ -926,6 +926,47 @@ TEST_CASE("a full mailbox: try_tell says so, tell waits, a stop ends the wait", 
     });
 }
 
+TEST_CASE("a try_tell that fails leaves what was moved in as it was, though its assignment throws", "[actor]") {
+    struct clumsy {
+        std::string text;
+        explicit clumsy(std::string s) : text(std::move(s)) {}
+        clumsy(clumsy&&) noexcept = default;
+        clumsy& operator=(clumsy&&) { throw std::logic_error("never assign me"); }
+    };
+    struct careless {                                     // what is moved out of it cannot be moved back: it is copied
+        std::string text;
+        explicit careless(std::string s) : text(std::move(s)) {}
+        careless(const careless&) = default;
+        careless(careless&& other) noexcept(false) : text(std::move(other.text)) {}
+        careless& operator=(careless&&) { throw std::logic_error("never assign me"); }
+        virtual ~careless() = default;
+    };
+    struct keeper {
+        rondo::channel<int> key;
+        explicit keeper(rondo::channel<int> k) : key(std::move(k)) {}
+        void on(open_gate) { key.receive(); }
+        void on(const clumsy&) {}
+        void on(const careless&) {}
+    };
+    rondo::run({.workers = GENERATE(1u, 2u)}, [] {
+        rondo::channel<int> key;
+        auto k = rondo::start<keeper>(rondo::actor_options{.mailbox_slots = 1}, key);
+        k.tell(open_gate{});
+        while (key.balance() == 0) rondo::yield();
+        k.tell(open_gate{});
+        const std::string text = "a text that is too long to lie in a string itself";
+        clumsy one(text);
+        careless other(text);
+        CHECK(k.try_tell(std::move(one)) == rondo::send_status::full);
+        CHECK(one.text == text);
+        CHECK(k.try_tell(std::move(other)) == rondo::send_status::full);
+        CHECK(other.text == text);
+        key.send(0);
+        key.send(0);
+        k.stop();
+    });
+}
+
 TEST_CASE("try_tell tells what tell does: a copy of what stays, and what is moved in only if it is taken", "[actor][pool]") {
     struct log {
         std::vector<std::string> texts;

@@ -19,6 +19,7 @@
 #include <rondo/detail/actor_cell.hpp>
 #include <rondo/detail/handlers.hpp>
 #include <rondo/detail/message.hpp>
+#include <rondo/detail/offer.hpp>
 #include <rondo/detail/time_limit.hpp>
 #include <rondo/lowlevel/select_clause.hpp>
 
@@ -148,21 +149,14 @@ send_status tell_until(actor_cell& to, const message_ops& ops, V&& value, lowlev
 }
 template <class M, class V>
 send_status try_tell(actor_cell& to, const message_ops& ops, V&& value) {
-    // What is polymorphic may be the base of a larger object: made anew it would be no such base any more.
-    constexpr bool may_be_base = !std::is_move_assignable_v<M> && std::is_polymorphic_v<M> && std::is_copy_constructible_v<M>;
-    constexpr bool copies = !std::is_same_v<V, M> || may_be_base;         // else it is moved, and back again
-    message_node* m = make_message<M>(ops, static_cast<std::conditional_t<may_be_base, const M&, V&&>>(value));
+    // What is given away is moved only if it can be moved back for sure; else, if that can be, a copy of it is told.
+    constexpr bool is_given = std::is_same_v<V, M>;
+    constexpr bool is_moved = is_given && (comes_back<M> || !std::is_copy_constructible_v<M>);
+    message_node* m = make_message<M>(ops, static_cast<std::conditional_t<is_given && !is_moved, const M&, V&&>>(value));
     const auto result = try_push(to, m);
     if (result == actor_cell::box::pushed::queued || result == actor_cell::box::pushed::scheduled) return send_status::done;
-    if constexpr (copies) {
-    } else if constexpr (std::is_move_assignable_v<M>) {
-        value = std::move(payload_of<M>(*m));
-    } else {
-        std::destroy_at(std::addressof(value));
-        std::construct_at(std::addressof(value), std::move(payload_of<M>(*m)));
-    }
-    destroy_payload<M>(*m);
-    give_block(m, ops.lines);
+    if constexpr (is_moved) give_back(value, std::move(payload_of<M>(*m)));
+    destroy_message(*m);
     return result == actor_cell::box::pushed::full ? send_status::full : send_status::closed;
 }
 

@@ -280,7 +280,7 @@ enum class told : std::uint8_t {
 };
 /// Takes the message.
 told finish_tell(actor_cell& to, message_node* m, lowlevel::time_point until);
-inline void finish_tell(actor_cell& to, message_node* m) noexcept(false) {
+inline void finish_tell(actor_cell& to, message_node* m) {
     switch (to.messages.push(m)) {
         case actor_cell::box::pushed::queued: return;
         case actor_cell::box::pushed::scheduled: return to.schedule();

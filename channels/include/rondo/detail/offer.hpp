@@ -19,7 +19,14 @@ inline constexpr std::uint8_t slot_is_packet = 0, slot_is_value = 1, value_is_ba
 template <class V, class T>
 inline constexpr bool stays_with_sender = std::is_same_v<V, T&> && !std::is_copy_constructible_v<T>;
 
-/// Gives a value back to the variable that it was moved out of.
+/// Can a T be moved out of a variable and, if nobody has taken it, back for sure? What is polymorphic may be the base of a
+/// larger object: made anew it would be no such base any more.
+template <class T>
+inline constexpr bool comes_back = std::is_nothrow_move_constructible_v<T> &&
+                                   (std::is_nothrow_move_assignable_v<T> || !std::is_polymorphic_v<T>);
+
+/// Gives a value back to the variable that it was moved out of. (If neither way of moving it is safe, and the one that is left
+/// throws, the process ends: the value would be lost.)
 template <class T>
 void give_back(T& to, T&& value) noexcept {
     if constexpr (std::is_nothrow_move_assignable_v<T>) {

@@ -106,9 +106,7 @@ public:
     [[nodiscard]] item take() noexcept { return std::move(made_); }
 
 private:
-    // What is polymorphic may be the base of a larger object: made anew it would be no such base any more.
-    static constexpr bool is_moved = std::is_nothrow_move_constructible_v<T> &&
-                                     (std::is_nothrow_move_assignable_v<T> || !std::is_polymorphic_v<T>);
+    static constexpr bool is_moved = comes_back<T>;
     using source = std::conditional_t<is_moved, T&&, const T&>;
     T& from_;
     std::shared_ptr<T> made_;
