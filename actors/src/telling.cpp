@@ -1,4 +1,5 @@
 // How a message gets into a mailbox: at once, after a wait for room, or not at all.
+#include <cstdint>
 #include <exception>
 #include <utility>
 
@@ -41,29 +42,28 @@ void bury(actor_cell& to, message_node* m, dead_letter_reason why) noexcept {
 
 namespace {
 
-// True: try again. False, with *taken: the runner has put it in.
-bool wait_for_room(actor_cell& to, message_node* m, lowlevel::time_point until, bool* taken) {
+/// taken: the runner has put it in.
+enum class wait_end : std::uint8_t { taken, try_again, too_late };
+
+wait_end wait_for_room(actor_cell& to, message_node* m, lowlevel::time_point until) {
     auto& e = to.need_extra();
     lowlevel::waiter& me = lowlevel::self();
-    if (me.stop_requested() && !me.shield) throw rondo::stopped();
+    if (lowlevel::stop_is_due(me)) throw rondo::stopped();
     lowlevel::ensure_stack();
     lowlevel::wait_node node(me);
     node.slot = m;
     e.guard.lock();
     if (!to.messages.begin_waiting(e.senders.empty())) {
         e.guard.unlock();
-        return true;                                      // try again
+        return wait_end::try_again;
     }
     e.senders.push_back(node);
     const auto outcome = lowlevel::suspend(me, {lowlevel::wait_kind::mailbox, &to}, &e.guard, until);
-    if (outcome == wake::ready) {
-        *taken = true;
-        return false;
-    }
-    if (outcome == wake::closed) return true;             // push says so
+    if (outcome == wake::ready) return wait_end::taken;
+    if (outcome == wake::closed) return wait_end::try_again;      // push says so
     lowlevel::unlink(e.guard, e.senders, node);
     lowlevel::raise(outcome);
-    return false;
+    return wait_end::too_late;
 }
 
 void drop_unsent(message_node* m) noexcept {
@@ -96,15 +96,16 @@ told finish_tell(actor_cell& to, message_node* m, lowlevel::time_point until) {
             drop_unsent(m);
             return told::late;
         }
-        bool taken = false;
         try {
-            if (wait_for_room(to, m, until, &taken)) continue;
+            const auto end = wait_for_room(to, m, until);
+            if (end == wait_end::taken) return told::taken;
+            if (end == wait_end::try_again) continue;
         } catch (...) {
             drop_unsent(m);
             throw;
         }
-        if (!taken) drop_unsent(m);
-        return taken ? told::taken : told::late;
+        drop_unsent(m);
+        return told::late;
     }
 }
 

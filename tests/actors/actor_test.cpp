@@ -926,6 +926,33 @@ TEST_CASE("a full mailbox: try_tell says so, tell waits, a stop ends the wait", 
     });
 }
 
+TEST_CASE("a destructor may tell while a stop unwinds its tasklet, though it has to wait for room", "[actor]") {
+    struct last_words {
+        rondo::actor_ref<gate> to;
+        ~last_words() { to.tell(pass{2}); }
+    };
+    rondo::run({.workers = GENERATE(1u, 2u)}, [] {
+        rondo::channel<int> key;
+        auto g = rondo::start<gate>(rondo::actor_options{.mailbox_slots = 1}, key);
+        g.tell(pass{0});
+        while (g.mailbox_size() > 0) rondo::yield();      // it is at the gate
+        g.tell(pass{1});
+        rondo::event begun;
+        auto speaker = rondo::spawn([&] {
+            const last_words at_the_end{g};
+            begun.set();
+            rondo::sleep_for(1h);
+        });
+        begun.wait();
+        speaker.stop();
+        for (int i = 0; i < 20; ++i) rondo::yield();
+        CHECK_FALSE(speaker.done());
+        for (int i = 0; i < 3; ++i) key.send(i);
+        CHECK_THROWS_AS(speaker.join(), rondo::stopped);
+        CHECK(g.ask(seen{}) == std::vector<int>{0, 1, 2});
+    });
+}
+
 TEST_CASE("a try_tell that fails leaves what was moved in as it was, though its assignment throws", "[actor]") {
     struct clumsy {
         std::string text;
