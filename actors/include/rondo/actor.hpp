@@ -77,8 +77,9 @@ actor_ref<A> start_in(actor_system& in, const actor_options& o, Args&&... args) 
 /// throws comes out here. (What needs this_actor belongs into on(started).)
 ///
 /// An actor costs no stack and no place in any queue while it has nothing to do: it does not keep rondo::run from
-/// returning. It ends when stop() is called, when a handler throws, when nobody has a handle any more and its mailbox is
-/// empty, or with its runtime; rondo::run's actors have all ended before it returns.
+/// returning. (A handler under way does: run waits for its end, or finds that nothing can ever wake it.) It ends when stop() is
+/// called, when a handler throws, when nobody has a handle any more and its mailbox is empty, or with its runtime; rondo::run's
+/// actors have all ended before it returns.
 ///
 /// A crash (an exception out of a handler) comes out of rondo::run, as a tasklet's that nobody joined, unless somebody has
 /// heard of it: the asker, if he has not given up; a supervisor; who watches; who waits in join or select at that moment. Of
@@ -151,8 +152,8 @@ void watch(const detail::any_actor& a);
 /// Suspends: never. Throws: usage_error outside a handler.
 void unwatch(const detail::any_actor& a);
 /// If one of the two fails (crashed, killed, linked, gave_up), the other is killed, with exit_kind::linked. That is not yet
-/// to hear of a crash: if nobody else does, it comes out of rondo::run.
-/// Linking twice is once.
+/// to hear of a crash: if nobody else does, it comes out of rondo::run. Linking twice is once. From anywhere. Suspends: never.
+/// Throws: usage_error for an actor and itself, or an empty handle.
 void link(const detail::any_actor& a, const detail::any_actor& b);
 void unlink(const detail::any_actor& a, const detail::any_actor& b);
 
@@ -161,7 +162,8 @@ class timer {
 public:
     timer() noexcept = default;
     explicit timer(std::uint64_t number) noexcept : number_(number) {}
-    /// From the actor's own handlers: no message of it is sent from now on; one may be in the mailbox already.
+    /// From the actor's own handlers (elsewhere nothing happens): no message of it is sent from now on; one may be in the mailbox
+    /// already. Suspends: never.
     void cancel() noexcept;
 
 private:
@@ -313,7 +315,9 @@ void unstash();
 /// Tells this actor `message` after a while, once; or again and again until cancelled. `after` does so bound or not; of
 /// `every`, what comes while the mailbox is full is left out, a dead letter (dropped_newest), and the next comes at its
 /// time. Until then rondo::run does not return because of `after` (the message is on its way), but does in spite of
-/// `every` and idle_timeout.
+/// `every` and idle_timeout. But a handler that waits for ever keeps run from returning for as long as there is an `every`: its
+/// next message might be what wakes somebody, so that is no deadlock, and run cannot say so (runtime::dump can).
+/// Suspends: never.
 /// Throws: usage_error outside a handler; and if the actor is not known to take the message from timers: it has no handler
 ///         for it, or the calls of rondo::start (or child, pool) are in other source files, and its class has no
 ///         `timer_messages` (see rondo::timer_list).
@@ -332,7 +336,8 @@ timer every(detail::time_span d, M&& message) {
     const auto& ops = detail::known_ops(detail::actor_here("this_actor::every"), detail::tag_of<T>, "this_actor::every");
     return detail::start_timer(d, detail::make_message<T>(ops, std::forward<M>(message)), &detail::copy_message<T>);
 }
-/// on(rondo::idle) arrives whenever no message has come for so long. zero(): no more.
+/// on(rondo::idle) arrives whenever no message has come for so long. zero(): no more. Suspends: never. Throws: usage_error
+/// outside a handler, or if the calling actor has no on(rondo::idle).
 void idle_timeout(detail::time_span d);
 
 }  // namespace this_actor

@@ -179,8 +179,14 @@ auto run(F&& f, std::source_location where = std::source_location::current()) ->
 }
 
 /// Runs f on a helper thread and suspends the calling tasklet meanwhile, so that a blocking call does not hold up this
-/// worker. Gives f's result or throws what it threw. f must not call anything that suspends. Not ended by a stop: the
-/// system call cannot be. On a plain thread: runs f right there.
+/// worker. Gives f's result or throws what it threw. f must not call anything that suspends. On a plain thread, and under
+/// testing::explore, f runs right there.
+///
+/// Suspends: until f has ended; may resume on another worker.
+/// Stop:     throws `stopped` if it came before; f has not been called then. Once f runs neither a stop nor a deadline ends
+///           the wait: a system call cannot be ended.
+/// Throws:   what f throws; std::system_error if there is no thread and none can be had.
+/// Cost:     two switches, and a thread woken each way; a thread for each call under way, kept for later ones.
 template <class F>
     requires detail::callable<F>
 auto blocking(F&& f) -> detail::result_of_call<F>;

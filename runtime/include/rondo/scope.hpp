@@ -73,7 +73,8 @@ public:
                      std::forward<C>(c), std::forward<D>(d), std::forward<More>(more)...);
     }
 
-    /// Asks all children, present and future, to stop. Suspends: never.
+    /// Asks all children, present and future, to stop. Suspends: never. Cost: O(descriptors of the runtime), for it goes through
+    /// them to find the children.
     void stop();
     [[nodiscard]] bool stop_requested() const noexcept;
     /// Children that have not ended; a snapshot.
@@ -143,8 +144,9 @@ auto scope(F&& f) -> detail::handed_on<std::invoke_result_t<F&, group&>> {
     return scope(scope_options{}, std::forward<F>(f));
 }
 
-/// Runs all of them at once; gives their results as a tuple (void ones as std::monostate-like detail::nothing, references as
-/// such). The first failure stops the rest and is rethrown.
+/// Runs all of them at once, each as a tasklet of a scope; gives their results as a tuple (of a void one an empty struct,
+/// references as such). The first failure stops the rest and is rethrown.
+/// Suspends: until all have ended. Stop: stops them, then throws `stopped`. Throws: the first failure; as spawn.
 template <class... F>
     requires(detail::callable<F> && ...)
 auto all(F&&... f) {
@@ -164,6 +166,8 @@ auto all(F&&... f) {
 
 /// Runs all of them at once; gives the result of the first to end, stops the others and waits until they have ended. If the
 /// first to end fails, that is rethrown; how the others end makes no difference.
+/// Suspends: until all have ended. Stop: stops them, then throws `stopped`, as when all of them have been stopped. Throws: what
+/// the first to end has thrown; as spawn.
 template <class F, class... More>
     requires(detail::callable<F> && (detail::callable<More> && ...) &&
              (std::same_as<detail::result_of_call<F>, detail::result_of_call<More>> && ...))

@@ -42,8 +42,8 @@ private:
 /// can join any more comes out of the next settle(), advance(), run() or finish().
 ///
 /// The end: tasklets that are left then are a leak, handlers of actors that wait among them; actors that are idle end with
-/// the world. finish() says so with an exception; without it the destructor prints
-/// the report and throws `leaked` itself, unless the test is failing already (it runs because of another exception).
+/// the world. finish() says so with an exception; without it the destructor prints the report and throws `leaked` itself,
+/// unless the test is failing already (it runs because of another exception).
 /// Example: tests/runtime/world_test.cpp.
 class world {
 public:
@@ -146,7 +146,9 @@ enum class schedules : std::uint8_t {
 };
 
 struct explore_options {
-    std::uint64_t seeds = 0;                      ///< how many; 0: 1000, or just the one if `seed` is set
+    /// How many; 0: 1000, or just the one if `seed` is set. Before them the schedule first in, first out is run, too; if it never
+    /// had a choice there are no others. Not of `exhaustive` and `replay`.
+    std::uint64_t seeds = 0;
     std::optional<std::uint64_t> seed = {};       ///< the first one (1 if not set)
     schedules strategy = schedules::mixed;
     unsigned depth = 3;                           ///< of priorities

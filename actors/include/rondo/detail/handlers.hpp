@@ -172,7 +172,8 @@ concept on_takes_itself =
 template <class... M>
 struct timer_list {};
 
-/// What may be a message: it is moved into the mailbox, and that must not throw halfway.
+/// What may be a message: an object that can be moved, into the mailbox and out of it, and whose destructor does not throw. (If
+/// the move throws, tell does, and nothing has been told.)
 template <class M>
 concept sendable = std::is_object_v<M> && std::move_constructible<M> && std::is_nothrow_destructible_v<M>;
 
