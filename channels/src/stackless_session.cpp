@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cstdio>
 #include <limits>
-#include <string>
 #include <unordered_map>
 
 namespace rondo::stackless::detail {

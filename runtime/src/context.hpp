@@ -8,9 +8,6 @@
 
 #include <boost/context/detail/fcontext.hpp>
 
-#include <cerrno>
-#include <cstdint>
-
 #include "stack_arena.hpp"
 
 #ifdef RONDO_ASAN

@@ -8,7 +8,7 @@
 #include <cxxabi.h>
 
 #include <algorithm>
-#include <climits>
+#include <cerrno>
 #include <ctime>
 #include <mutex>
 #include <new>

@@ -1,12 +1,12 @@
 // Groups of actors: whoever takes these messages may join, and all are told at once.
 #pragma once
 
-#include <algorithm>
 #include <chrono>
 #include <concepts>
 #include <cstddef>
 #include <memory>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 #include <rondo/actor.hpp>

@@ -8,7 +8,6 @@
 #include <exception>
 #include <optional>
 #include <source_location>
-#include <string>
 #include <tuple>
 #include <type_traits>
 #include <utility>

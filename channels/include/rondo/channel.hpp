@@ -6,13 +6,9 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <exception>
 #include <functional>
 #include <iterator>
-#include <limits>
-#include <memory>
-#include <mutex>
 #include <optional>
 #include <ranges>
 #include <type_traits>

@@ -10,7 +10,6 @@
 #include <functional>
 #include <mutex>
 #include <shared_mutex>
-#include <span>
 #include <stop_token>
 #include <type_traits>
 #include <utility>

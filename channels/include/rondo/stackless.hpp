@@ -44,9 +44,7 @@
 #include <optional>
 #include <ranges>
 #include <string>
-#include <thread>
 #include <tuple>
-#include <type_traits>
 #include <utility>
 #include <vector>
 

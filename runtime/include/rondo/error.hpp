@@ -2,7 +2,6 @@
 // ordinary catch keeps a tasklet from ending.
 #pragma once
 
-#include <cstddef>
 #include <source_location>
 #include <stdexcept>
 #include <string>

@@ -1,14 +1,13 @@
 // Scopes: children end before the scope does; the first failure stops the rest and comes out of the scope.
 #pragma once
 
-#include <chrono>
+#include <concepts>
 #include <exception>
 #include <functional>
 #include <mutex>
 #include <optional>
 #include <tuple>
 #include <utility>
-#include <vector>
 
 #include <rondo/detail/child_count.hpp>
 #include <rondo/tasklet.hpp>

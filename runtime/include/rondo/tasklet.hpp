@@ -3,7 +3,6 @@
 
 #include <chrono>
 #include <cstdint>
-#include <optional>
 #include <source_location>
 #include <stop_token>
 #include <string_view>

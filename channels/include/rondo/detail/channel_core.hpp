@@ -3,7 +3,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <utility>
 
 #include <rondo/detail/atomic.hpp>
 #include <rondo/detail/offer.hpp>

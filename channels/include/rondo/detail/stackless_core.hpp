@@ -6,11 +6,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <exception>
-#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include <rondo/detail/atomic.hpp>
 #include <rondo/lowlevel/wait.hpp>
