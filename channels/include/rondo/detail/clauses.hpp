@@ -21,64 +21,68 @@ namespace rondo::lowlevel {
 
 // ---- channels and tasklets
 
-template <class T, class F>
-class receive_clause final : public select_clause {
+/// On a channel, which it pins when it first enlists: after the wait its node is taken out of there.
+template <class T>
+class channel_clause : public select_clause {
 public:
-    receive_clause(const channel<T>& c, F f)
-        : select_clause({wait_kind::receive, &c.core()}), core_(&c.core()), f_(std::move(f)) {
-        can_close = true;
-    }
-    progress attempt(waiter& me, bool enlists, partner& met) override {
-        if (!enlists) return core_->select_receive(into_, met);
-        if (!std::exchange(pinned_, true)) core_->pin();
-        return core_->select_receive(into_, fresh_node(me), place_, met);
-    }
-    void withdraw() noexcept override { core_->withdraw_receive(node(), place_); }
     void finish() noexcept override {
         if (std::exchange(pinned_, false)) core_->unpin();
     }
-    void run() { std::invoke(f_, into_.take()); }
     [[nodiscard]] const void* object() const noexcept { return core_; }
 
-private:
+protected:
+    channel_clause(wait_kind kind, rondo::detail::channel_core<T>& core) : select_clause({kind, &core}), core_(&core) {
+        can_close = true;
+    }
+    ~channel_clause() = default;
+    wait_node& fresh_pinned_node(waiter& me) noexcept {
+        if (!std::exchange(pinned_, true)) core_->pin();
+        return this->fresh_node(me);
+    }
     rondo::detail::channel_core<T>* core_;
+    void* place_ = nullptr;
+
+private:
+    bool pinned_ = false;
+};
+
+template <class T, class F>
+class receive_clause final : public channel_clause<T> {
+public:
+    receive_clause(const channel<T>& c, F f) : channel_clause<T>(wait_kind::receive, c.core()), f_(std::move(f)) {}
+    progress attempt(waiter& me, bool enlists, partner& met) override {
+        if (!enlists) return this->core_->select_receive(into_, met);
+        return this->core_->select_receive(into_, this->fresh_pinned_node(me), this->place_, met);
+    }
+    void withdraw() noexcept override { this->core_->withdraw_receive(this->node(), this->place_); }
+    void run() { std::invoke(f_, into_.take()); }
+
+private:
     F f_;
     rondo::detail::packet<T> into_;
-    void* place_ = nullptr;
-    bool pinned_ = false;
 };
 
 /// Source is T& (the caller's variable: moved from when the value is sent, untouched if not), T (a value of our own), or
 /// a packet with an error in it.
 template <class T, class Source, class F>
-class send_clause final : public select_clause {
+class send_clause final : public channel_clause<T> {
 public:
     send_clause(const channel<T>& c, Source value, F f)
-        : select_clause({wait_kind::send, &c.core()}), core_(&c.core()), value_(std::forward<Source>(value)), f_(std::move(f)) {
-        can_close = true;
-    }
+        : channel_clause<T>(wait_kind::send, c.core()), value_(std::forward<Source>(value)), f_(std::move(f)) {}
     progress attempt(waiter& me, bool enlists, partner& met) override {
-        if (!enlists) return core_->select_send(value_, met);
-        if (!std::exchange(pinned_, true)) core_->pin();
-        return core_->select_send(value_, fresh_node(me), place_, met);
+        if (!enlists) return this->core_->select_send(value_, met);
+        return this->core_->select_send(value_, this->fresh_pinned_node(me), this->place_, met);
     }
-    void withdraw() noexcept override { core_->withdraw_send(node(), place_); }
+    void withdraw() noexcept override { this->core_->withdraw_send(this->node(), this->place_); }
     wake ended(wake outcome) noexcept override {
-        const wake end = select_clause::ended(outcome);
-        return end == wake::ready && node().tag == rondo::detail::value_is_back ? wake::closed : end;
-    }
-    void finish() noexcept override {
-        if (std::exchange(pinned_, false)) core_->unpin();
+        const wake end = channel_clause<T>::ended(outcome);
+        return end == wake::ready && this->node().tag == rondo::detail::value_is_back ? wake::closed : end;
     }
     void run() { std::invoke(f_); }
-    [[nodiscard]] const void* object() const noexcept { return core_; }
 
 private:
-    rondo::detail::channel_core<T>* core_;
     Source value_;
     F f_;
-    void* place_ = nullptr;
-    bool pinned_ = false;
 };
 
 template <class R, class F>
