@@ -890,7 +890,7 @@ void withdraw_joiner(actor_cell& c, lowlevel::wait_node& node) noexcept {
     lowlevel::unlink(e.guard, e.joiners, node);
 }
 
-exit_reason wait_for_end(actor_cell& c, lowlevel::time_point until, bool* timed_out) {
+std::optional<exit_reason> wait_for_end(actor_cell& c, lowlevel::time_point until) {
     check_join(c);
     auto& e = c.need_extra();
     lowlevel::waiter& me = lowlevel::enter();
@@ -903,16 +903,14 @@ exit_reason wait_for_end(actor_cell& c, lowlevel::time_point until, bool* timed_
     }
     if (until == at_once) {
         e.guard.unlock();
-        *timed_out = true;
-        return {};
+        return std::nullopt;
     }
     e.joiners.push_back(node);
     const auto outcome = lowlevel::suspend(me, {lowlevel::wait_kind::reply, &c}, &e.guard, until);
     if (outcome != wake::ready) {
         lowlevel::unlink(e.guard, e.joiners, node);
         lowlevel::raise(outcome);
-        *timed_out = true;
-        return {};
+        return std::nullopt;
     }
     std::lock_guard hold(e.guard);
     return e.why;

@@ -101,7 +101,7 @@ void reply_cell::let_go() noexcept {
     give_block(this, n);
 }
 
-void reply_cell::wait(const void* from, lowlevel::time_point until, bool* timed_out) {
+bool reply_cell::wait(const void* from, lowlevel::time_point until) {
     using lowlevel::wake;
     lowlevel::waiter& me = lowlevel::enter();
     lock.lock();
@@ -117,12 +117,12 @@ void reply_cell::wait(const void* from, lowlevel::time_point until, bool* timed_
             if (!is_done) is_left = true;
             lock.unlock();
             lowlevel::raise(outcome);
-            *timed_out = true;
-            return;
+            return false;
         }
     }
     is_taken = true;
     if (error) std::rethrow_exception(error);
+    return true;
 }
 
 }  // namespace rondo::detail

@@ -106,12 +106,7 @@ protected:
     actor_cell* cell_ = nullptr;
 
 private:
-    std::optional<exit_reason> join_by(lowlevel::time_point until) const {
-        bool timed_out = false;
-        auto why = wait_for_end(cell(), until, &timed_out);
-        if (timed_out) return std::nullopt;
-        return why;
-    }
+    std::optional<exit_reason> join_by(lowlevel::time_point until) const { return wait_for_end(cell(), until); }
 };
 
 /// See joined(). Keeps its actor's memory, as any handle does.
@@ -183,10 +178,9 @@ auto ask_until(actor_cell& to, const message_ops& ops, V&& value, lowlevel::time
     }
     reply_holder<R> mine{r};
     m->reply = r;
-    bool timed_out = finish_tell(to, m, until) == told::late;
+    const bool is_late = finish_tell(to, m, until) == told::late;
     (before_it_waits(*r), ...);
-    if (!timed_out) r->wait(&to, until, &timed_out);
-    if (timed_out) return result{};
+    if (is_late || !r->wait(&to, until)) return result{};
     if constexpr (std::is_void_v<R>) return true;
     else return result(std::move(r->value));
 }

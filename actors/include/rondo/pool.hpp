@@ -1,7 +1,6 @@
 // Pools: several actors of one class behind one handle.
 #pragma once
 
-#include <atomic>
 #include <chrono>
 #include <concepts>
 #include <cstddef>
@@ -129,7 +128,7 @@ public:
 private:
     struct core {
         routing how = routing::round_robin;
-        std::atomic<std::size_t> turn{0};
+        detail::atomic<std::size_t> turn{0};            // relaxed: whose turn it is orders nothing
         std::vector<actor_ref<A>> members;
         rondo::supervisor boss;
     };
@@ -168,13 +167,13 @@ private:
         auto& all = core_->members;
         switch (core_->how) {
             case routing::round_robin: {
-                const auto from = core_->turn.fetch_add(1, std::memory_order_relaxed);
+                const auto from = core_->turn.fetch_add(1, detail::relaxed);
                 for (std::size_t i = 0; i < all.size(); ++i)
                     if (const auto& a = all[(from + i) % all.size()]; !a.has_ended()) return a;
                 return all[from % all.size()];
             }
             case routing::least_loaded: {
-                const auto from = core_->turn.fetch_add(1, std::memory_order_relaxed);
+                const auto from = core_->turn.fetch_add(1, detail::relaxed);
                 const actor_ref<A>* best = nullptr;
                 std::size_t least = 0;
                 for (std::size_t i = 0; i < all.size(); ++i) {

@@ -300,7 +300,8 @@ void bury(actor_cell& to, message_node* m, dead_letter_reason why) noexcept;
 [[noreturn]] void no_such_actor();
 void add_known(atomic<known_message*>& list, known_message& one) noexcept;
 [[nodiscard]] const message_ops& known_ops(const actor_cell& c, const type_tag& message, const char* call);
-exit_reason wait_for_end(actor_cell& c, lowlevel::time_point until, bool* timed_out);
+/// Why it has ended, once it has; nullopt: `until` came first. Throws stopped, usage_error.
+std::optional<exit_reason> wait_for_end(actor_cell& c, lowlevel::time_point until);
 /// Why it has ended; nullopt: not yet, and the node, if there is one, waits for it among the joiners.
 std::optional<exit_reason> end_or_enlist(actor_cell& c, lowlevel::wait_node* node);
 void withdraw_joiner(actor_cell& c, lowlevel::wait_node& node) noexcept;

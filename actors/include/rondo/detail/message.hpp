@@ -118,8 +118,8 @@ struct reply_cell {
     void leave_handler(message_node& m, bool has_thrown) noexcept;
     void let_go() noexcept;
     void leave() noexcept;                               ///< the asker goes without the answer
-    /// Suspends until it is done; throws what the answer is if it is an error; stopped, deadline.
-    void wait(const void* from, lowlevel::time_point until, bool* timed_out);
+    /// Suspends until it is done; throws what the answer is if it is an error; stopped, deadline. False: `until` came first.
+    [[nodiscard]] bool wait(const void* from, lowlevel::time_point until);
 };
 
 template <class R>
