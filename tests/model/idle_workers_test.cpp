@@ -95,6 +95,16 @@ model::outcome one_job_one_worker(const model::bounds& b) {
     });
 }
 
+void two_jobs_two_workers() {
+    scheduler<deque_source> s{3};
+    model::threads({[&] {
+                        s.produce(0);
+                        s.produce(1);
+                    },
+                    [&] { s.work(1); }, [&] { s.work(2); }});
+    s.check_all_done(2);
+}
+
 }  // namespace
 
 TEST_CASE("no worker parks for good while its producer's deque holds a job", "[idle_workers]") {
@@ -108,28 +118,12 @@ TEST_CASE("no worker parks for good while a job has come from outside", "[idle_w
 }
 
 TEST_CASE("the last searcher wakes the next one, so that two jobs get two workers", "[idle_workers]") {
-    const auto seen = model::explore({.preemptions = 2 + model::deep, .stale_reads = 2}, [] {
-        scheduler<deque_source> s{3};
-        model::threads({[&] {
-                            s.produce(0);
-                            s.produce(1);
-                        },
-                        [&] { s.work(1); }, [&] { s.work(2); }});
-        s.check_all_done(2);
-    });
+    const auto seen = model::explore({.preemptions = 2 + model::deep, .stale_reads = 2}, two_jobs_two_workers);
     CHECK(seen);
 }
 
 TEST_CASE("two jobs get two workers in long random runs", "[idle_workers]") {
-    const auto seen = model::explore({.random = 200'000 + 2'000'000 * model::deep}, [] {
-        scheduler<deque_source> s{3};
-        model::threads({[&] {
-                            s.produce(0);
-                            s.produce(1);
-                        },
-                        [&] { s.work(1); }, [&] { s.work(2); }});
-        s.check_all_done(2);
-    });
+    const auto seen = model::explore({.random = 200'000 + 2'000'000 * model::deep}, two_jobs_two_workers);
     CHECK(seen);
 }
 
