@@ -161,19 +161,19 @@ void actor_cell::run(void* cell, bool stopped) {
 // Once for each message, so without a lock object for those that need no lock.
 inline message_node* actor_cell::take() noexcept {
     if (full_policy != when_full::drop_oldest) [[likely]] return messages.take(free_spent{});
-    return take_alone();
+    return take_under_lock();
 }
-message_node* actor_cell::take_alone() noexcept {
-    const auto alone = lock_mailbox();
+message_node* actor_cell::take_under_lock() noexcept {
+    const auto hold = lock_mailbox();
     return messages.take(free_spent{});
 }
 inline bool actor_cell::rest() noexcept {
     if (full_policy != when_full::drop_oldest) [[likely]] return messages.rest(free_spent{});
-    return rest_alone();
+    return rest_under_lock();
 }
 // The next runner takes the lock before it can come to free it with the actor.
-bool actor_cell::rest_alone() noexcept {
-    const auto alone = lock_mailbox();
+bool actor_cell::rest_under_lock() noexcept {
+    const auto hold = lock_mailbox();
     return messages.rest(free_spent{});
 }
 
@@ -185,7 +185,7 @@ inline void actor_cell::free_handled(message_node& m, std::uintptr_t lines) noex
 inline void actor_cell::discard(message_node& m) noexcept {
     const std::uintptr_t lines = m.ops->lines;
     destroy_payload(m);
-    if (full_policy == when_full::drop_oldest) [[unlikely]] return free_alone(m, lines);
+    if (full_policy == when_full::drop_oldest) [[unlikely]] return free_under_lock(m, lines);
     free_handled(m, lines);
 }
 
@@ -308,8 +308,8 @@ void actor_cell::admit_waiting() noexcept {
 
 // ---------------------------------------------------------------------------------------------- handling
 
-void actor_cell::free_alone(message_node& m, std::uintptr_t lines) noexcept {
-    const auto alone = lock_mailbox();
+void actor_cell::free_under_lock(message_node& m, std::uintptr_t lines) noexcept {
+    const auto hold = lock_mailbox();
     free_handled(m, lines);
 }
 
@@ -317,7 +317,7 @@ void actor_cell::free_alone(message_node& m, std::uintptr_t lines) noexcept {
 void actor_cell::make_room() noexcept {
     message_node* m;
     {
-        const auto alone = hold_mailbox();
+        const auto hold = hold_mailbox();
         if (messages.is_closed()) return;
         m = messages.take_if_full(free_spent{});
     }
@@ -401,7 +401,7 @@ void actor_cell::put_back_stash(actor_extra& e, std::size_t n, bool held_too) no
     e.stash_last = last_stay;
     e.stashed -= count;
     if (count == 0) return;
-    const auto alone = hold_mailbox();
+    const auto hold = hold_mailbox();
     messages.put_back(back, last_back, count);
 }
 
@@ -423,7 +423,7 @@ void actor_cell::let_out_of_hand(const message_node& m) noexcept {
     (before ? before->next : e.stash_first) = mine->next;
     if (e.stash_last == mine) e.stash_last = before;
     --e.stashed;
-    const auto alone = hold_mailbox();
+    const auto hold = hold_mailbox();
     messages.put_back(mine, mine, 1);
 }
 
@@ -659,7 +659,7 @@ bool actor_cell::stay_down() noexcept {
     const auto id_of_me = runner.id.load(relaxed);
     runner.t.store(nullptr, relaxed);
     {
-        const auto alone = hold_mailbox();                // as in rest()
+        const auto hold = hold_mailbox();                 // as in rest()
         if (messages.hold()) return false;
     }
     runner.id.store(id_of_me, relaxed);
@@ -784,7 +784,7 @@ void actor_cell::report(const std::exception_ptr& error) const noexcept {
 void actor_cell::empty_for_good(const exit_reason& why) noexcept {
     empty_mailbox(dead_letter_reason::ended, why);
     {
-        const auto alone = hold_mailbox();
+        const auto hold = hold_mailbox();
         messages.forget_kept(free_spent{});
     }
     destroy_messages(messages.take_system());

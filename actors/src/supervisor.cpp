@@ -278,7 +278,7 @@ void check_child(const child_spec& spec) {
     if (!spec.start) throw usage_error("a child_spec without a class: make it by rondo::child or rondo::subtree");
     check_time(spec.options.shutdown, "child_options::shutdown");
     if (const auto slots = spec.options.mailbox_slots.value_or(0); slots > actor_cell::box::most_slots)
-        detail::check_slots(slots);
+        detail::throw_too_many_slots(slots);
 }
 // Before anybody is started: what is wrong is the caller's to hear, also of a subtree that is started later.
 void check(const supervise_options& o, const std::vector<child_spec>& children) {

@@ -35,7 +35,7 @@ void wrong_answer(const message_ops& ops, const type_tag& wanted) {
     throw usage_error(fmt::format("{} is answered with {}, not with {}", ops.type->name(), ops.answer->name(), wanted.name()));
 }
 void no_such_actor() { throw usage_error("this actor handle is empty or was moved from: it names no actor"); }
-void check_slots(std::size_t slots) {
+void throw_too_many_slots(std::size_t slots) {
     throw usage_error(fmt::format("actor_options::mailbox_slots: {} is too many; at most {}, or 0 for no bound", slots,
                                   actor_cell::box::most_slots));
 }

@@ -40,7 +40,7 @@ actor_ref<A> start_under(std::shared_ptr<supervised> under, actor_system& in, co
     static_assert(alignof(A) <= 64, "an actor's alignment is at most 64");
     constexpr const actor_class& c = class_of<A>;
     const auto slots = o.mailbox_slots.value_or(c.mailbox_slots);
-    if (slots > actor_cell::box::most_slots) [[unlikely]] check_slots(slots);
+    if (slots > actor_cell::box::most_slots) [[unlikely]] throw_too_many_slots(slots);
     void* block = take_block(c.lines);
     auto* cell = ::new (block) actor_cell(in, c, slots, o.full.value_or(c.full));
     if constexpr (std::is_nothrow_constructible_v<A, Args&&...>) {

@@ -239,13 +239,13 @@ private:
     void settle_lost(const exit_reason* why) noexcept;    // of the calling handler; nullptr: the actor goes on
     void let_out_of_hand(const message_node& m) noexcept; // its handler, which had put it aside, is through
     message_node* take() noexcept;
-    message_node* take_alone() noexcept;                  // under the lock, as what else ends in _alone
+    message_node* take_under_lock() noexcept;             // of one that drops its oldest, as the next two
     bool rest() noexcept;
-    bool rest_alone() noexcept;
+    bool rest_under_lock() noexcept;
     void admit_waiting() noexcept;
     void discard(message_node& m) noexcept;               // handled
     void free_handled(message_node& m, std::uintptr_t lines) noexcept;
-    void free_alone(message_node& m, std::uintptr_t lines) noexcept;
+    void free_under_lock(message_node& m, std::uintptr_t lines) noexcept;
     void empty_mailbox(dead_letter_reason why, const exit_reason& end) noexcept;
     void hand_over() noexcept;                            // to a new activation, at the tail
     void free_memory() noexcept;                          // of one that its system does not know any more
@@ -267,7 +267,7 @@ static_assert(sizeof(actor_cell) == 128);
 [[nodiscard]] actor_system& system_of(lowlevel::home& at);
 /// Gives a new cell its place among the living.
 void enroll(actor_cell& c, std::string_view name, std::source_location where, std::shared_ptr<supervised> under = {});
-void check_slots(std::size_t slots);
+[[noreturn]] void throw_too_many_slots(std::size_t slots);
 
 /// Counts the operation, looks for a stop; gives memory for a message.
 [[nodiscard]] fresh_block begin_tell(std::size_t lines);
