@@ -9,6 +9,11 @@
 // finds work wakes the next one (the chain).
 // At most one wake is under way per burst: nobody wakes while somebody searches. So a burst costs its producer one
 // system call (6 to 13 us), and the number of awake workers doubles with each round of the chain.
+// Orders: counts_ is only changed by seq_cst read-modify-writes. Those of who leaves are the parker's store in this pattern, with
+// the fence after them; the others are in one order with them, so that snapshot() sees who was there. A bit of parked_ is set by a
+// seq_cst and cleared by an acq_rel operation, and each pairs with the other: who clears it sees what its worker has done before
+// it parked, and that worker, if it finds the bit gone, that somebody is waking it. relaxed loads are glances, which decide nothing
+// that is not looked at again.
 // `version` moves at every unpark; "all parked" seen twice with the same version means: parked all the time between.
 // Checked:  tests/model/idle_workers_test.cpp, tests/stress.
 #pragma once
@@ -49,7 +54,7 @@ public:
             auto bits = parked_[i].load(relaxed);
             while (bits) {
                 const auto lowest = bits & (~bits + 1);
-                // acq_rel: the one who clears the bit owns the wake-up.
+                // The one who clears the bit owns the wake-up.
                 const auto before = parked_[i].fetch_and(~lowest, acq_rel);
                 if (before & lowest) {
                     counts_.fetch_add(unpark_one + search_one, seq_cst);
