@@ -122,13 +122,14 @@ TEST_CASE("what the main function threw goes before what nobody joined", "[runti
 
 TEST_CASE("the handler for unhandled exceptions gets them instead of run", "[runtime]") {
     lines seen;
-    std::vector<std::string> names;
+    std::vector<std::string> names, sites;
     CHECK(end_of([&] {
               rondo::run({.workers = 1,
                           .on_unhandled =
                               [&](std::exception_ptr error, const rondo::tasklet_info& info) {
                                   seen.push_back(end_of([&] { std::rethrow_exception(error); }));
                                   names.push_back(info.name);
+                                  sites.push_back(info.spawn_site);
                               }},
                          [] {
                              rondo::spawn({.name = "clumsy"}, [] { throw std::runtime_error("dropped it"); });
@@ -140,6 +141,7 @@ TEST_CASE("the handler for unhandled exceptions gets them instead of run", "[run
           }) == "returned");
     CHECK(seen == lines{"dropped it", "later"});
     CHECK(names == lines{"clumsy", ""});
+    for (auto& site : sites) CHECK((has(site, "runtime_test.cpp:") && has(site, " (")));      // and the function
 }
 
 TEST_CASE("an exception of the handler for unhandled exceptions comes out of run", "[runtime]") {
