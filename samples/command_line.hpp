@@ -32,6 +32,12 @@ public:
     using std::runtime_error::runtime_error;
 };
 
+/// The user asked for the usage, which what() is.
+class help_wanted : public std::runtime_error {
+public:
+    using std::runtime_error::runtime_error;
+};
+
 namespace detail {
 
 // These return 0 or an errno.
@@ -106,9 +112,11 @@ inline void check_writable(const std::string& file) {
 /// The arguments of a program that has no options, but takes a few words and numbers in a fixed order.
 class arguments {
 public:
-    /// usage: "[ACCOUNTS [TRANSFERS [SEED]]]". Throws: bad_argument if there are more, or an option that is none.
+    /// usage: "[ACCOUNTS [TRANSFERS [SEED]]]". Throws: help_wanted if that is all that was asked for; bad_argument if there are
+    /// more, or an option that is none.
     arguments(int argc, char** argv, std::string_view usage, std::size_t most)
         : given_(argv, static_cast<std::size_t>(argc)), usage_(usage) {
+        if (argc == 2 && (text(1) == "--help" || text(1) == "-h")) throw help_wanted(hint());
         for (std::size_t i = 1; i < given_.size(); ++i)
             if (i > most || (given_[i][0] == '-' && !is_digit(given_[i][1])))
                 throw bad_argument(fmt::format("what is \"{}\"? {}", given_[i], hint()));
@@ -138,14 +146,28 @@ private:
     std::string_view usage_;
 };
 
-/// The whole of main(): f() gives the exit code, which is 2 for a bad argument (RONDO_WORKERS, too) and if nobody can read what
-/// the program says, 1 for other errors.
+namespace detail {
+
+template <class F>
+int code_of(F&& f) {
+    try {
+        return f();
+    } catch (const help_wanted& help) {
+        fmt::print("{}\n", help.what());
+        return 0;
+    }
+}
+
+}  // namespace detail
+
+/// The whole of main(): f() gives the exit code, which is 0 if only help was wanted, 2 for a bad argument (RONDO_WORKERS, too)
+/// and if nobody can read what the program says, 1 for other errors.
 template <class F>
 int run_main(const char* program, F&& f) {
     try {
         // Whatever is opened next would take its place.
         if (::fcntl(STDOUT_FILENO, F_GETFD) < 0) throw bad_argument("standard output is closed; >/dev/null keeps it quiet");
-        const int code = f();
+        const int code = detail::code_of(f);
         if (std::fflush(stdout) != 0 || std::ferror(stdout))
             throw bad_argument(fmt::format("cannot write to standard output: {}", std::generic_category().message(errno)));
         return code;

@@ -93,9 +93,10 @@ int dinner_with_actors() {
 
 int main(int argc, char** argv) {
     const std::string_view wanted = argc > 1 ? argv[1] : "";
-    if (argc > 2 || (argc > 1 && wanted != "--actors")) {
-        fmt::print(stderr, "usage: family_dinner [--actors]\n");
-        return 2;
+    const bool help = argc == 2 && (wanted == "--help" || wanted == "-h");
+    if (help || argc > 2 || (argc > 1 && wanted != "--actors")) {
+        fmt::print(help ? stdout : stderr, "usage: family_dinner [--actors]\n");
+        return help ? 0 : 2;
     }
     if (wanted == "--actors") return dinner_with_actors();
     fmt::print("Dinner, one after the other:\n");

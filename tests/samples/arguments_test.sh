@@ -49,10 +49,22 @@ echo "an earlier picture" >"$folder/kept.svg"
 refused "SEED must be" "$killer_robots" "$folder/kept.svg" red
 [ "$(cat "$folder/kept.svg")" = "an earlier picture" ] || fail "a refused run changed a file"
 refused "SEED must be" "$killer_robots" "$folder/robots.svg" red
-refused "usage: killer_robots" "$killer_robots" --help
+refused "usage: killer_robots" "$killer_robots" --helpful
+refused "usage: killer_robots" "$killer_robots" --help me
 [ ! -e "$folder/robots.svg" ] || fail "a refused run left a file behind"
 refused "usage: family_dinner" "$family_dinner" --actor
 refused "usage: family_dinner" "$family_dinner" --actors now
+
+for program in "$bank" "$kv_cache" "$killer_robots" "$family_dinner" "$hackysack"; do
+    for option in --help -h; do
+        command="$program $option"
+        "$program" "$option" >"$folder/out" 2>"$folder/err"
+        code=$?
+        [ "$code" -eq 0 ] || fail "exit code $code, not 0"
+        grep -qi "usage: .*$(basename "$program")" "$folder/out" || fail "no usage on stdout"
+        [ ! -s "$folder/err" ] || fail "something on stderr"
+    done
+done
 
 # Whoever asks for output and cannot have it hears of it. Closed, its place would be taken by the next file.
 for program in "$bank 5 100" "$kv_cache 2 10" "$killer_robots" "$hackysack --players 10 --circles 2 --kicks 10"; do
