@@ -100,20 +100,9 @@ scheduler::~scheduler() {
         if (round > 0 || (live() > 0 && !only_background_left())) stop_everything();
         if (layer) layer->end();
         wait_until_quiet(std::chrono::steady_clock::now() + std::chrono::milliseconds(round < 10 ? 10 : 1000), is_virtual());
-        if (round == 12) {
-            std::fputs("rondo: a runtime's destructor waits for tasklets that do not stop:\n", stderr);
-            for (auto& info : list(true)) std::fputs(("  " + describe(info) + "\n").c_str(), stderr);
-        }
+        if (round == 12) print_left();
     }
-    for (auto& error : take_errors()) {
-        try {
-            std::rethrow_exception(error);
-        } catch (const std::exception& e) {
-            fmt::print(stderr, "rondo: a tasklet ended with an exception that nobody joined: {}\n", e.what());
-        } catch (...) {
-            fmt::print(stderr, "rondo: a tasklet ended with an exception that nobody joined\n");
-        }
-    }
+    print_errors();
     blocking.reset();
     terminating.store(true, seq_cst);
     for (int w; (w = idle.take_parked()) >= 0;) workers[static_cast<std::size_t>(w)]->unpark();
@@ -121,6 +110,37 @@ scheduler::~scheduler() {
     // acquire: pairs with the release in inject().
     while (visitors_.load(acquire) != 0) std::this_thread::yield();
     if (auto* layer = above.load(acquire)) layer->home_is_gone();
+}
+
+void scheduler::print_left() const noexcept {
+    std::fputs("rondo: a runtime's destructor waits for tasklets that do not stop:\n", stderr);
+    try {
+        for (auto& info : list(true)) std::fputs(("  " + describe(info) + "\n").c_str(), stderr);
+    } catch (...) {
+        std::fputs("  (no memory for their list)\n", stderr);
+    }
+}
+
+void scheduler::print_errors() noexcept {
+    std::lock_guard hold(lock_);
+    print_further_errors();
+    for (auto& error : errors_) {
+        try {
+            std::rethrow_exception(error);
+        } catch (const std::exception& e) {
+            std::fprintf(stderr, "rondo: a tasklet ended with an exception that nobody joined: %s\n", e.what());
+        } catch (...) {
+            std::fputs("rondo: a tasklet ended with an exception that nobody joined\n", stderr);
+        }
+    }
+    errors_.clear();
+}
+
+// Those that were not kept. Under the lock.
+void scheduler::print_further_errors() noexcept {
+    if (const auto n = std::exchange(further_errors_, 0))
+        std::fprintf(stderr, "rondo: %zu more tasklets ended with exceptions that nobody joined (the first %zu are kept)\n", n,
+                     errors_.size());
 }
 
 std::int64_t scheduler::now_ns() noexcept {
@@ -199,10 +219,8 @@ void scheduler::keep(std::exception_ptr error) noexcept {
 
 std::vector<std::exception_ptr> scheduler::take_errors() {
     std::lock_guard hold(lock_);
-    if (const auto n = std::exchange(further_errors_, 0))
-        fmt::print(stderr, "rondo: {} more tasklets ended with exceptions that nobody joined (the first {} are kept)\n", n,
-                   errors_.size());
     std::vector<std::exception_ptr> taken(errors_.begin(), errors_.end());
+    print_further_errors();
     errors_.clear();                              // keeps the room
     return taken;
 }
@@ -408,6 +426,14 @@ bool is_joined(task& t) {
 // would rather have waited for them all.
 void scheduler::stop_everything() noexcept {
     const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(1);
+    try {
+        stop_in_order(limit);
+    } catch (...) {                                   // no memory for the lists
+        stop_one_by_one(limit);
+    }
+}
+
+void scheduler::stop_in_order(lowlevel::time_point limit) {
     for (std::size_t before = SIZE_MAX;;) {
         const auto all = living();                    // the youngest first
         std::vector<std::uint64_t> parents;
@@ -429,13 +455,37 @@ void scheduler::stop_everything() noexcept {
     }
 }
 
-std::vector<task_ref> scheduler::living() const {
-    std::vector<task_ref> all;
+// Children before their parents, without a list.
+void scheduler::stop_one_by_one(lowlevel::time_point limit) noexcept {
+    const auto find = [this](auto is_wanted) {
+        task_ref found{};
+        for_each_living([&](task_ref one) {
+            if (!found.t && !one.t->stop_requested() && is_wanted(one)) found = one;
+        });
+        return found;
+    };
+    while (std::chrono::steady_clock::now() < limit) {
+        task_ref next = find([](task_ref) { return true; });
+        if (!next.t) return;
+        for (task_ref child = next; child.t; child = find([&](task_ref one) { return parent_of(*one.t) == next.id; }))
+            next = child;
+        stop_task(next);
+        wait_until_quiet(std::chrono::steady_clock::now() + std::chrono::milliseconds(10), is_virtual());
+    }
+}
+
+template <class F>
+void scheduler::for_each_living(F&& f) const {
     tasks.for_each([&](task& t) {
         const auto id = t.id.load(acquire);
         const auto state = t.state.load(acquire);
-        if (id != 0 && state != task::phase::free && state != task::phase::finished) all.push_back({&t, id});
+        if (id != 0 && state != task::phase::free && state != task::phase::finished) f(task_ref{&t, id});
     });
+}
+
+std::vector<task_ref> scheduler::living() const {
+    std::vector<task_ref> all;
+    for_each_living([&](task_ref one) { all.push_back(one); });
     std::sort(all.begin(), all.end(), [](auto& a, auto& b) { return a.id > b.id; });
     return all;
 }

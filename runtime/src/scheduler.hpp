@@ -106,6 +106,13 @@ private:
     [[nodiscard]] bool has_failed(task_ref main) const;   // or a tasklet that nobody joined has
     void keep(std::exception_ptr error) noexcept;
     void tell_watchers() noexcept;                        // wait_until_quiet()
+    void stop_in_order(lowlevel::time_point limit);
+    void stop_one_by_one(lowlevel::time_point limit) noexcept;
+    template <class F>
+    void for_each_living(F&& f) const;
+    void print_left() const noexcept;
+    void print_errors() noexcept;
+    void print_further_errors() noexcept;
 
     std::vector<std::thread> threads_;
     mutable std::mutex lock_;

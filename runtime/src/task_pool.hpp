@@ -30,13 +30,15 @@ public:
 
     template <class F>
     void for_each(F&& f) const {
-        std::vector<task*> chunks;
-        {
-            std::lock_guard hold(lock_);
-            chunks = chunks_;
-        }
-        for (task* c : chunks)
+        for (std::size_t n = 0;; ++n) {                   // without a copy of the list, for which there may be no memory
+            task* c = nullptr;
+            {
+                std::lock_guard hold(lock_);
+                if (n == chunks_.size()) return;
+                c = chunks_[n];
+            }
             for (std::size_t i = 0; i < chunk_tasks; ++i) f(c[i]);
+        }
     }
 
 private:

@@ -1,0 +1,100 @@
+// What happens without memory: each program runs again and again, and each time another of its allocations fails. It may
+// say so; but nobody waits for ever, nothing is used twice, and the process goes on.
+#include <catch2/catch.hpp>
+
+#include <atomic>
+#include <cstddef>
+#include <cstdlib>
+#include <functional>
+#include <new>
+#include <string>
+
+#include <rondo/rondo.hpp>
+
+namespace {
+
+constexpr long never = -1;
+std::atomic<long> good_ones_left{never};                  // the allocation after these fails, and that one alone
+
+bool fails_now() noexcept {
+    return good_ones_left.load(std::memory_order_relaxed) >= 0 && good_ones_left.fetch_sub(1, std::memory_order_relaxed) == 0;
+}
+
+void* allocate(std::size_t bytes) {
+    if (!fails_now())
+        if (void* p = std::malloc(bytes ? bytes : 1)) return p;
+    throw std::bad_alloc();
+}
+void* allocate(std::size_t bytes, std::align_val_t to) {
+    const auto a = static_cast<std::size_t>(to);
+    if (!fails_now())
+        if (void* p = std::aligned_alloc(a, (bytes + a - 1) / a * a)) return p;
+    throw std::bad_alloc();
+}
+
+}  // namespace
+
+void* operator new(std::size_t bytes) { return allocate(bytes); }
+void* operator new(std::size_t bytes, std::align_val_t to) { return allocate(bytes, to); }
+void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept { return fails_now() ? nullptr : std::malloc(bytes); }
+void operator delete(void* p) noexcept { std::free(p); }
+void operator delete(void* p, std::size_t) noexcept { std::free(p); }
+void operator delete(void* p, std::align_val_t) noexcept { std::free(p); }
+void operator delete(void* p, std::size_t, std::align_val_t) noexcept { std::free(p); }
+void operator delete(void* p, const std::nothrow_t&) noexcept { std::free(p); }
+
+namespace {
+
+/// Runs the program until none of its allocations fails any more. It gives what it finds wrong, or nothing.
+void fail_each_allocation(const std::function<std::string()>& program) {
+    REQUIRE(program() == "");
+    for (long n = 0;; ++n) {
+        std::string wrong;
+        good_ones_left.store(n, std::memory_order_relaxed);
+        try {
+            wrong = program();
+        } catch (const std::bad_alloc&) {
+        } catch (const rondo::out_of_memory&) {
+        }
+        const bool has_failed = good_ones_left.exchange(never, std::memory_order_relaxed) < 0;
+        CAPTURE(n);
+        CHECK(wrong == "");
+        if (!has_failed) return;
+        REQUIRE(n < 5'000);
+    }
+}
+
+}  // namespace
+
+TEST_CASE("without memory for lists a runtime still stops who is left, children before parents", "[memory]") {
+    fail_each_allocation([]() -> std::string {
+        std::atomic<int> alive{0}, gone_too_early{0};
+        {
+            rondo::runtime rt({.workers = 2});
+            const rondo::channel<int> silence;
+            for (int i = 0; i < 3; ++i)
+                rt.spawn([&, silence] {
+                    std::atomic<bool> is_here{true};
+                    ++alive;
+                    struct leaving {
+                        std::atomic<bool>& here;
+                        std::atomic<int>& count;
+                        ~leaving() { here = false, --count; }
+                    } const at_the_end{is_here, alive};
+                    rondo::spawn([&, silence] {
+                        struct leaving_first {
+                            const std::atomic<bool>& is_parent_here;
+                            std::atomic<int>&too_early, &count;
+                            ~leaving_first() { too_early += !is_parent_here, --count; }
+                        };
+                        ++alive;
+                        const leaving_first at_its_end{is_here, gone_too_early, alive};
+                        silence.receive();
+                    });
+                    silence.receive();
+                });
+            (void)rt.run_until_idle();
+        }
+        return alive != 0 ? "somebody is left" : gone_too_early != 0 ? "a child outlived its parent" : "";
+    });
+}
