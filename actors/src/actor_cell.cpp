@@ -323,10 +323,10 @@ void actor_cell::make_room() noexcept {
     }
     if (!m) return;
     system.count(*this, *m, dead_letter_reason::dropped_oldest);
-    if (m->reply) {
-        const error why("the mailbox of " + label() + " was full; an older message than others, this one was dropped");
-        std::exchange(m->reply, nullptr)->fail(std::make_exception_ptr(why));
-    }
+    if (m->reply)
+        std::exchange(m->reply, nullptr)->fail_with([this] {
+            return error("the mailbox of " + label() + " was full; an older message than others, this one was dropped");
+        });
     discard(*m);
 }
 
@@ -367,7 +367,8 @@ void actor_cell::settle_lost(const exit_reason* why) noexcept {
     const auto* const me = &lowlevel::self();
     const auto mine = std::partition(e->lost.begin(), e->lost.end(), [me](const auto& l) { return l.by != me; });
     for (auto at = mine; at != e->lost.end(); ++at)
-        at->what->fail(why ? std::make_exception_ptr(actor_ended(label(), *why)) : std::make_exception_ptr(no_answer()));
+        if (why) at->what->fail_with([&] { return actor_ended(label(), *why); });
+        else at->what->fail_with([] { return no_answer(); });
     e->lost.erase(mine, e->lost.end());
 }
 
@@ -493,7 +494,7 @@ bool actor_cell::fail(message_node& m, std::exception_ptr error) {
     bool is_seen = false;
     if (was_asked) {
         reply_cell& r = *std::exchange(m.reply, nullptr);
-        if (what == stop_of_tasklet) r.fail(std::make_exception_ptr(actor_ended(label(), why)));
+        if (what == stop_of_tasklet) r.fail_with([&] { return actor_ended(label(), why); });
         else is_seen = what == refusal || is_heard() ? r.fail(error) : r.fail_by_crash(error);
     }
     // A restart mends no program, and the supervisor would say nothing of it.
@@ -764,7 +765,7 @@ void actor_cell::tell_links(const exit_reason& why) noexcept {
 void actor_cell::empty_mailbox(dead_letter_reason why, const exit_reason& end) noexcept {
     while (message_node* m = take()) {
         system.count(*this, *m, why);
-        if (m->reply) std::exchange(m->reply, nullptr)->fail(std::make_exception_ptr(actor_ended(label(), end)));
+        if (m->reply) std::exchange(m->reply, nullptr)->fail_with([&] { return actor_ended(label(), end); });
         discard(*m);
     }
 }

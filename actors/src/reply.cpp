@@ -41,10 +41,11 @@ void reply_cell::leave() noexcept {
 namespace {
 
 // The caller owed it. An actor that ends lets go of all it owes, in its handler, object, timers and mailbox.
-std::exception_ptr why_dropped() noexcept {
-    if (const actor_cell* const c = actor_here_or_null())
-        if (auto why = c->end_of_owing()) return std::make_exception_ptr(actor_ended(c->label(), std::move(*why)));
-    return std::make_exception_ptr(no_answer());
+void fail_dropped(reply_cell& r) noexcept {
+    const actor_cell* const c = actor_here_or_null();
+    auto why = c ? c->end_of_owing() : std::nullopt;
+    if (why) r.fail_with([&] { return actor_ended(c->label(), std::move(*why)); });
+    else r.fail_with([] { return no_answer(); });
 }
 
 }  // namespace
@@ -64,7 +65,7 @@ void reply_cell::drop() noexcept {
     }
     actor_cell* const c = std::uncaught_exceptions() > 0 ? actor_here_or_null() : nullptr;
     if (c && !c->end_of_owing() && c->keep_lost(*this)) return;
-    fail(why_dropped());
+    fail_dropped(*this);
 }
 
 void reply_cell::enter_handler() noexcept {
@@ -77,7 +78,7 @@ void reply_cell::own_up() noexcept {
         const std::lock_guard hold(lock);
         if (!in_handler || stashed_as || !std::exchange(is_dropped, false)) return;
     }
-    fail(std::make_exception_ptr(no_answer()));
+    fail_with([] { return no_answer(); });
 }
 
 void reply_cell::leave_handler(message_node& m, bool has_thrown) noexcept {
@@ -88,7 +89,7 @@ void reply_cell::leave_handler(message_node& m, bool has_thrown) noexcept {
     lock.unlock();
     m.reply = nullptr;
     if (heir) heir->reply = is_owed ? this : nullptr;     // of an error actor_cell::fail() makes the answer
-    else if (is_owed) fail(why_dropped());
+    else if (is_owed) fail_dropped(*this);
     let_go();
 }
 

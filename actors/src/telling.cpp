@@ -30,12 +30,9 @@ exit_reason end_of(const actor_cell& c) noexcept {
 // Counted before its asker hears of it, who may look.
 void bury(actor_cell& to, message_node* m, dead_letter_reason why) noexcept {
     to.system.count(to, *m, why);
-    if (m->reply) {
-        const auto say = [&]() -> std::exception_ptr {
-            if (why == dead_letter_reason::ended) return std::make_exception_ptr(actor_ended(to.label(), end_of(to)));
-            return std::make_exception_ptr(error("the mailbox of " + to.label() + " is full; the message was dropped"));
-        };
-        std::exchange(m->reply, nullptr)->fail(say());
+    if (auto* const r = std::exchange(m->reply, nullptr)) {
+        if (why == dead_letter_reason::ended) r->fail_with([&] { return actor_ended(to.label(), end_of(to)); });
+        else r->fail_with([&] { return error("the mailbox of " + to.label() + " is full; the message was dropped"); });
     }
     destroy_message(*m);
 }
@@ -67,8 +64,7 @@ wait_end wait_for_room(actor_cell& to, message_node* m, lowlevel::time_point unt
 }
 
 void drop_unsent(message_node* m) noexcept {
-    if (m->reply) m->reply->fail(std::make_exception_ptr(error("not sent")));
-    m->reply = nullptr;
+    if (m->reply) std::exchange(m->reply, nullptr)->fail_with([] { return error("not sent"); });
     destroy_message(*m);
 }
 

@@ -3,13 +3,18 @@
 #include <catch2/catch.hpp>
 
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdlib>
 #include <functional>
 #include <new>
+#include <stdexcept>
 #include <string>
+#include <vector>
 
 #include <rondo/rondo.hpp>
+
+using namespace std::chrono_literals;
 
 namespace {
 
@@ -55,6 +60,7 @@ void fail_each_allocation(const std::function<std::string()>& program) {
             wrong = program();
         } catch (const std::bad_alloc&) {
         } catch (const rondo::out_of_memory&) {
+        } catch (const rondo::actor_ended&) {             // a handler had no memory
         }
         const bool has_failed = good_ones_left.exchange(never, std::memory_order_relaxed) < 0;
         CAPTURE(n);
@@ -63,6 +69,28 @@ void fail_each_allocation(const std::function<std::string()>& program) {
         REQUIRE(n < 5'000);
     }
 }
+
+/// What asking came to: the answer, or 0 if the asker was told of a failure.
+template <class F>
+int answer_or_failure(F&& ask) {
+    try {
+        return ask();
+    } catch (const std::bad_alloc&) {
+    } catch (const rondo::error&) {
+    } catch (const std::logic_error&) {
+    }
+    return 0;
+}
+
+struct question {};
+struct order {};
+
+/// Answers what the channel gives; an order makes it crash.
+struct clerk {
+    rondo::channel<int> answers;
+    int on(question) { return answers.receive(); }
+    void on(order) { throw std::logic_error("no orders, please"); }
+};
 
 }  // namespace
 
@@ -96,5 +124,29 @@ TEST_CASE("without memory for lists a runtime still stops who is left, children 
             (void)rt.run_until_idle();
         }
         return alive != 0 ? "somebody is left" : gone_too_early != 0 ? "a child outlived its parent" : "";
+    });
+}
+
+TEST_CASE("without memory for the reason an asker still hears that he gets no answer", "[memory]") {
+    const auto how = GENERATE(0, 1, 2, 3);
+    fail_each_allocation([how] {
+        return rondo::run({.workers = 1}, [how]() -> std::string {
+            const rondo::channel<int> answers;
+            const auto asked = rondo::start<clerk>(rondo::actor_options{.name = "clerk", .mailbox_slots = 2,
+                                                                        .full = how == 3 ? rondo::when_full::drop_oldest
+                                                                                         : rondo::when_full::drop_newest},
+                                                   answers);
+            std::vector<rondo::tasklet<int>> askers;
+            for (int i = 0; i < 4; ++i)
+                askers.push_back(rondo::spawn([asked] { return answer_or_failure([&] { return asked.ask(question{}); }); }));
+            for (int i = 0; i < 4; ++i) rondo::yield();
+            if (how == 0) asked.kill();
+            else asked.stop(), (void)answers.send_for(1, 10s);
+            int sum = 0;
+            for (auto& a : askers) sum += a.join();       // a deadlock if one has not been told
+            (void)asked.join();
+            sum += answer_or_failure([&] { return asked.ask(question{}); });
+            return sum > 1 ? "an answer too many" : "";
+        });
     });
 }

@@ -60,8 +60,10 @@ public:
     }
     /// Answers with an error: ask throws it; no_answer, if it is an empty pointer. The actor goes on.
     void fail(std::exception_ptr error) noexcept {
-        if (!error) error = std::make_exception_ptr(no_answer());
-        if (cell_) std::exchange(cell_, nullptr)->fail(std::move(error));
+        if (!cell_) return;
+        auto* const c = std::exchange(cell_, nullptr);
+        if (error) c->fail(std::move(error));
+        else c->fail_with([] { return no_answer(); });
     }
     template <class E>
         requires(!std::convertible_to<E, std::exception_ptr>)

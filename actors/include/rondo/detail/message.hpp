@@ -109,6 +109,17 @@ struct reply_cell {
 
     bool finish() noexcept;                              ///< wakes the asker, lets go. False: he had given up
     bool fail(std::exception_ptr e) noexcept;            ///< answers with an error, lets go
+    /// The same, with what make() gives; without memory for that, with what it throws.
+    template <class Make>
+    bool fail_with(Make&& make) noexcept {
+        std::exception_ptr e;
+        try {
+            e = std::make_exception_ptr(make());
+        } catch (...) {
+            e = std::current_exception();
+        }
+        return fail(std::move(e));
+    }
     /// The same. True: the asker has it, or if he leaves without it, reports it.
     bool fail_by_crash(std::exception_ptr e) noexcept;
     void drop() noexcept;                                ///< a rondo::reply goes without an answer
