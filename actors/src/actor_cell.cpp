@@ -335,10 +335,13 @@ bool actor_cell::is_idle_too_early() noexcept {
     if (e.idle_after <= e.idle_after.zero()) return true;
     const auto left = e.last_message + e.idle_after - lowlevel::now();
     const bool early = left > left.zero();
+    message_node* m = nullptr;
     try {
-        e.idle_timer = system.start_timer(*this, early ? left : e.idle_after,
-                                          make_message<idle>(*of.on_idle, idle{}), nullptr, true);
-    } catch (...) {}                                      // no memory: no idle timeouts any more
+        m = make_message<idle>(*of.on_idle, idle{});
+        e.idle_timer = system.start_timer(*this, early ? left : e.idle_after, m, nullptr, true);
+    } catch (...) {                                       // no memory: no idle timeouts any more
+        if (m) destroy_message(*m);
+    }
     return early;
 }
 

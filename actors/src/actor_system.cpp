@@ -213,12 +213,12 @@ std::uint64_t actor_system::start_timer(actor_cell& to, std::chrono::steady_cloc
     std::uint64_t number;
     {
         std::lock_guard hold(timer_lock_);
-        by_number_.reserve(by_number_.size() + 1);
         number = ++last_timer_;
+        const auto entry = by_number_.emplace(number, timers_.end()).first;       // may throw: nothing has happened yet
         auto node = one.extract(one.begin());
         node.mapped().number = number;
         const auto where = timers_.insert(std::move(node));
-        by_number_.emplace(number, where);
+        entry->second = where;
         if (where->second.keeps_alive()) {
             ++pending_;
             is_background_.store(false, release);
@@ -278,15 +278,13 @@ void actor_system::run_timers() {
             auto node = timers_.extract(timers_.begin());
             timed& t = node.mapped();
             if (t.copy) {                                 // the next one; a late one is not made up for
-                message_node* again = nullptr;
+                auto tick = due.end();
                 try {
-                    again = t.copy(*t.message);
-                } catch (...) {}                          // no memory, or its copy threw: this tick is left out
-                timed sent = t;
-                sent.message = again;
-                if (again) {
-                    sent.to->add_ref();
-                    due.emplace(node.key(), sent);
+                    tick = due.emplace(node.key(), t);
+                    tick->second.message = t.copy(*t.message);
+                    t.to->add_ref();
+                } catch (...) {                           // no memory, or its copy threw: this tick is left out
+                    if (tick != due.end()) due.erase(tick);
                 }
                 const auto next = node.key() + t.period;
                 node.key() = next > now ? next : now + t.period;

@@ -150,3 +150,31 @@ TEST_CASE("without memory for the reason an asker still hears that he gets no an
         });
     });
 }
+
+namespace {
+
+/// Counts what its timers bring.
+struct listener {
+    int heard = 0;
+    void on(rondo::started) {
+        rondo::this_actor::every(1ms, order{});
+        rondo::this_actor::after(1ms, std::string("once, and too long to lie in the string itself"));
+        rondo::this_actor::idle_timeout(1h);
+    }
+    void on(order) { ++heard; }
+    void on(const std::string&) {}
+    void on(rondo::idle) {}
+    int on(question) const { return heard; }
+};
+
+}  // namespace
+
+TEST_CASE("without memory a timer is refused, or a tick is left out, and the other timers go on", "[memory][timers]") {
+    fail_each_allocation([] {
+        return rondo::run({.workers = 1}, []() -> std::string {
+            const auto listens = rondo::start<listener>();
+            while (listens.ask(question{}) < 3) rondo::sleep_for(1ms);
+            return "";
+        });
+    });
+}
