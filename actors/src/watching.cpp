@@ -149,7 +149,12 @@ void link(const detail::any_actor& a, const detail::any_actor& b) {
         std::scoped_lock hold(x.guard, y.guard);
         if (!x.has_ended && !y.has_ended) {
             x.links.push_back(second);
-            y.links.push_back(first);
+            try {
+                y.links.push_back(first);
+            } catch (...) {
+                x.links.pop_back();
+                throw;
+            }
             first->add_weak();
             second->add_weak();
             return;

@@ -151,6 +151,26 @@ TEST_CASE("without memory for the reason an asker still hears that he gets no an
     });
 }
 
+TEST_CASE("two actors are linked, or there was no memory for it and they are not", "[memory]") {
+    fail_each_allocation([] {
+        return rondo::run({.workers = 1}, []() -> std::string {
+            const rondo::channel<int> answers;
+            const auto one = rondo::start<clerk>(answers), other = rondo::start<clerk>(answers);
+            bool linked = true;
+            try {
+                rondo::link(one, other);
+            } catch (const std::bad_alloc&) {
+                linked = false;
+            }
+            one.kill();
+            (void)one.join();
+            rondo::yield();
+            rondo::yield();
+            return other.has_ended() == linked ? "" : linked ? "the other lives on" : "the other has ended, too";
+        });
+    });
+}
+
 namespace {
 
 /// Counts what its timers bring.
