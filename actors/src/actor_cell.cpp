@@ -679,11 +679,14 @@ bool actor_cell::start_over() noexcept {
     under->failure = nullptr;
     if (!under->keep_messages) empty_mailbox(dead_letter_reason::restarted, e.why);    // what came between the lives
     flags &= static_cast<std::uint8_t>(~lets_go);
+    message_node* first = nullptr;
     try {
+        if (of.on_started) first = make_message<started>(*of.on_started, started{});
         const making object(*this);
         under->make(*this);
     } catch (...) {
         under->failure = std::current_exception();
+        if (first) destroy_message(*first);
         settle_lost(nullptr);
     }
     const bool is_up = !under->failure;
@@ -691,11 +694,7 @@ bool actor_cell::start_over() noexcept {
         e.why = {};
         now.store(phase::alive, release);
         e.restarts.fetch_add(1, relaxed);
-        if (of.on_started) {
-            try {
-                post_system(make_message<started>(*of.on_started, started{}));
-            } catch (...) {}
-        }
+        if (first) post_system(first);
     }
     under->obeyed.set();
     return is_up || stay_down();

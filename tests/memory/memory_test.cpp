@@ -198,3 +198,26 @@ TEST_CASE("without memory a timer is refused, or a tick is left out, and the oth
         });
     });
 }
+
+namespace {
+
+/// Of no use before on(started) has come.
+struct beginner {
+    bool has_begun = false;
+    void on(rondo::started) { has_begun = true; }
+    void on(order) { throw std::logic_error("again from the beginning"); }
+    int on(question) const { return has_begun ? 2 : 1; }
+};
+
+}  // namespace
+
+TEST_CASE("who is restarted gets on(started), though there was no memory for it at first", "[memory][supervisor]") {
+    fail_each_allocation([] {
+        return rondo::run({.workers = 1}, []() -> std::string {
+            const auto boss = rondo::supervise({.name = "boss"}, rondo::child<beginner>("child"));
+            const auto child = boss.ref<beginner>("child");
+            child.tell(order{});
+            return answer_or_failure([&] { return child.ask(question{}); }) == 1 ? "it has not been told that it begins" : "";
+        });
+    });
+}
