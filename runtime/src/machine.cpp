@@ -125,10 +125,10 @@ atomic<int>& blocked_foreign_threads() noexcept {
 
 std::size_t foreign_threads(std::size_t known) {
     std::size_t all = 0;
-    if (DIR* d = ::opendir("/proc/self/task")) {
-        while (const dirent* e = ::readdir(d)) all += e->d_name[0] != '.';
-        ::closedir(d);
-    }
+    DIR* const d = ::opendir("/proc/self/task");
+    if (!d) return 1;                             // no descriptor free, or no /proc: there may be some
+    while (const dirent* e = ::readdir(d)) all += e->d_name[0] != '.';
+    ::closedir(d);
     known += static_cast<std::size_t>(std::max(0, blocked_foreign_threads().load(relaxed)));
 #ifdef RONDO_TSAN
     known += 1;                                   // the sanitizer's own background thread

@@ -1,5 +1,6 @@
 // Runtimes: run, deadlock reports, idle reports, shutdown, statistics, dumps, options, stacks.
 #include <sched.h>
+#include <sys/resource.h>
 
 #include <catch2/catch.hpp>
 
@@ -22,6 +23,7 @@
 
 #include <rondo/channel.hpp>
 #include <rondo/event.hpp>
+#include <rondo/lowlevel/threads.hpp>
 #include <rondo/mutex.hpp>
 #include <rondo/run.hpp>
 #include <rondo/time.hpp>
@@ -263,6 +265,18 @@ TEST_CASE("a thread outside that may yet send is no deadlock", "[runtime][deadlo
     });
     sender.join();
     CHECK(got == 6);
+}
+
+TEST_CASE("without a free file descriptor there may be threads outside that will send", "[runtime][deadlock]") {
+    constexpr std::size_t all_known = 1'000'000;
+    CHECK(rondo::lowlevel::threads_that_may_wake(all_known) == 0);
+    rlimit before{};
+    REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
+    const rlimit none{0, before.rlim_max};
+    REQUIRE(::setrlimit(RLIMIT_NOFILE, &none) == 0);
+    const auto outside = rondo::lowlevel::threads_that_may_wake(all_known);
+    REQUIRE(::setrlimit(RLIMIT_NOFILE, &before) == 0);
+    CHECK(outside != 0);
 }
 
 TEST_CASE("a failure that nobody joined ends the run although a plain thread lives", "[runtime]") {
