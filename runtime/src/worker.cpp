@@ -88,7 +88,8 @@ worker::worker(scheduler& s, unsigned i)
     seen_moves_.resize(s.options.workers);
     stuck_moves_.resize(s.options.workers);
     cached_ = home.stacks.get_batch(2);
-    if (!cached_) throw out_of_memory("no memory for a worker's first stack");
+    if (!cached_) throw out_of_memory("no memory for a worker's first stack; a larger runtime_options::stack_memory_bytes or a larger "
+                                     "limit (ulimit -v) would help");
     cached_count_ = cached_->next ? 2 : 1;
 }
 

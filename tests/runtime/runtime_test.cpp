@@ -837,6 +837,10 @@ TEST_CASE("options out of range are usage errors", "[runtime][options]") {
           }) == "usage_error");
 }
 
+TEST_CASE("so little memory for stacks that no worker could begin is an error that names the option", "[runtime][options]") {
+    CHECK_THROWS_WITH(rondo::runtime({.workers = 1, .stack_memory_bytes = 1}), Catch::Contains("stack_memory_bytes"));
+}
+
 TEST_CASE("workers may be pinned to cores", "[runtime][options]") {
     CHECK(rondo::run({.workers = 2, .pin = true}, [] { return rondo::spawn([] { return 1; }).join(); }) == 1);
 }
