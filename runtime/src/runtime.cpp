@@ -16,7 +16,8 @@ void runtime::deleter::operator()(detail::scheduler* s) const noexcept {
     const auto* w = detail::worker::current();
     expect((!w || &w->home != s) && detail::blocking_threads::serves != s,
            "a runtime must not be destroyed by one of its own tasklets, whose end it would wait for: let its last owner be "
-           "outside (a handle in what a tasklet was spawned with goes when that one ends)");
+           "outside (a handle in what a tasklet was spawned with goes when that one ends; exit() destroys what is static, "
+           "std::quick_exit() does not)");
     delete s;
 }
 
