@@ -204,6 +204,7 @@ TEST_CASE("so many slots that it could mean no limit are a usage error", "[chann
     constexpr auto most = static_cast<std::size_t>(-1);
     CHECK_THROWS_AS(channel<int>(most), rondo::usage_error);
     CHECK_THROWS_AS(rondo::work_queue<int>(most), rondo::usage_error);
+    CHECK_THROWS_AS(rondo::broadcast<int>(most), rondo::usage_error);
 }
 
 TEST_CASE("a loop over a channel takes values that can only be moved, too", "[channel]") {

@@ -170,7 +170,7 @@ class broadcast {
 public:
     using value_type = T;
 
-    /// Allocates its slots. Throws usage_error for 0.
+    /// Allocates its slots. Throws usage_error for 0, and for more than there is address space for; std::bad_alloc.
     explicit broadcast(std::size_t slots) : core_(std::in_place, checked(slots)) {}
 
     /// Sends to all who subscribe now; gives their number (0: nobody will receive it). A variable that is given away,
@@ -198,6 +198,7 @@ public:
 private:
     static std::size_t checked(std::size_t slots) {
         if (slots == 0) throw usage_error("a broadcast needs at least one slot");
+        if (slots > std::vector<std::shared_ptr<const T>>().max_size()) throw usage_error("a broadcast cannot have so many slots");
         return slots;
     }
     detail::shared_handle<core> core_;
