@@ -36,6 +36,11 @@ actor_system& actor_system::at(lowlevel::home& h) {
         lowlevel::attach(h, [](lowlevel::home& at) -> lowlevel::attachment* { return new actor_system(at); }));
 }
 actor_system& system_of(lowlevel::home& at) { return actor_system::at(at); }
+actor_system& system_to_start_in(lowlevel::home& at) {
+    if (lowlevel::is_closing(at) && lowlevel::home_here() != &at)
+        throw usage_error("rondo::start_on after shutdown: this runtime takes no more actors");
+    return system_of(at);
+}
 actor_system& system_here(const char* call) {
     if (auto* h = lowlevel::home_here()) return actor_system::at(*h);
     throw usage_error(fmt::format("{} outside any runtime: call it from a tasklet or a handler (in rondo::run, say), or "

@@ -1309,6 +1309,16 @@ TEST_CASE("shutdown ends actors, waiting handlers too, and reports nobody", "[ac
     CHECK(rondo::live_actors(rt) == 0);
 }
 
+TEST_CASE("after shutdown nobody outside starts an actor any more", "[actor]") {
+    rondo::runtime rt{{.workers = 1}};
+    (void)rondo::start_on<account>(rt);
+    CHECK(rt.shutdown(50ms).empty());
+    CHECK(message_of([&] { (void)rondo::start_on<account>(rt); }).find("after shutdown") != std::string::npos);
+    CHECK(message_of([&] { (void)rondo::start_on<account>(rt, rondo::actor_options{}); }).find("after shutdown") !=
+          std::string::npos);
+    CHECK(rondo::live_actors(rt) == 0);
+}
+
 TEST_CASE("an actor that asks itself is told so, an ask nobody will answer is in the deadlock report", "[actor]") {
     struct lonely {
         void on(deposit) { rondo::this_actor::ref<lonely>().ask(balance{}); }

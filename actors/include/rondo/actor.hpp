@@ -105,18 +105,18 @@ actor_ref<A> start(const actor_options& options, Args&&... args) {
     Noted::know_messages();
     return detail::start_in<A>(detail::system_here("rondo::start"), options, std::forward<Args>(args)...);
 }
-/// As start, in a runtime that is named: from any thread.
+/// As start, in a runtime that is named: from any thread. Throws usage_error after its shutdown(), unless from inside.
 template <class A, class Noted = detail::noted_start<A>, class... Args>
     requires detail::actor_made_from<A, Args...>
 actor_ref<A> start_on(runtime& rt, Args&&... args) {
     Noted::know_messages();
-    return detail::start_in<A>(detail::system_of(rt.impl()), actor_options{.where = {}}, std::forward<Args>(args)...);
+    return detail::start_in<A>(detail::system_to_start_in(rt.impl()), actor_options{.where = {}}, std::forward<Args>(args)...);
 }
 template <class A, class Noted = detail::noted_start<A>, class... Args>
     requires detail::actor_made_from<A, Args...>
 actor_ref<A> start_on(runtime& rt, const actor_options& options, Args&&... args) {
     Noted::know_messages();
-    return detail::start_in<A>(detail::system_of(rt.impl()), options, std::forward<Args>(args)...);
+    return detail::start_in<A>(detail::system_to_start_in(rt.impl()), options, std::forward<Args>(args)...);
 }
 
 // ---- dead letters

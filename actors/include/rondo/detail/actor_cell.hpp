@@ -265,6 +265,8 @@ static_assert(sizeof(actor_cell) == 128);
 /// The system of the calling tasklet's runtime; usage_error with what to do on a plain thread.
 [[nodiscard]] actor_system& system_here(const char* call);
 [[nodiscard]] actor_system& system_of(lowlevel::home& at);
+/// Throws usage_error, as runtime::spawn does, from outside after shutdown().
+[[nodiscard]] actor_system& system_to_start_in(lowlevel::home& at);
 /// Gives a new cell its place among the living.
 void enroll(actor_cell& c, std::string_view name, std::source_location where, std::shared_ptr<supervised> under = {});
 [[noreturn]] void throw_too_many_slots(std::size_t slots);
