@@ -872,7 +872,7 @@ void actor_cell::end(exit_reason why, bool is_reported) noexcept {
 namespace {
 
 void check_join(const actor_cell& c) {
-    if (actor_here_or_null() == &c)
+    if (holds_up(c))
         throw usage_error("actor_ref::join from the actor's own handler would wait for itself");
 }
 
@@ -921,6 +921,9 @@ std::optional<exit_reason> wait_for_end(actor_cell& c, lowlevel::time_point unti
 
 actor_cell* actor_here_or_null() noexcept {
     return static_cast<actor_cell*>(lowlevel::running_job(&actor_cell::run));
+}
+bool holds_up(const actor_cell& c) noexcept {
+    return actor_here_or_null() == &c || lowlevel::blocking_job(&actor_cell::run) == &c;
 }
 
 }  // namespace rondo::detail

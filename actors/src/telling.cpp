@@ -124,7 +124,7 @@ void push_past_bound(actor_cell& to, message_node* m) noexcept {
 }
 
 void check_ask(const actor_cell& to) {
-    if (actor_here_or_null() == &to && !to.of.is_reentrant)
+    if (!to.of.is_reentrant && holds_up(to))
         throw usage_error("ask from the actor's own handler would wait for itself: call the member function, or tell");
 }
 

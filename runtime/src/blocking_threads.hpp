@@ -10,17 +10,21 @@
 namespace rondo::detail {
 
 class scheduler;
+struct task;
 
 class blocking_threads {
 public:
     /// Whose call this thread works on; nullptr: it is none of these.
     static inline thread_local constinit const scheduler* serves = nullptr;
+    /// The tasklet that waits for that call.
+    static inline thread_local constinit task* serves_task = nullptr;
 
     struct job {
         void (*call)(void*);
         void* data;
         void (*done)(void*);
         void* whom;
+        task* who;
     };
 
     explicit blocking_threads(const scheduler& home) : home_(home) {}
@@ -63,7 +67,9 @@ private:
             const job j = jobs_.front();
             jobs_.pop_front();
             hold.unlock();
+            serves_task = j.who;
             j.call(j.data);
+            serves_task = nullptr;
             j.done(j.whom);
             hold.lock();
         }

@@ -4,6 +4,7 @@
 #include <new>
 
 #include "begin_task.hpp"
+#include "blocking_threads.hpp"
 #include "scheduler.hpp"
 
 namespace rondo::lowlevel {
@@ -48,10 +49,13 @@ constexpr task::operations job_operations{&run_job, [](task& t, void*) { run_job
     return {&t, t.id.load(relaxed)};
 }
 // Nullptr: it is none of these.
-[[gnu::always_inline]] inline void* what_runs(const worker* w, job_function run) noexcept {
-    if (!w || !w->running || w->running->ops != &job_operations) return nullptr;
-    const auto body = body_of_job(*w->running);
+[[gnu::always_inline]] inline void* what_runs(task* t, job_function run) noexcept {
+    if (!t || t->ops != &job_operations) return nullptr;
+    const auto body = body_of_job(*t);
     return body.run == run ? body.what : nullptr;
+}
+[[gnu::always_inline]] inline void* what_runs(const worker* w, job_function run) noexcept {
+    return w ? what_runs(w->running, run) : nullptr;
 }
 [[gnu::always_inline]] inline void write_down(job_record& in, job j) noexcept {
     in.id.store(j.id, relaxed);
@@ -116,6 +120,8 @@ void watch_wait(task& t, bool begins, watched_wait& w) noexcept {
 }
 
 void* running_job(job_function run) noexcept { return what_runs(worker::here(), run); }
+
+void* blocking_job(job_function run) noexcept { return what_runs(rondo::detail::blocking_threads::serves_task, run); }
 
 home* home_here() noexcept {
     worker* w = worker::here();

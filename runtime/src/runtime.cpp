@@ -90,7 +90,7 @@ void run_blocking(void (*call)(void*), void* data) {
                                    if (who) lowlevel::resume(*who, lowlevel::placement::tail);
                                    rt.operation_ends();
                                },
-                               &s});
+                               &s, w->running});
     } catch (...) {
         s.lock.unlock();
         home.operation_ends();

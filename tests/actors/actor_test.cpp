@@ -1319,6 +1319,23 @@ TEST_CASE("after shutdown nobody outside starts an actor any more", "[actor]") {
     CHECK(rondo::live_actors(rt) == 0);
 }
 
+TEST_CASE("an actor that waits for itself from rondo::blocking is told so", "[actor]") {
+    struct lonely {
+        int on(int how) {
+            const auto me = rondo::this_actor::ref<lonely>();
+            return rondo::blocking([&] {
+                if (how == 0) return me.ask(1);
+                (void)me.join();
+                return 1;
+            });
+        }
+    };
+    for (const int how : {0, 1})
+        CHECK(message_of([&] {
+                  rondo::run({.workers = 1}, [&] { (void)rondo::start<lonely>().ask(how); });
+              }).find("would wait for itself") != std::string::npos);
+}
+
 TEST_CASE("an actor that asks itself is told so, an ask nobody will answer is in the deadlock report", "[actor]") {
     struct lonely {
         void on(deposit) { rondo::this_actor::ref<lonely>().ask(balance{}); }

@@ -297,6 +297,8 @@ void bury(actor_cell& to, message_node* m, dead_letter_reason why) noexcept;
 /// The actor whose handler is calling; usage_error if none.
 [[nodiscard]] actor_cell& actor_here(const char* call);
 [[nodiscard]] actor_cell* actor_here_or_null() noexcept;
+/// Does the caller run in a handler of c's, or in what that waits for in rondo::blocking?
+[[nodiscard]] bool holds_up(const actor_cell& c) noexcept;
 [[noreturn]] void wrong_class(const actor_cell& c, const type_tag& wanted, const char* call);
 [[noreturn]] void wrong_answer(const message_ops& ops, const type_tag& wanted);
 [[noreturn]] void no_such_actor();

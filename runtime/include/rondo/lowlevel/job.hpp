@@ -48,6 +48,8 @@ void stop_job(job j) noexcept;
 
 /// The `what` of the job `run` that is calling; nullptr if the caller is something else.
 [[nodiscard]] void* running_job(job_function run) noexcept;
+/// The same of whoever waits in rondo::blocking for what is calling.
+[[nodiscard]] void* blocking_job(job_function run) noexcept;
 
 /// From now on, or no more: the layer is told before each wait of the calling job, and after it (not of yields, and not
 /// while the job runs a child that it joins as a plain call).
