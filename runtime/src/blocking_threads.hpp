@@ -4,6 +4,7 @@
 #include <condition_variable>
 #include <deque>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -43,8 +44,10 @@ public:
         if (waiting_ <= jobs_.size()) {
             try {
                 threads_.emplace_back([this] { work(); });
-            } catch (const std::system_error&) {
-                if (threads_.empty()) throw;          // else one of those there will come to it
+            } catch (const std::system_error& e) {
+                if (threads_.empty())                 // else one of those there will come to it
+                    throw std::system_error(e.code(), "rondo::blocking: no thread to run it on; larger limits (ulimit -u, -v) "
+                                                      "would help");
             }
         }
         jobs_.push_back(j);
