@@ -27,10 +27,16 @@ void runtime::check_may_block(const char* call) const {
         throw usage_error(std::string(call) + " from inside a tasklet would hold up its worker: use rondo::spawn and "
                                               "join, or rondo::scope");
 }
+void runtime::check_may_wait(const char* call) const {
+    check_may_block(call);
+    if (detail::blocking_threads::serves == &*scheduler_)
+        throw usage_error(std::string(call) + " from rondo::blocking would wait for its own caller's end: spawn and join there, or "
+                                              "use a thread of your own");
+}
 void runtime::wait_for_end(detail::task_ref main) { scheduler_->wait_for_end(main); }
 
 idle_report runtime::run_until_idle() {
-    check_may_block("runtime::run_until_idle");
+    check_may_wait("runtime::run_until_idle");
     return scheduler_->run_until_idle();
 }
 std::vector<tasklet_info> runtime::shutdown(detail::time_span drain) {

@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "blocking_threads.hpp"
 #include "scheduler.hpp"
 #include "splitmix.hpp"
 
@@ -58,7 +59,8 @@ world::~world() noexcept(false) {
 }
 
 void world::check_outside(const char* call) const {
-    if (detail::worker* w = detail::worker::current(); w && w->running)
+    const detail::worker* const w = detail::worker::current();
+    if ((w && w->running) || detail::blocking_threads::serves == &runtime_.impl())
         throw usage_error(std::string(call) + " is for the test's own thread, not for a tasklet");
 }
 

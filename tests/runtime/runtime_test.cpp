@@ -161,6 +161,17 @@ TEST_CASE("run inside a tasklet on the same runtime is a usage error, on another
     CHECK(rt.run([&] { return end_of([&] { static_cast<void>(rt.run_until_idle()); }); }) == "usage_error");
 }
 
+TEST_CASE("from rondo::blocking another runtime may be run, but not the caller's own", "[runtime]") {
+    rondo::runtime rt({.workers = 1}), other({.workers = 1});
+    const auto in_blocking = [&](auto f) { return rt.run([&] { return end_of([&] { rondo::blocking(f); }); }); };
+    CHECK(in_blocking([&] { rt.run([] {}); }) == "usage_error");
+    CHECK(in_blocking([&] { static_cast<void>(rt.run_until_idle()); }) == "usage_error");
+    CHECK(in_blocking([&] { other.run([] { rondo::yield(); }); }) == "returned");
+
+    rondo::testing::world world({.workers = 1});
+    CHECK(world.run([&] { return end_of([&] { rondo::blocking([&] { world.settle(); }); }); }) == "usage_error");
+}
+
 // ------------------------------------------------------------------------------------------------------------- deadlock
 
 TEST_CASE("a deadlock names each tasklet, where it was spawned, and what it waits for", "[runtime][deadlock]") {

@@ -125,13 +125,13 @@ public:
     }
 
     /// Runs f as a tasklet and returns its result once f and every tasklet of the runtime have ended. Blocks the
-    /// thread; not from inside a tasklet (usage_error). Throws what f threw, else the first exception that nobody
+    /// thread; not from inside a tasklet, nor from a rondo::blocking of this runtime (usage_error). Throws what f threw, else the first exception that nobody
     /// joined, else `deadlock` if tasklets are left that nothing can wake: not while the process has other threads than
     /// those of runtimes, unless they are blocked in Rondo, since each of them might yet send, close or stop.
     template <class F>
         requires detail::callable<F>
     auto run(F&& f, std::source_location where = std::source_location::current()) -> detail::result_of_call<F> {
-        check_may_block("runtime::run");
+        check_may_wait("runtime::run");
         auto main = spawn(spawn_options{.name = "main", .where = where}, std::forward<F>(f));
         wait_for_end(main.ref());
         return main.join();
@@ -154,9 +154,11 @@ public:
 
     /// For the library.
     [[nodiscard]] detail::scheduler& impl() noexcept { return *scheduler_; }
+    [[nodiscard]] const detail::scheduler& impl() const noexcept { return *scheduler_; }
 
 private:
     void check_may_block(const char* call) const;
+    void check_may_wait(const char* call) const;
     void wait_for_end(detail::task_ref main);
     struct deleter {
         void operator()(detail::scheduler*) const noexcept;
