@@ -115,7 +115,8 @@ public:
         if (found == by_name_.end()) throw refused(fmt::format("no child is called {}", lowlevel::quoted(f.name)));
         const member& m = *found->second;
         if (m.spec.type != f.type)
-            throw refused(fmt::format("child {} is no {}; it is {}", lowlevel::quoted(f.name), f.type->name(), m.spec.type->name()));
+            throw refused(fmt::format("child {} is no {}; it is {}", lowlevel::quoted(f.name), f.type->name(),
+                                      m.spec.type->name()));
         return m.who;
     }
     std::vector<child_info> on(list_children) const {

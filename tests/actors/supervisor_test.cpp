@@ -386,6 +386,7 @@ TEST_CASE("a subtree is found by its name, and its children come and go, too", "
         CHECK(left.ref<worker>("c").ask(touch{}) == 1);
         CHECK_THROWS_AS(top.ref<rondo::supervisor>("b"), rondo::usage_error);
         CHECK_THROWS_AS(top.ref<worker>("left"), rondo::usage_error);
+        CHECK_THROWS_WITH(top.ref<worker>("no\nbody"), Catch::Contains("no child is called \"no\\x0abody\""));
 
         left.ref<worker>("a").tell(fail{});               // the subtree gives up, and is made again as it was first
         until([&] { return top.children().front().restarts == 1; });
