@@ -89,14 +89,9 @@ actor_extra& actor_cell::need_extra() {
 }
 
 std::string actor_cell::label() const {
-    auto* e = extra.load(acquire);
-    std::string name;
-    if (e) {
-        std::lock_guard hold(e->guard);
-        name = e->name;
-    }
-    return name.empty() ? fmt::format("actor {} ({})", id, of.type->name())
-                        : fmt::format("actor {} {} ({})", id, lowlevel::quoted(name), of.type->name());
+    auto* e = extra.load(acquire);                        // pairs with the release in need_extra()
+    return !e || e->name.empty() ? fmt::format("actor {} ({})", id, of.type->name())
+                                 : fmt::format("actor {} {} ({})", id, lowlevel::quoted(e->name), of.type->name());
 }
 
 std::string actor_cell::started_at() const {

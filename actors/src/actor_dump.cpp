@@ -119,6 +119,17 @@ void actor_system::describe(std::span<tasklet_info> tasklets) {
     for_each_of({keeper_id_.load(relaxed)}, tasklets, [&](tasklet_info& t) { is(t, "the timers of all actors", ""); });
 }
 
+void actor_system::describe_job(lowlevel::job_function run, const void* what, tasklet_info& info) {
+    if (run == &keep_time) {
+        info.role = "the timers of all actors";
+        info.spawn_site.clear();
+    } else if (run == &actor_cell::run) {
+        const auto& c = *static_cast<const actor_cell*>(what);
+        info.role = "handler of " + c.label();
+        info.spawn_site = c.started_at();
+    }
+}
+
 // The same in the words of actor_cell::label().
 bool actor_system::put_running(void (*put)(const char* text)) noexcept {
     const actor_cell* const c = actor_here_or_null();

@@ -57,11 +57,13 @@ private:
 
 /// What only some actors have. `guard` protects all that others than the runner touch.
 struct actor_extra {
-    lowlevel::spin_lock guard;
+    // These four are written by enroll(), before anybody knows of the actor.
     std::string name;
     std::source_location where;
     std::uint64_t starter = 0;                            // the actor whose handler started it; 0: none
     std::chrono::steady_clock::time_point started;        // ids do not tell it: each shard counts for itself
+
+    lowlevel::spin_lock guard;
     bool has_ended = false;
     exit_reason why;                                      // until it has ended the runner's own: of the life before
     std::vector<std::string> names;                       // in the registry
@@ -139,6 +141,7 @@ public:
     std::string name_of(const void* object) override;
     bool comes_of_the_end(const std::exception_ptr& error) noexcept override;
     void describe(std::span<tasklet_info> tasklets) override;
+    void describe_job(lowlevel::job_function run, const void* what, tasklet_info& info) override;
     bool put_running(void (*put)(const char* text)) noexcept override;
     std::string dump(std::span<const tasklet_info> tasklets) override;
     std::string dump_json(std::span<const tasklet_info> tasklets) override;

@@ -420,34 +420,39 @@ private:
     [[nodiscard]] std::string name_of(std::uint32_t number) const {
         if (number >= sim_.tasklets.size()) return "?";
         auto& t = sim_.tasklets[number];
+        if (!t.role.empty()) return fmt::format("#{}, {}", number, t.role);
         return t.name.empty() ? fmt::format("#{}", number) : fmt::format("#{} {}", number, lowlevel::quoted(t.name));
+    }
+    // As the subject of a sentence.
+    [[nodiscard]] std::string subject(std::uint32_t number) const {
+        const bool has_role = number < sim_.tasklets.size() && !sim_.tasklets[number].role.empty();
+        return has_role ? name_of(number) + "," : name_of(number);
     }
     // Who took part.
     [[nodiscard]] std::string cast_text() const {
         std::string text;
         for (std::uint32_t i = 0; i < sim_.tasklets.size(); ++i) {
-            auto& where = sim_.tasklets[i].where;
+            auto& t = sim_.tasklets[i];
             if (i == 30 && sim_.tasklets.size() > 32) return text + fmt::format("\n  ... and {} more", sim_.tasklets.size() - i);
             if (i == 0) text += "\n  #0 \"main\": f itself";
-            else if (where.line() == 0) text += fmt::format("\n  {}", name_of(i));
-            else text += fmt::format("\n  {}: spawned at {}:{}", name_of(i), where.file_name(), where.line());
+            else if (t.spawn_site.empty()) text += fmt::format("\n  {}", name_of(i));
+            else text += fmt::format("\n  {}: {} at {}", name_of(i), t.role.empty() ? "spawned" : "started", t.spawn_site);
         }
         return text;
     }
     [[nodiscard]] std::string wait_text(const simulation::event& e) const {
         const char* const what = detail::describe(e.kind);
         if (e.object == simulation::nobody) return what;
-        if (e.kind == lowlevel::wait_kind::join) return fmt::format("{} {}", what, name_of(e.object));
-        return fmt::format("{} {}", what, e.object);
+        return fmt::format("{} {}", what, e.kind == lowlevel::wait_kind::join ? name_of(e.object) : sim_.objects[e.object]);
     }
     [[nodiscard]] std::string event_text(const simulation::event& e) const {
         using enum simulation::step;
         const auto calls = fmt::format("after {} call{}", e.after, e.after == 1 ? "" : "s");
         switch (e.what) {
-            case interrupted: return fmt::format("{} is interrupted {}", name_of(e.who), calls);
-            case yielded: return fmt::format("{} yields {}", name_of(e.who), calls);
-            case ended: return fmt::format("{} ends {}", name_of(e.who), calls);
-            case waits: return fmt::format("{} waits for {}, {}", name_of(e.who), wait_text(e), calls);
+            case interrupted: return fmt::format("{} is interrupted {}", subject(e.who), calls);
+            case yielded: return fmt::format("{} yields {}", subject(e.who), calls);
+            case ended: return fmt::format("{} ends {}", subject(e.who), calls);
+            case waits: return fmt::format("{} waits for {}, {}", subject(e.who), wait_text(e), calls);
             case time: return fmt::format("all wait: the clock moves on to {} s", static_cast<double>(e.at_ns) / 1e9);
         }
         return "?";

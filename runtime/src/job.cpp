@@ -119,6 +119,13 @@ void watch_wait(task& t, bool begins, watched_wait& w) noexcept {
     layer.wait_begins(w);
 }
 
+void describe_job(task& t, tasklet_info& info) {
+    auto* layer = t.home->above.load(acquire);        // pairs with the release in attach()
+    if (!layer || t.ops != &job_operations) return;
+    const auto body = body_of_job(t);
+    layer->describe_job(body.run, body.what, info);
+}
+
 void* running_job(job_function run) noexcept { return what_runs(worker::here(), run); }
 
 void* blocking_job(job_function run) noexcept { return what_runs(rondo::detail::blocking_threads::serves_task, run); }

@@ -29,6 +29,8 @@ inline std::uint64_t stopped_word(std::uint64_t w, bool& ends_wait) noexcept {
 }
 /// Around a wait of a watched job.
 void watch_wait(rondo::detail::task& t, bool begins, watched_wait& w) noexcept;
+/// attachment::describe_job, if t is a job.
+void describe_job(rondo::detail::task& t, tasklet_info& info);
 }  // namespace rondo::lowlevel
 
 namespace rondo::detail {

@@ -41,6 +41,7 @@ simulation::end simulation::run_schedule(const plan& p) noexcept {
     trace.clear();
     tasklets.clear();
     numbers_.clear();
+    objects.clear();
     objects_.clear();
     steps = 0;
     hash = 0xcbf29ce484222325ull;
@@ -197,10 +198,25 @@ std::uint32_t simulation::number_of(task& t) {
     const auto id = t.id.load(relaxed);
     const auto [at, is_new] = numbers_.try_emplace(id, static_cast<std::uint32_t>(numbers_.size()));
     if (is_new && plan_.keep_trace) {
-        const auto* extra = t.extra.load(relaxed);
-        tasklets.push_back({id, extra ? extra->name : std::string(), t.where});
+        tasklet_info& info = tasklets.emplace_back();
+        info.id = id;
+        if (const auto* extra = t.extra.load(relaxed)) info.name = extra->name;
+        if (t.where.line() != 0) info.spawn_site = fmt::format("{}:{}", t.where.file_name(), t.where.line());
+        lowlevel::describe_job(t, info);
     }
     return at->second;
+}
+
+// The place of something in memory may have been another's before.
+std::uint32_t simulation::number_of(const void* object, lowlevel::wait_kind kind) {
+    std::string name;
+    if (kind == lowlevel::wait_kind::reply || kind == lowlevel::wait_kind::mailbox)
+        if (auto* layer = worker::current()->home.above.load(acquire)) name = layer->name_of(object);
+    const auto next = static_cast<std::uint32_t>(objects.size());
+    const auto [at, is_new] = objects_.try_emplace(object, next);
+    if (!is_new && objects[at->second] == (name.empty() ? fmt::format("{}", at->second) : name)) return at->second;
+    objects.push_back(name.empty() ? fmt::format("{}", next) : std::move(name));
+    return at->second = next;
 }
 
 void simulation::note(step what, lowlevel::wait_kind kind, const void* object) {
@@ -210,7 +226,7 @@ void simulation::note(step what, lowlevel::wait_kind kind, const void* object) {
     if (!plan_.keep_trace) return;
     std::uint32_t number = nobody;
     if (kind == lowlevel::wait_kind::join) number = number_of(*const_cast<task*>(static_cast<const task*>(object)));
-    else if (object) number = objects_.try_emplace(object, static_cast<std::uint32_t>(objects_.size())).first->second;
+    else if (object) number = number_of(object, kind);
     trace.push_back({what, kind, current_, number, in_a_row_, now_ns_ - start_ns});
 }
 

@@ -16,7 +16,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <source_location>
 #include <span>
 #include <string>
 #include <unordered_map>
@@ -57,11 +56,6 @@ public:
         std::uint32_t who, object, after;         // object: its number (a joined tasklet's own); after: so many calls
         std::int64_t at_ns;
     };
-    struct known_tasklet {
-        std::uint64_t id;
-        std::string name;
-        std::source_location where;
-    };
     enum class end : std::uint8_t { all_ended, stuck, too_long, failed };
 
     // ---- for the driver
@@ -90,7 +84,8 @@ public:
     // ---- about the last schedule
     std::vector<std::uint32_t> choices;           // where there was more than one to choose from
     std::vector<event> trace;                     // keep_trace only, as the next one
-    std::vector<known_tasklet> tasklets;
+    std::vector<tasklet_info> tasklets;           // in the order of their numbers: id, name, role, spawn_site
+    std::vector<std::string> objects;             // by their numbers: what the trace calls them
     std::uint64_t steps = 0;
     std::uint64_t hash = 0;                       // of every step
 
@@ -116,6 +111,7 @@ private:
 
     void collect(worker& w);
     std::uint32_t number_of(task& t);
+    std::uint32_t number_of(const void* object, lowlevel::wait_kind kind);
     [[nodiscard]] bool over() noexcept;
     bool end_actors(worker& w);
     [[nodiscard]] bool rest_is_over() noexcept { return task_done(rest_until_) || rest_steps_ > most_rest_steps; }

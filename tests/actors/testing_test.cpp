@@ -222,6 +222,33 @@ TEST_CASE("explore finds an actor's bug that needs a certain order, and its seed
     CHECK(every.what == failure::said_no);
 }
 
+TEST_CASE("the switches of an explored failure name the actors, whoever is about to wait for them", "[actor][explore]") {
+    struct alarm {
+        void on(rondo::started) { rondo::this_actor::after(1h, tick{}); }
+        void on(tick) {}
+    };
+    const auto report = rondo::testing::explore({.seeds = 1, .throws = false}, [] {
+        auto ann = rondo::start<gate>(rondo::actor_options{.name = "ann", .mailbox_slots = 1});
+        auto clock = rondo::start<alarm>();
+        ann.tell(open{});
+        rondo::sleep_for(1ms);                            // its handler waits for the key
+        ann.tell(open{});
+        rondo::spawn([=] { ann.tell(open{}); });
+        ann.join();
+    });
+    REQUIRE(report.what == failure::deadlock);
+    INFO(report.text);
+    CHECK(has(report.text, ", handler of actor 1 \"ann\" ("));
+    CHECK(has(report.text, "gate): started at "));
+    CHECK(has(report.text, "testing_test.cpp:"));
+    CHECK(has(report.text, "gate), waits for a sender on channel"));
+    CHECK(has(report.text, "waits for room in the mailbox of actor 1 \"ann\" ("));
+    CHECK(has(report.text, "waits for a reply from actor 1 \"ann\" ("));
+    CHECK(has(report.text, ", the timers of all actors, waits for sleep"));
+    CHECK_FALSE(has(report.text, "actor_cell.cpp"));
+    CHECK_FALSE(has(report.text, "actor_system.cpp"));
+}
+
 TEST_CASE("under explore: an unseen crash, an ask without an answer, a handler left waiting", "[actor][explore]") {
     const auto what = [](auto&& f) { return rondo::testing::explore({.seeds = 20, .throws = false}, f).what; };
     CHECK(what([] {

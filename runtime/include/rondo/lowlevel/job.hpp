@@ -78,11 +78,15 @@ public:
     virtual void end() noexcept = 0;
     /// What has not ended. Not 0: the runtime waits.
     [[nodiscard]] virtual std::size_t live() noexcept = 0;
-    /// How a report names an object of this layer that somebody waits for; empty: it is none.
+    /// How a report names an object of this layer that somebody waits for; empty: it is none. Whoever is about to wait for it
+    /// may hold its spin lock.
     [[nodiscard]] virtual std::string name_of(const void* object) = 0;
     /// Says of those among these tasklets that are its jobs what they are: `role`, and where what they do was asked for. In
     /// the order of their ids.
     virtual void describe(std::span<tasklet_info> tasklets) = 0;
+    /// The same of one job, which has not begun: in a simulation, where nobody else runs. Whoever is about to wait may hold a spin
+    /// lock.
+    virtual void describe_job(job_function run, const void* what, tasklet_info& info) = 0;
     /// While a runtime that ends stops what is left in it: is this error no more than what that does to others?
     [[nodiscard]] virtual bool comes_of_the_end(const std::exception_ptr& error) noexcept = 0;
     /// For rondo::runtime::dump: a paragraph about what lives; its handlers are among these tasklets.
