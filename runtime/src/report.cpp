@@ -155,7 +155,9 @@ std::string name_of(const lowlevel::waiter* who) {
     return extra && !extra->name.empty() ? fmt::format("tasklet {} {}", id, lowlevel::quoted(extra->name)) : fmt::format("tasklet {}", id);
 }
 
-std::string text_of(const lowlevel::wait_site& site) {
+std::string text_of(const lowlevel::wait_site& site, lowlevel::attachment* layer) {
+    if (layer && (site.kind == lowlevel::wait_kind::reply || site.kind == lowlevel::wait_kind::mailbox))
+        if (const auto name = layer->name_of(site.object); !name.empty()) return fmt::format("{} {}", describe(site.kind), name);
     if (site.kind == lowlevel::wait_kind::join)
         return site.object ? "the end of " + name_of(static_cast<const task*>(site.object))
                            : "the first of several tasklets to end";
@@ -363,10 +365,11 @@ bool look_at(task& t, std::int64_t now_ns, lock_holders& holders, bool with_fram
     return true;
 }
 
-void put_into_words(glance& g) {
+void put_into_words(glance& g, lowlevel::attachment* layer) {
     if (g.info.state != tasklet_state::suspended) return;
-    g.info.waits_for = text_of(g.site);
-    for (bool first = true; auto& part : g.parts) g.info.waits_for += (std::exchange(first, false) ? " of " : ", ") + text_of(part);
+    g.info.waits_for = text_of(g.site, layer);
+    for (bool first = true; auto& part : g.parts)
+        g.info.waits_for += (std::exchange(first, false) ? " of " : ", ") + text_of(part, layer);
     g.info.held_by = name_of(g.holder);
 }
 
@@ -378,16 +381,12 @@ std::vector<tasklet_info> scheduler::list(bool with_backtraces) const {
     const auto now = const_cast<scheduler*>(this)->now_ns();
     constexpr std::size_t most_backtraces = 200;
     lock_holders holders;
+    auto* const layer = above.load(acquire);              // pairs with the release in attach()
     tasks.for_each([&](task& t) {
         glance g;
         if (!look_at(t, now, holders, with_backtraces && all.size() < most_backtraces, g)) return;
         if (t.id.load(acquire) != g.info.id) return;  // it ended meanwhile: this may be about two of them
-        put_into_words(g);
-        if (const auto kind = t.kind.load(relaxed);
-            kind == lowlevel::wait_kind::reply || kind == lowlevel::wait_kind::mailbox)
-            if (auto* layer = above.load(acquire))
-                if (auto name = layer->name_of(t.wait_object.load(relaxed)); !name.empty())
-                    g.info.waits_for = fmt::format("{} {}", describe(kind), name);
+        put_into_words(g, layer);
         if (!g.frames.empty()) frames_of.emplace(g.info.id, std::move(g.frames));
         all.push_back(std::move(g.info));
     });
@@ -396,7 +395,7 @@ std::vector<tasklet_info> scheduler::list(bool with_backtraces) const {
             for (auto& info : all)
                 if (info.id == id && info.state == tasklet_state::ready) info.state = tasklet_state::running;
     std::sort(all.begin(), all.end(), [](auto& a, auto& b) { return a.id < b.id; });
-    if (auto* layer = above.load(acquire)) layer->describe(all);      // acquire: pairs with the release in attach()
+    if (auto* now_there = above.load(acquire)) now_there->describe(all);
     // Under nobody's lock, and after the last look: the first address reads the program's debug information.
     for (auto& info : all)
         if (const auto found = frames_of.find(info.id); found != frames_of.end())

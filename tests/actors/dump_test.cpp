@@ -259,6 +259,17 @@ TEST_CASE("reports name a handler after its actor, and say where that was starte
     a.kill();
 }
 
+TEST_CASE("reports name the actors that a select waits for", "[actor][dump]") {
+    rondo::testing::world world{{.workers = GENERATE(1u, 2u)}};
+    const auto a = rondo::start_on<stuck>(world.in(), rondo::actor_options{.name = "bob"});
+    auto waits = world.spawn([a] { rondo::select(rondo::joined(a, [](const rondo::exit_reason&) {})); });
+    world.settle();
+    REQUIRE(world.tasklets().size() == 1);
+    CHECK(world.tasklets()[0].waits_for == "select of a reply from " + a.label());
+    a.stop();
+    waits.join();
+}
+
 TEST_CASE("reports name a reentrant actor's handlers, and the timers' tasklet", "[actor][dump][reentrant]") {
     rondo::testing::world world{{.workers = GENERATE(1u, 2u)}};
     const auto a = rondo::start_on<juggler>(world.in());
