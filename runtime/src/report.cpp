@@ -322,7 +322,8 @@ struct glance {
     tasklet_info info;
     lowlevel::wait_site site;
     const lowlevel::waiter* holder = nullptr;
-    std::vector<lowlevel::wait_site> parts;           // of a select
+    std::vector<lowlevel::wait_site> parts;           // of a select, and who holds them
+    std::vector<const lowlevel::waiter*> part_holders;
     std::vector<const void*> frames;
 };
 
@@ -331,10 +332,14 @@ void look_at_wait(const task& t, std::uint64_t word, std::int64_t now_ns, lock_h
     const auto kind = t.kind.load(relaxed);
     g.info.state = tasklet_state::suspended;
     g.site = {kind, t.wait_object.load(relaxed)};
-    g.holder = holders.of(g.site);
-    fence_seq_cst();                                  // keeps the read in there apart from the load below
-    if (t.word.load(relaxed) != word) g.holder = nullptr;      // it waits no more: that may have been anything
     if (kind == lowlevel::wait_kind::select) g.parts = parts_of(t, static_cast<const lowlevel::wait_part*>(g.site.object));
+    g.holder = holders.of(g.site);
+    for (auto& part : g.parts) g.part_holders.push_back(holders.of(part));
+    fence_seq_cst();                                  // keeps the reads in there apart from the load below
+    if (t.word.load(relaxed) != word) {               // it waits no more: that may have been anything
+        g.holder = nullptr;
+        g.part_holders.assign(g.parts.size(), nullptr);
+    }
     g.info.waited = std::max(std::chrono::nanoseconds(now_ns - t.wait_since_ns.load(relaxed)), std::chrono::nanoseconds(0));
 }
 
@@ -368,8 +373,10 @@ bool look_at(task& t, std::int64_t now_ns, lock_holders& holders, bool with_fram
 void put_into_words(glance& g, lowlevel::attachment* layer) {
     if (g.info.state != tasklet_state::suspended) return;
     g.info.waits_for = text_of(g.site, layer);
-    for (bool first = true; auto& part : g.parts)
-        g.info.waits_for += (std::exchange(first, false) ? " of " : ", ") + text_of(part, layer);
+    for (std::size_t i = 0; i < g.parts.size(); ++i) {
+        g.info.waits_for += (i == 0 ? " of " : ", ") + text_of(g.parts[i], layer);
+        if (const auto by = name_of(g.part_holders[i]); !by.empty()) g.info.waits_for += " (held by " + by + ")";
+    }
     g.info.held_by = name_of(g.holder);
 }
 

@@ -519,6 +519,38 @@ TEST_CASE("a deadlock report names the locks, counts and stops that a select wai
     CHECK(support::has(report, ", a stop"));
 }
 
+TEST_CASE("a deadlock report says who holds the locks that a select waits for", "[select][deadlock]") {
+    rondo::mutex alone;                                   // the holder may end after the one that waits
+    rondo::shared_mutex shared;
+    rondo::once first;
+    rondo::event never, all_held;
+    std::string report;
+    try {
+        rondo::run({.workers = GENERATE(1u, 2u)}, [&] {
+            rondo::spawn({.name = "holder"}, [&] {
+                std::lock_guard hold_one(alone);
+                std::lock_guard hold_the_other(shared);
+                first.call([&] { all_held.set(), never.wait(); });
+            });
+            all_held.wait();
+            select(in_order, waited(never, nothing), locked(alone, [](auto&) {}), locked_shared(shared, [](auto&) {}),
+                   called(first, nothing, nothing));
+        });
+    } catch (const rondo::deadlock& d) {
+        report = d.what();
+    }
+    INFO(report);
+    const auto is_held = [&](const char* what) {          // up to the next part, or the end of the list
+        const auto at = report.find(what);
+        if (at == std::string::npos) return false;
+        return support::has(report.substr(at + 1, report.find_first_of(",;", at + 1) - at), "\"holder\")");
+    };
+    CHECK(is_held(", mutex 0x"));
+    CHECK(is_held(", shared_mutex 0x"));
+    CHECK(is_held(", once 0x"));
+    CHECK_FALSE(is_held(" event 0x"));
+}
+
 // ---------------------------------------------------------------------------------------------------- races
 
 namespace {
