@@ -125,9 +125,10 @@ public:
     }
 
     /// Runs f as a tasklet and returns its result once f and every tasklet of the runtime have ended. Blocks the
-    /// thread; not from inside a tasklet, nor from a rondo::blocking of this runtime (usage_error). Throws what f threw, else the first exception that nobody
-    /// joined, else `deadlock` if tasklets are left that nothing can wake: not while the process has other threads than
-    /// those of runtimes, unless they are blocked in Rondo, since each of them might yet send, close or stop.
+    /// thread; not from inside a tasklet, nor from a rondo::blocking of this runtime (usage_error). Throws what f threw,
+    /// else the first exception that nobody joined, else `deadlock` if tasklets are left that nothing can wake: not while
+    /// the process has other threads than those of runtimes, unless they are blocked in Rondo, since each of them might
+    /// yet send, close or stop.
     template <class F>
         requires detail::callable<F>
     auto run(F&& f, std::source_location where = std::source_location::current()) -> detail::result_of_call<F> {
