@@ -904,7 +904,7 @@ std::optional<exit_reason> wait_for_end(actor_cell& c, lowlevel::time_point unti
         return std::nullopt;
     }
     e.joiners.push_back(node);
-    const auto outcome = lowlevel::suspend(me, {lowlevel::wait_kind::reply, &c}, &e.guard, until);
+    const auto outcome = lowlevel::suspend(me, {lowlevel::wait_kind::ending, &c}, &e.guard, until);
     if (outcome != wake::ready) {
         lowlevel::unlink(e.guard, e.joiners, node);
         lowlevel::raise(outcome);

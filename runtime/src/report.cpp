@@ -136,10 +136,16 @@ const char* describe(lowlevel::wait_kind k) noexcept {
         case work_queue: return "work_queue";
         case mailbox: return "room in the mailbox of";
         case reply: return "a reply from";
+        case ending: return "the end of";
         case stop: return "a stop";
         case other: return "something";
     }
     return "?";
+}
+
+bool is_layers_own(lowlevel::wait_kind k) noexcept {
+    using enum lowlevel::wait_kind;
+    return k == mailbox || k == reply || k == ending;
 }
 
 namespace {
@@ -156,7 +162,7 @@ std::string name_of(const lowlevel::waiter* who) {
 }
 
 std::string text_of(const lowlevel::wait_site& site, lowlevel::attachment* layer) {
-    if (layer && (site.kind == lowlevel::wait_kind::reply || site.kind == lowlevel::wait_kind::mailbox))
+    if (layer && is_layers_own(site.kind))
         if (const auto name = layer->name_of(site.object); !name.empty()) return fmt::format("{} {}", describe(site.kind), name);
     if (site.kind == lowlevel::wait_kind::join)
         return site.object ? "the end of " + name_of(static_cast<const task*>(site.object))

@@ -146,5 +146,6 @@ void alternate_signal_stack_end(void* memory) noexcept;
 [[nodiscard]] std::string site_text(const std::source_location& where);       // file:line (function); empty: not known
 [[nodiscard]] std::string json_of(const tasklet_info& info);
 [[nodiscard]] const char* describe(lowlevel::wait_kind k) noexcept;     // "mutex", "a sender on channel", ...
+[[nodiscard]] bool is_layers_own(lowlevel::wait_kind k) noexcept;       // its object has a name: attachment::name_of
 
 }  // namespace rondo::detail

@@ -210,7 +210,7 @@ std::uint32_t simulation::number_of(task& t) {
 // The place of something in memory may have been another's before.
 std::uint32_t simulation::number_of(const void* object, lowlevel::wait_kind kind) {
     std::string name;
-    if (kind == lowlevel::wait_kind::reply || kind == lowlevel::wait_kind::mailbox)
+    if (is_layers_own(kind))
         if (auto* layer = worker::current()->home.above.load(acquire)) name = layer->name_of(object);
     const auto next = static_cast<std::uint32_t>(objects.size());
     const auto [at, is_new] = objects_.try_emplace(object, next);

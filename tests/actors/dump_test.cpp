@@ -259,15 +259,18 @@ TEST_CASE("reports name a handler after its actor, and say where that was starte
     a.kill();
 }
 
-TEST_CASE("reports name the actors that a select waits for", "[actor][dump]") {
+TEST_CASE("reports name the actors that are waited for", "[actor][dump]") {
     rondo::testing::world world{{.workers = GENERATE(1u, 2u)}};
     const auto a = rondo::start_on<stuck>(world.in(), rondo::actor_options{.name = "bob"});
-    auto waits = world.spawn([a] { rondo::select(rondo::joined(a, [](const rondo::exit_reason&) {})); });
+    auto selects = world.spawn([a] { rondo::select(rondo::joined(a, [](const rondo::exit_reason&) {})); });
+    auto joins = world.spawn([a] { a.join(); });
     world.settle();
-    REQUIRE(world.tasklets().size() == 1);
-    CHECK(world.tasklets()[0].waits_for == "select of a reply from " + a.label());
+    REQUIRE(world.tasklets().size() == 2);
+    CHECK(world.tasklets()[0].waits_for == "select of the end of " + a.label());
+    CHECK(world.tasklets()[1].waits_for == "the end of " + a.label());
     a.stop();
-    waits.join();
+    selects.join();
+    joins.join();
 }
 
 TEST_CASE("reports name a reentrant actor's handlers, and the timers' tasklet", "[actor][dump][reentrant]") {

@@ -243,7 +243,7 @@ TEST_CASE("the switches of an explored failure name the actors, whoever is about
     CHECK(has(report.text, "testing_test.cpp:"));
     CHECK(has(report.text, "gate), waits for a sender on channel"));
     CHECK(has(report.text, "waits for room in the mailbox of actor 1 \"ann\" ("));
-    CHECK(has(report.text, "waits for a reply from actor 1 \"ann\" ("));
+    CHECK(has(report.text, "waits for the end of actor 1 \"ann\" ("));
     CHECK(has(report.text, ", the timers of all actors, waits for sleep"));
     CHECK_FALSE(has(report.text, "actor_cell.cpp"));
     CHECK_FALSE(has(report.text, "actor_system.cpp"));

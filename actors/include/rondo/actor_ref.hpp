@@ -114,7 +114,7 @@ template <class F>
 class actor_end_clause final : public lowlevel::select_clause {
 public:
     actor_end_clause(const any_actor& a, F f)
-        : select_clause({lowlevel::wait_kind::reply, &a.cell()}), actor_(a), f_(std::move(f)) {}
+        : select_clause({lowlevel::wait_kind::ending, &a.cell()}), actor_(a), f_(std::move(f)) {}
     lowlevel::progress attempt(lowlevel::waiter& me, bool enlists, lowlevel::partner&) override {
         return end_or_enlist(actor_.cell(), enlists ? &fresh_node(me) : nullptr) ? lowlevel::progress::done
                                                                                  : lowlevel::progress::waits;

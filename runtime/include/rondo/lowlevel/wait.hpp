@@ -68,7 +68,7 @@ enum class wake : std::uint8_t {
 /// What is waited for: shown in dumps and deadlock reports.
 enum class wait_kind : std::uint8_t {
     none, send, receive, select, join, sleep, mutex, shared_mutex, condition, semaphore, event, wait_group, barrier,
-    latch, once, scope, blocking, yield, work_queue, mailbox, reply, stop, other
+    latch, once, scope, blocking, yield, work_queue, mailbox, reply, ending, stop, other
 };
 
 using time_point = std::chrono::steady_clock::time_point;
