@@ -16,25 +16,19 @@ namespace {
 
 constexpr std::source_location activation_site = std::source_location::current();
 
-constinit std::atomic<actor_extra*> ended_extras{nullptr};
-
 [[gnu::noinline]] actor_extra* make_ended_extras() noexcept {
-    static auto* const all = [] {
-        auto* made = new std::array<actor_extra, 8>;      // never destroyed
-        for (std::size_t i = 0; i < made->size(); ++i) {
-            (*made)[i].has_ended = true;
-            (*made)[i].why.kind = static_cast<exit_kind>(i);
-        }
-        return made->data();
-    }();
-    ended_extras.store(all, std::memory_order_release);
-    return all;
+    auto* made = new std::array<actor_extra, 8>;          // never destroyed
+    for (std::size_t i = 0; i < made->size(); ++i) {
+        (*made)[i].has_ended = true;
+        (*made)[i].why.kind = static_cast<exit_kind>(i);
+    }
+    return made->data();
 }
 
 // What an actor has as its extra once it has ended, if it had none and there is no error to keep.
-actor_extra* ended_extra(exit_kind kind) noexcept {
-    auto* const all = ended_extras.load(std::memory_order_acquire);      // pairs with the release in make_ended_extras()
-    return (all ? all : make_ended_extras()) + static_cast<std::size_t>(kind);
+[[gnu::always_inline]] inline actor_extra* ended_extra(exit_kind kind) noexcept {
+    static auto* const all = make_ended_extras();
+    return all + static_cast<std::size_t>(kind);
 }
 
 // All messages that stay in the mailbox's hands after they were handled have one line's worth or more; their size must
@@ -846,13 +840,13 @@ void actor_cell::end(exit_reason why, bool is_reported) noexcept {
     messages.close();
     actor_extra* e = extra.load(acquire);
     // Most have nothing that others could wait for, or be told by: nobody made them an extra, and now nobody will.
-    const auto is_plain = [&] {
+    const auto take_shared_extra = [&] {
         auto* const shared = ended_extra(why.kind);
         if (!has_one_weak()) return extra.compare_exchange_strong(e, shared, acq_rel, acquire);
         extra.store(shared, release);                     // nobody else refers to it
         return true;
     };
-    if (!e && !why.error && is_plain()) {
+    if (!e && !why.error && take_shared_extra()) {
         now.store(phase::ended, release);
         empty_for_good(why);
     } else {
