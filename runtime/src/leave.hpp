@@ -8,6 +8,14 @@
 
 namespace rondo::detail {
 
+// A loop that begins when that stack is switched to.
+inline fcontext worker::begin_loop_on(stack& s) noexcept {
+#ifdef RONDO_ASAN
+    __asan_unpoison_memory_region(s.limit, static_cast<std::size_t>(s.base + s.size - s.limit));
+#endif
+    return boost::context::detail::make_fcontext(s.top, static_cast<std::size_t>(s.top - s.base), &worker::loop_entry);
+}
+
 [[gnu::always_inline]] inline void worker::leave(worker& w, departure& d, task* into) noexcept {
     task* const me = w.running;
     if (w.ended_in_.load(relaxed)) [[unlikely]] w.count_out();
@@ -26,16 +34,9 @@ namespace rondo::detail {
             to = std::exchange(w.spare_context_, nullptr);
             w.on_ = w.spare_stack_;
         } else {
-            stack* s = w.cached_;                     // has_spare_stack() has seen to it
-            w.cached_ = s->next;
-            --w.cached_count_;
+            w.on_ = &w.stacks_.take();                // has_spare_stack() has seen to it
             w.stacks_taken.add(1);
-#ifdef RONDO_ASAN
-            __asan_unpoison_memory_region(s->limit, static_cast<std::size_t>(s->base + s->size - s->limit));
-#endif
-            to = boost::context::detail::make_fcontext(s->top, static_cast<std::size_t>(s->top - s->base),
-                                                       &worker::loop_entry);
-            w.on_ = s;
+            to = begin_loop_on(*w.on_);
         }
     }
     switch_stacks(w.here_, to, *w.on_, d, false, &worker::state_of);

@@ -89,7 +89,7 @@ public:
     std::vector<std::unique_ptr<worker>> workers;
     atomic<bool> terminating{false};
     atomic<bool> somebody_looks{false};                   // worker::park(): the one who looks after stalled workers
-    /// How much ready work (the time it takes its worker) a theft must promise; worker::judge_thefts() learns it.
+    /// How much ready work (the time it takes its worker) a theft must promise; theft_ledger learns it.
     atomic<std::uint64_t> worth_a_theft{worker::soon_stamps};
     atomic<bool> is_ending{false};                        // what is left is being stopped
     atomic<bool> closing{false};                          // no more spawns from outside

@@ -15,11 +15,15 @@
 #include <rondo/run.hpp>
 
 #include "context.hpp"
+#include "depth_first.hpp"
 #include "injection_queue.hpp"
+#include "local_stacks.hpp"
+#include "local_tasks.hpp"
 #include "next_slot.hpp"
 #include "taken_ahead.hpp"
-#include "task_pool.hpp"
+#include "theft_ledger.hpp"
 #include "timer_wheel.hpp"
+#include "wake_token.hpp"
 #include "work_deque.hpp"
 
 namespace rondo::detail {
@@ -98,7 +102,7 @@ public:
     /// Leaves the running tasklet's stack; d.after publishes it. Goes on with `into`, or with whoever is next.
     /// Returns when it is resumed.
     static void leave(worker& w, departure& d, task* into = nullptr) noexcept;     // leave.hpp
-    [[nodiscard]] bool has_stack_at_hand() const noexcept { return spare_context_ || cached_; }
+    [[nodiscard]] bool has_stack_at_hand() const noexcept { return spare_context_ || !stacks_.empty(); }
     [[nodiscard]] bool has_spare_stack() noexcept {       // false: no memory for one
         return has_stack_at_hand() || fetch_stacks();
     }
@@ -157,18 +161,13 @@ public:
         return fresh_.with_private_bottom(&t, [&] { t.detached.store(true, relaxed); });
     }
     /// Has it a descriptor and an id for a tasklet? If not, prepare_spawn() fetches them; false: no memory.
-    [[nodiscard]] bool can_spawn_at_once() const noexcept { return free_ && counters.spawned.get() % id_batch != 0; }
+    [[nodiscard]] bool can_spawn_at_once() const noexcept { return !tasks_.empty() && counters.spawned.get() % id_batch != 0; }
     [[nodiscard]] bool prepare_spawn() noexcept {
-        if (!free_ && !fetch_tasks()) return false;
+        if (tasks_.empty() && !tasks_.fetch()) return false;
         if (counters.spawned.get() % id_batch == 0) fetch_ids();
         return true;
     }
-    [[nodiscard]] task& take_free() noexcept {            // only after one of these
-        task* t = free_;
-        free_ = t->next;
-        --free_count_;
-        return *t;
-    }
+    [[nodiscard]] task& take_free() noexcept { return tasks_.take(); }       // only after one of these
     [[nodiscard]] std::uint64_t take_id() noexcept {      // the same
         return id_base_ + counters.spawned++;
     }
@@ -180,10 +179,7 @@ public:
         // release: whoever reads the word or the id of the next one here sees that this one is gone.
         t.id.store(0, release);
         t.state.store(task::phase::free, release);
-        if (free_count_ >= most_free) [[unlikely]] give_tasks_back();
-        t.next = free_;
-        free_ = &t;
-        ++free_count_;
+        tasks_.put(t);
     }
     [[nodiscard]] bool is_alone() const noexcept { return alone_; }
     [[nodiscard]] bool migrates() const noexcept { return migrates_; }       // for tests: resumed ones go elsewhere
@@ -218,10 +214,10 @@ public:
 private:
     friend class scheduler;
     friend class simulation;
-    enum class token : std::uint32_t { empty, parked, notified };
     struct loop_departure;
 
     [[noreturn]] static void loop_entry(transfer_t from) noexcept;
+    static fcontext begin_loop_on(stack& s) noexcept;     // leave.hpp
     [[noreturn]] static void loop(worker* w) noexcept;
     static worker* enter_started(worker& w, task& t) noexcept;
     static worker* move_loop(worker& w, task& t) noexcept;
@@ -283,24 +279,18 @@ private:
         for (std::size_t i = 0; i < lines; ++i) __builtin_prefetch(left + order[i] * 64);
     }
     task* pick_local() noexcept;
-    task* pick_deep() noexcept;
     task* find_work() noexcept;                           // searches, parks; nullptr: the runtime ends
     task* search() noexcept;
     void found_while_searching() noexcept;
-    void judge_thefts(bool after_search) noexcept;
-    void expect_of_a_theft(std::uint64_t stamps) noexcept;
     void count_out() noexcept;
     [[nodiscard]] bool sees_work() noexcept;
     bool park(bool searching) noexcept;                   // true: now counted as searching
-    void wait_for_token(std::int64_t until_ns) noexcept;
     void measure_slices(std::uint64_t n) noexcept;
     void accept_inbox(worker& from) noexcept;
     [[nodiscard]] bool is_worth_a_wake() const noexcept;
     void wake_another() noexcept;
     void keep_stack(stack& s) noexcept;
     bool fetch_stacks() noexcept;
-    bool fetch_tasks() noexcept;
-    void give_tasks_back() noexcept;
     void drop_extras(task& t) noexcept;
     void fetch_ids() noexcept;
     [[nodiscard]] bool put_fresh(task& t) noexcept;       // false: no memory to grow
@@ -321,14 +311,12 @@ private:
         spawner_ = running;
     }
 
-    static constexpr std::size_t most_free = 512;
     static constexpr std::int64_t long_queue = 32;          // their stacks together are more than the nearest cache holds
     static constexpr std::int64_t far_turn = 24;            // so many stacks, and what each works on, fill the nearest cache
     static constexpr std::uint32_t warm_for = 256;          // switches: so long ago, and it lies in the second cache yet
     static constexpr std::uint64_t id_batch = 64;
-    static constexpr std::size_t longest_group = 512;
-    static constexpr unsigned most_ready_in_row = 256;
     static constexpr std::uint64_t shortest_row = 8;
+    static constexpr std::int64_t first_look_ns = 2'000'000, longest_look_ns = 4'000'000;
 
     std::size_t backlog_;                                 // from so many unstarted on push_fresh() takes the slow way
     const bool alone_;                                    // the only worker: no thieves, so no fences
@@ -341,10 +329,8 @@ private:
     task* handoff_ = nullptr;                             // what the loop that is being entered shall run
     fcontext spare_context_ = nullptr;                    // a suspended loop of this worker
     stack* spare_stack_ = nullptr;
-    stack* cached_ = nullptr;
-    std::size_t cached_count_ = 0;
-    task* free_ = nullptr;
-    std::size_t free_count_ = 0;
+    local_stacks stacks_;
+    local_tasks tasks_;
     std::uint64_t tick_ = 0, yields_ = 0, id_base_ = 0;
     std::uint64_t random_state_;
     std::int64_t now_ns_ = 0;
@@ -352,23 +338,16 @@ private:
     std::vector<std::uint64_t> seen_moves_;               // of the others, when the search began
     std::vector<std::uint64_t> stuck_moves_;              // of the others, when we last looked after them
     std::uint64_t looked_stamp_ = 0;
-    std::int64_t look_pause_ns_ = 2'000'000;              // park(): how long until the next look at the others
-    std::uint64_t ready_stolen_ = 0, theft_stamp_ = 0;    // since we were idle, and when the first of them was
-    const worker* robbed_ = nullptr;                      // from whom, and what he had done by then
-    std::uint64_t robbed_moves_ = 0;
+    std::int64_t look_pause_ns_ = first_look_ns;          // park(): how long until the next look at the others
+    theft_ledger thefts_;
     std::int64_t in_line_until_ = 0;                      // unstarted ones up to here come before all ready ones
-    bool goes_deep_ = false;                              // see pick_deep()
-    const task* yielder_ = nullptr;                       // at the head of ready_, and how many start before it
-    std::size_t go_first_ = 0;
-    unsigned ready_in_row_ = 0;                           // so many since an unstarted one
-    std::int64_t group_ = 0;                              // up to here the unstarted ones have been turned round
-    std::array<task*, longest_group> newest_first_;       // not on the stack: it is a tasklet's, and should be one page
+    depth_first deep_;
     const task* spawner_ = nullptr;                       // of the newest unstarted one
     atomic<group*> ended_in_{nullptr};                    // children of this scope have ended here, one after the other:
     atomic<std::uint64_t> ended_{0};                      // so many, which the scope still counts
     stack native_;
     fcontext native_context_ = nullptr;
-    atomic<std::uint32_t> token_{0};
+    wake_token token_;
     atomic<std::uint64_t> slice_cost_{1'000'000};         // in stamp units; nothing known: assume long ones
     atomic<std::uint32_t> streak_{0};                     // how many came from spawner_ in a row, before the newest
     const bool fences_lightly_;                           // whoever looks at us afterwards pays for the full fence

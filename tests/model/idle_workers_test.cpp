@@ -1,6 +1,6 @@
-// The real idle_workers, with a real work_deque or injection_queue, under the model's atomics: no worker stays parked
-// while work is left that nobody else is going to look for. What a worker does around them is worker::find_work(),
-// park() and wait_for_token() of runtime/src/worker.cpp, line for line but without timers and with one search round.
+// The real idle_workers and wake_token, with a real work_deque or injection_queue, under the model's atomics: no worker stays
+// parked while work is left that nobody else is going to look for. What a worker does around them is worker::find_work() and
+// park() of runtime/src/worker_search.cpp, line for line but without timers and with one search round.
 //
 // A worker here ends with the first thing that it finds, as if that took for ever. So a lost wake-up shows as a thread
 // that waits for its token for good, which explore() reports as stuck.
@@ -12,10 +12,19 @@
 
 #include "runtime/src/idle_workers.hpp"
 #include "runtime/src/injection_queue.hpp"
+#include "runtime/src/wake_token.hpp"
 #include "runtime/src/work_deque.hpp"
 
 using namespace rondo::detail;
 namespace model = rondo::model;
+
+// The model's kernel. Whoever has a limit finds it over at any time.
+namespace rondo::detail {
+void futex_wait_until(atomic<std::uint32_t>& word, std::uint32_t value, std::int64_t until_ns) noexcept {
+    if (until_ns == no_limit_ns) word.wait(value, relaxed);
+}
+void futex_wake(atomic<std::uint32_t>&) noexcept {}       // model threads that wait look by themselves
+}  // namespace rondo::detail
 
 namespace {
 
@@ -45,7 +54,7 @@ struct scheduler {
 
     idle_workers idle;
     Source source;
-    std::array<atomic<unsigned>, 3> tokens;
+    std::array<wake_token, 3> tokens;
     std::array<job, 2> jobs;
 
     void produce(unsigned i) {
@@ -54,7 +63,7 @@ struct scheduler {
         wake_for_work();
     }
     void wake_for_work() {
-        if (const int w = idle.to_wake(); w >= 0) tokens[static_cast<unsigned>(w)].exchange(1, acq_rel);
+        if (const int w = idle.to_wake(); w >= 0) tokens[static_cast<unsigned>(w)].wake();
     }
     void work(unsigned me) {                              // worker::find_work()
         bool searching = false;
@@ -77,8 +86,7 @@ struct scheduler {
     void park(unsigned me, bool searching) {
         idle.park(me, searching);
         if (!source.empty() && idle.take_back(me)) return;
-        tokens[me].wait(0, acquire);
-        tokens[me].store(0, relaxed);
+        tokens[me].wait();
     }
     void check_all_done(unsigned n) {
         for (unsigned i = 0; i < n; ++i) model::check(jobs[i].taken == 1, "each job is taken");
@@ -141,6 +149,37 @@ TEST_CASE("one parked worker is woken by one of two producers", "[idle_workers]"
         model::threads({produce, produce, [&] { wakes += idle.take_back(2); }});
         model::check(wakes == 1, "a worker is woken once");
         model::check(idle.somebody_searches() && !idle.somebody_parked(), "and counts as searching then");
+    });
+    CHECK(seen);
+}
+
+// Its time is over at once. So either it takes itself back, or it waits for the waker that was faster; in both cases its token
+// is as before, and the next wake-up comes through.
+TEST_CASE("a worker whose time is over misses no wake-up, and gets none twice", "[idle_workers]") {
+    const auto seen = model::explore({.preemptions = 4, .stale_reads = 3}, [] {
+        idle_workers idle{2};
+        wake_token token;
+        model::plain<int> work{0};
+        int wakes = 0;
+        const auto wake_another = [&] {
+            if (idle.to_wake() < 0) return false;
+            token.wake();
+            return true;
+        };
+        model::threads({[&] {
+                            work = 1;
+                            wakes += wake_another();
+                        },
+                        [&] {
+                            idle.park(1, false);
+                            bool took_itself_back = false;
+                            token.wait(1, [] { return std::int64_t{1}; },
+                                       [&] { return took_itself_back = idle.take_back(1); });
+                            if (!took_itself_back) model::check(work == 1, "who was woken sees what was published before");
+                            model::check(!token.has_come(), "no wake-up is left behind");
+                            model::check(!idle.somebody_parked() && idle.somebody_searches(), "and it is awake");
+                        }});
+        model::check(wakes <= 1, "a worker is woken once");
     });
     CHECK(seen);
 }

@@ -1,0 +1,294 @@
+// What a worker puts into its queues, and what it takes next.
+#include <algorithm>
+#include <new>
+
+#include "scheduler.hpp"
+#include "simulation.hpp"
+#include "stamp.hpp"
+
+namespace rondo::detail {
+
+namespace {
+
+constexpr std::uint64_t wake_cost_stamps = 50'000;   // a wake-up costs some 25 us all in all
+constexpr std::uint64_t look_stamps = 2'600'000;     // about a millisecond: who is busy looks after those who are stuck
+constexpr std::uint64_t row_stamps = 1'300'000;      // half a millisecond: so long one wakes the next, while others are ready
+constexpr std::uint32_t long_list = 64;              // so many in a row from one spawner
+
+}  // namespace
+
+// ---------------------------------------------------------------------------------------------- putting in
+
+bool worker::put_fresh(task& t) noexcept {
+    try {
+        fresh_.push(&t);
+        return true;
+    } catch (const std::bad_alloc&) {
+        return false;
+    }
+}
+
+bool worker::put_ready(task& t) noexcept {
+    set_order(t);
+    try {
+        ready_.push(&t);
+        return true;
+    } catch (const std::bad_alloc&) {
+        return false;
+    }
+}
+
+void worker::push_unstarted(task& t) noexcept {
+    if (!put_fresh(t)) inbox.push(&t);                // links need no memory
+}
+
+// Many have not started, or the ring is full as far as we know.
+[[gnu::noinline]] void worker::push_to_backlog(task& t) noexcept {
+    fresh_.look_at_top();
+    push_unstarted(t);
+    backlog_ = std::min(home.options.spawn_backlog, fresh_.capacity());
+    if (!alone_) wake_for_fresh();
+    if (fresh_.size() > home.options.spawn_backlog) yield_for_backlog();
+}
+
+// No fence keeps the push apart from the first look at who is parked: it would cost a spawn more than all the rest. So we may
+// miss somebody who parks just now and who misses our push. He looks a second time a moment later (park()), and if that
+// were too early as well, then whoever looks after stalled workers finds it within milliseconds. For that the light fence
+// below has its partner in found_while_searching(): if nobody looks, then either we see that or the last looker sees our push.
+void worker::wake_for_fresh() noexcept {
+    if (!is_looked_after_) [[unlikely]] fence_seq_cst();
+    if (!home.idle.would_wake()) [[likely]] return;
+    if (fences_lightly_) fence_light();
+    else fence_seq_cst();
+    if (is_worth_a_wake()) wake_another();
+}
+
+void worker::push_job(task& t) noexcept {
+    push_unstarted(t);
+    if (alone_) return;
+    note_spawner();
+    wake_for_fresh();
+}
+
+void worker::push_ready(task& t) noexcept {
+    if (ready_.length_seen() >= ready_.capacity()) [[unlikely]] return push_ready_and_grow(t);
+    set_order(t);
+    if (alone_) return ready_.push_alone(&t);
+    ready_.push_in_room(&t);
+    wake_for_ready();
+}
+
+// The ring is full, as far as we know.
+[[gnu::noinline]] void worker::push_ready_and_grow(task& t) noexcept {
+    if (put_ready(t)) wake_for_ready();
+    else inbox.push(&t);
+}
+
+inline void worker::wake_for_ready() noexcept {
+    fence_light();                                    // as in wake_for_fresh()
+    if (!alone_ && home.idle.would_wake()) [[unlikely]] wake_if_worth();
+}
+[[gnu::noinline]] void worker::wake_if_worth() noexcept {
+    if (is_worth_a_wake()) wake_another();
+}
+
+void worker::push_next(task& t) noexcept {
+    // Who has been woken by a slice that is long may as well run elsewhere meanwhile.
+    if (!alone_ && (!takes_ahead_ || slice_cost_.load(relaxed) >= soon_stamps))
+        return t.context.load(relaxed) ? push_ready(t) : push_job(t);
+    if (task* const before = next_.take()) push_ready(*before);
+    next_.put(t);
+    wake_for_ready();                                 // if nobody looks after us
+}
+
+// If nobody is ready the slot is the same as the tail, but costs no locked operation.
+void worker::push_near(task& t) noexcept {
+    const bool is_next = !alone_ && ready_.bottom() <= ready_.top() && ahead_.empty();
+    if (!next_.empty() || !(is_next || is_far())) return push_ready(t);
+    if (!is_next) fetch_stack(t, 8);                  // while its waker goes on
+    push_next(t);
+}
+
+void worker::push_warm(task& t) noexcept {
+    const auto left = t.order.load(relaxed);          // see publish() in wait.cpp
+    if (alone_ && switches() - left < warm_for && is_far() && next_.empty()) push_next(t);
+    else push_ready(t);
+}
+
+// A wake-up costs some 25 us: worth it only if what a thief would take (steal_from()) keeps us busy for longer than that.
+// We may be wrong, the average says nothing about the next slice: so somebody must be there who looks after us in some
+// milliseconds.
+bool worker::is_worth_a_wake() const noexcept {
+    if (!home.somebody_looks.load(relaxed)) return true;
+    const auto slice = slice_cost_.load(relaxed);
+    if (ready_.size() * slice >= std::max(wake_cost_stamps, home.worth_a_theft.load(relaxed))) return true;
+    if (streak_.load(relaxed) < long_list) return !fresh_.empty();
+    return slice >= tiny_stamps && fresh_.size() * slice >= wake_cost_stamps;
+}
+
+void worker::wake_another() noexcept {
+    const auto before = stamp();
+    home.wake_for_work();
+    slice_stamp_ += stamp() - before;                 // the system call is no part of anybody's slice
+}
+
+// ---------------------------------------------------------------------------------------------- looking round
+
+bool worker::others_are_ready() noexcept {
+    if (++yields_ % 16 == 0) [[unlikely]] look_round();      // else a loop of yields would starve sleepers, and others
+    return next_.peek() || !ahead_.empty() || !ready_.empty() || !fresh_.empty() || !inbox.empty() || wheel.next_hint() <= now_ns_;
+}
+[[gnu::noinline]] void worker::look_at_clock() noexcept { now_ns_ = home.now_ns(); }
+[[gnu::noinline]] void worker::look_round() noexcept {
+    if (wheel.size()) look_at_clock();
+    if (!alone_ && yields_ % 1024 == 0) look_after_stuck();
+}
+
+// What waits behind a tasklet that holds its worker is taken by whoever is out of work. If nobody ever is, since all that is
+// left are tasklets that yield, then by one of those workers, now and then.
+[[gnu::noinline]] void worker::look_after_stuck() noexcept {
+    const auto now = stamp();
+    if (now - looked_stamp_ < look_stamps) return;
+    looked_stamp_ = now;
+    for (std::size_t i = 0; i < home.workers.size(); ++i) {
+        worker& other = *home.workers[i];
+        const auto before = std::exchange(stuck_moves_[i], other.counters.moves());
+        if (&other == this || before != stuck_moves_[i] || !other.maybe_has_work()) continue;
+        task* const t = steal_from(other, true);
+        if (t && !(t->context.load(relaxed) ? put_ready(*t) : put_fresh(*t))) inbox.push(t);
+    }
+}
+
+task* worker::take_started() noexcept {
+    if (!inbox.empty()) accept_inbox(*this);
+    if (wheel.size()) poll_timers();
+    // Actors' jobs, which have not started, may lie in all three.
+    const auto has_started = [](const task* t) { return t && t->context.load(relaxed); };
+    if (has_started(next_.peek()))
+        if (task* const t = next_.take()) return t;
+    if (has_started(ahead_.peek()))
+        if (task* const t = ahead_.take()) return t;
+    for (auto n = ready_.size(); n > 0; --n) {
+        task* const t = ready_.take_top(alone_);
+        if (!t || has_started(t)) return t;
+        push_unstarted(*t);
+    }
+    return nullptr;
+}
+
+// The average of the last n slices.
+void worker::measure_slices(std::uint64_t n) noexcept {
+    const auto now = stamp();
+    slice_cost_.store((now - slice_stamp_) / n + 1, relaxed);
+    slice_stamp_ = now;
+    tick_ = 0;
+}
+
+[[gnu::noinline]] void worker::poll() noexcept {
+    measure_slices(poll_interval);
+    if (!alone_ && slice_stamp_ - looked_stamp_ >= look_stamps) [[unlikely]] look_after_stuck();
+    if (deep_.is_on() && home.stacks_out() < home.deep_above / 2) deep_.end();
+    // Who comes by a timer or from outside stands behind all that are ready. If each of those began a long row it would take
+    // a multiple of the time that a row may: so until its turn has come they are short.
+    const auto before = ready_.bottom() + fresh_.bottom();
+    if (!inbox.empty()) accept_inbox(*this);
+    if (wheel.size()) poll_timers();
+    if (ready_.bottom() + fresh_.bottom() != before) hurried_until_ = ready_.bottom();
+}
+
+// ---------------------------------------------------------------------------------------------- taking out
+
+// If its turn at the tail is far, then what it works on is in the caches now. But some that wake each other all the time, for
+// nothing perhaps but to ask again, let others come between.
+[[gnu::always_inline]] inline bool worker::row_may_go_on() const noexcept {
+    if (row_ <= shortest_row) return true;
+    const bool is_short = row_ * slice_cost_.load(relaxed) <= row_stamps && is_looked_after_;
+    return is_short && is_far() && ready_.top() >= hurried_until_;
+}
+
+// Its frame is empty, and the simplest case on a runtime's only worker inline: the oldest ready one is next.
+task* worker::pick() noexcept {
+    const auto tick = tick_ + 1;
+    const auto queue = ready_.now();
+    if (!alone_ || next_.peek() || fresh_.top() != fresh_.bottom() || queue.top >= queue.bottom || tick % poll_interval == 0 ||
+        slice_length == 0)
+        return pick_slowly();
+    fetch_ahead_alone(queue, 8);
+    tick_ = tick;
+    row_ = 0;
+    budget = slice_length;
+    return ready_.take_alone(queue);
+}
+
+[[gnu::noinline]] task* worker::pick_slowly() noexcept {
+    if (++tick_ % poll_interval == 0) [[unlikely]] poll();
+    if (home.simulated) [[unlikely]] return home.simulated->pick(*this);
+    budget = slice_length;
+    if (task* const t = next_.take()) {
+        ++row_;
+        if (row_may_go_on()) return t;
+        push_ready(*t);
+    }
+    row_ = 0;
+    return pick_local();
+}
+
+// First in, first out over both queues: a ready tasklet remembers how many fresh ones were before it.
+task* worker::pick_local() noexcept {
+    if (!alone_)
+        if (task* const t = ahead_.take()) return t;
+    if (fresh_.empty()) {
+        if (!alone_) fetch_ahead(ready_.now(), 8);
+        return ready_.take_top(alone_);
+    }
+    if (deep_.is_on()) [[unlikely]] return deep_.pick(fresh_, ready_, alone_);
+    const task* const ready = ready_.empty() ? nullptr : ready_.peek_top();      // nullptr too if a thief was faster
+    const auto until = ready ? ready->order.load(relaxed) : fresh_.pushed();
+    if (const auto n = static_cast<std::int32_t>(until - fresh_.taken()); n > 0) {
+        in_line_until_ = fresh_.top() + n;
+        if (task* t = fresh_.take_top(alone_)) return t;
+    }
+    if (task* t = ready_.take_top(alone_)) return t;
+    return fresh_.take_top(alone_);
+}
+
+void worker::accept_inbox(worker& from) noexcept {
+    std::size_t n = 0;
+    bool any_started = false;
+    for (task* t = from.inbox.take_all(); t;) {
+        task* after = t->next;
+        const bool has_started = t->context.load(relaxed) != nullptr;
+        if (!(has_started ? put_ready(*t) : put_fresh(*t))) {        // the rest waits until there is room
+            for (; t; t = after) {
+                after = t->next;
+                inbox.push(t);
+            }
+            break;
+        }
+        any_started |= has_started;
+        t = after;
+        ++n;
+    }
+    if (&from != this) counters.steals.add(n);
+    if (n > 1 && !alone_) home.wake_for_work();
+    else if (any_started) wake_for_ready();
+}
+
+// ---------------------------------------------------------------------------------------------- what others may take
+
+bool worker::maybe_has_work() const noexcept {
+    return !next_.empty() || !ahead_.empty() || !fresh_.empty() || !ready_.empty() || !inbox.empty();
+}
+
+// Tiny ones in a long list are not worth their cache lines, however long the list.
+bool worker::offers_fresh(const worker& thief) const noexcept {
+    if (fresh_.empty()) return false;
+    if (streak_.load(relaxed) < long_list) return true;
+    return std::min(slice_cost_.load(relaxed), thief.slice_cost_.load(relaxed)) >= tiny_stamps;
+}
+// What its worker will reach before a thief could have made a start is left to it.
+bool worker::offers_ready() const noexcept {
+    return ready_.size() * slice_cost_.load(relaxed) >= home.worth_a_theft.load(relaxed);
+}
+
+}  // namespace rondo::detail

@@ -1,0 +1,216 @@
+// A worker out of work: it looks at the others, then parks.
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <ctime>
+
+#include "scheduler.hpp"
+#include "stamp.hpp"
+
+namespace rondo::detail {
+
+namespace {
+
+constexpr unsigned search_rounds = 160;              // about 20 us
+constexpr unsigned stuck_rounds = 40;                // of a search, about 5 us: who has not moved in that time is stuck
+
+}  // namespace
+
+// ---------------------------------------------------------------------------------------------- theft
+
+// We may be wrong about what runs there now, so from one who does not move for a while a thief takes `whatever` there is.
+task* worker::steal_from(worker& victim, bool whatever) noexcept {
+    if (whatever) {
+        task* t = victim.next_.raid();
+        if (!t) t = victim.ahead_.raid();
+        if (t) {
+            ++counters.steals;
+            return t;
+        }
+    }
+    // Fresh ones first: nothing of them is in a cache, and no stack moves. The oldest is the largest part of a
+    // divide-and-conquer; of a long flat list take more at once.
+    if (whatever ? !victim.fresh_.empty() : victim.offers_fresh(*this)) {
+        const auto n = victim.fresh_.offered();
+        task* first = n ? victim.fresh_.steal() : nullptr;
+        if (!first && whatever) first = victim.fresh_.steal_private();
+        if (first) {
+            ++counters.steals;
+            for (auto more = std::min<std::size_t>(n / 8, 31); more > 0; --more) {
+                task* t = victim.fresh_.steal();
+                if (!t) break;
+                ++counters.steals;
+                if (!put_fresh(*t)) {
+                    inbox.push(t);
+                    break;
+                }
+            }
+            return first;
+        }
+    }
+    if (home.options.force_migration) return nullptr;     // what has been sent elsewhere stays there
+    if (const auto n = whatever || victim.offers_ready() ? victim.ready_.size() : 0) {
+        if (task* first = victim.ready_.steal()) {
+            ++counters.steals;
+            thefts_.note(victim);
+            for (auto more = std::min<std::size_t>(n / 2, 16); more > 1; --more) {
+                task* t = victim.ready_.steal();
+                if (!t) break;
+                ++counters.steals;
+                thefts_.note(victim);
+                if (!put_ready(*t)) {
+                    inbox.push(t);
+                    break;
+                }
+            }
+            return first;
+        }
+    }
+    if (!victim.inbox.empty()) {
+        accept_inbox(victim);
+        return pick_local();
+    }
+    return nullptr;
+}
+
+// ---------------------------------------------------------------------------------------------- search
+
+task* worker::find_work() noexcept {
+    bool searching = false;
+    for (;;) {
+        task* t = pick();
+        if (!t) {
+            if (ended_in_.load(relaxed)) count_out();
+            if (!inbox.empty()) accept_inbox(*this);
+            if (wheel.size()) poll_timers();
+            t = pick();
+        }
+        if (!t) {
+            if (const auto n = tick_ % poll_interval; n >= 8) measure_slices(n);
+            thefts_.judge(false);
+            if (!searching) searching = home.idle.begin_search();
+            if (searching) t = search();
+            if (!t) thefts_.judge(true);
+        }
+        if (t) {
+            if (searching) found_while_searching();
+            look_pause_ns_ = first_look_ns;
+            budget = slice_length;
+            return t;
+        }
+        if (home.terminating.load(acquire)) {
+            if (searching) home.idle.end_search();
+            return nullptr;
+        }
+        searching = park(searching);
+        now_ns_ = home.now_ns();
+        slice_stamp_ = stamp();
+        tick_ = 0;
+    }
+}
+
+task* worker::search() noexcept {
+    const auto n = static_cast<std::uint32_t>(home.workers.size());
+    for (unsigned round = 0; round < search_rounds; ++round) {
+        for (std::uint32_t i = 0, at = random() % n; i < n; ++i, at = at + 1 == n ? 0 : at + 1) {
+            worker& victim = *home.workers[at];
+            if (&victim == this) continue;
+            const auto moves = victim.counters.moves();
+            const bool is_stuck = round >= stuck_rounds && moves == seen_moves_[at];
+            if (round == 0) seen_moves_[at] = moves;
+            if (task* t = steal_from(victim, is_stuck)) return t;
+            if (victim.wheel.next_hint() <= now_ns_ && victim.wheel.size()) {
+                resume_expired(victim.wheel.expire(home.now_ns()));       // it is busy: its timers are ours
+                if (task* t = pick()) return t;
+            }
+        }
+        if (!inbox.empty()) {
+            accept_inbox(*this);
+            if (task* t = pick()) return t;
+        }
+        if (home.terminating.load(relaxed)) return nullptr;
+        for (unsigned i = 0; i < 1 + std::min(round, 6u); ++i) cpu_relax();
+        if (round % 16 == 15) now_ns_ = home.now_ns();
+    }
+    return nullptr;
+}
+
+void worker::found_while_searching() noexcept {
+    if (!home.idle.end_search() || alone_ || !home.idle.somebody_parked()) return;
+    // The last searcher wakes the next one, if there is more; also for little, if nobody looks after us any more (park()).
+    const bool anything = !home.somebody_looks.load(relaxed);
+    if (anything && fences_lightly_ && home.idle.others_run()) fence_heavy();     // pairs with the light one in wake_for_fresh()
+    for (auto& w : home.workers)
+        if (w->offers_fresh(*this) || w->offers_ready() || !w->inbox.empty() || (anything && w->maybe_has_work()))
+            return home.wake_for_work();
+}
+
+// Called after home.idle.park(). Under forced migration nobody takes from another's inbox.
+bool worker::sees_work() noexcept {
+    if (home.terminating.load(relaxed) || wheel.next_hint() <= home.now_ns()) return true;
+    for (auto& w : home.workers) {
+        if (w.get() == this ? w->maybe_has_work()
+            : home.options.force_migration ? !w->fresh_.empty() || !w->ready_.empty()
+                                           : w->offers_fresh(*this) || w->offers_ready() || !w->inbox.empty())
+            return true;
+    }
+    return false;
+}
+
+bool worker::park(bool searching) noexcept {
+    ++counters.parks;
+    // While others run, one of the parked looks now and then whether somebody keeps its worker busy for so long that what
+    // waits behind it, or its timers, had better move. Known before we count as parked, so that nobody wakes us for want of
+    // it. Once all are parked nobody looks: an idle runtime is idle.
+    bool looks = is_looked_after_ && !home.somebody_looks.exchange(true, acq_rel);
+    home.idle.park(index, searching);
+    bool work = sees_work();
+    if (!work && is_looked_after_ && !idle_workers::all_parked(home.idle.snapshot())) {
+        for (int i = 0; i < 30; ++i) cpu_relax();     // about a microsecond: what was pushed before is visible then
+        work = sees_work();
+    }
+    if (work) {
+        if (looks) home.somebody_looks.store(false, release);
+        if (!home.idle.take_back(index)) token_.wait();
+        return true;
+    }
+    if (idle_workers::all_parked(home.idle.snapshot())) home.all_parked();
+    // Nothing to do: give back the depth of idle stacks, a few at a time.
+    while (!token_.has_come() && home.stacks.trim(4)) {}
+    auto until = home.options.world ? timer_wheel::never : wheel.next_deadline();
+    if (looks && idle_workers::all_parked(home.idle.snapshot())) {
+        home.somebody_looks.store(false, seq_cst);
+        fence_seq_cst();                              // keeps that apart from the second look: somebody may have been woken since
+        looks = !idle_workers::all_parked(home.idle.snapshot()) && !home.somebody_looks.exchange(true, acq_rel);
+    }
+    if (looks) {
+        until = std::min(until, home.now_ns() + look_pause_ns_);
+        look_pause_ns_ = std::min(look_pause_ns_ * 2, longest_look_ns);
+    }
+    token_.wait(until, [this] { return home.now_ns(); }, [this] { return home.idle.take_back(index); });
+    if (looks) {
+        home.somebody_looks.store(false, release);
+        thefts_.forget_a_little();
+    }
+    return true;
+}
+
+void worker::unpark() noexcept { token_.wake(); }
+
+void futex_wait_until(atomic<std::uint32_t>& word, std::uint32_t value, std::int64_t until_ns) noexcept {
+    timespec t{};
+    const bool limited = until_ns != timer_wheel::never;
+    if (limited) {
+        t.tv_sec = static_cast<time_t>(until_ns / 1'000'000'000);
+        t.tv_nsec = static_cast<long>(until_ns % 1'000'000'000);
+    }
+    ::syscall(SYS_futex, &word, FUTEX_WAIT_BITSET_PRIVATE, value, limited ? &t : nullptr, nullptr,
+              FUTEX_BITSET_MATCH_ANY);
+}
+void futex_wake(atomic<std::uint32_t>& word) noexcept {
+    ::syscall(SYS_futex, &word, FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0);
+}
+
+}  // namespace rondo::detail
