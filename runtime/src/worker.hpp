@@ -296,6 +296,7 @@ private:
     [[nodiscard]] bool put_fresh(task& t) noexcept;       // false: no memory to grow
     [[nodiscard]] bool put_ready(task& t) noexcept;       // the same
     void push_unstarted(task& t) noexcept;
+    void push_job_and_grow(task& t) noexcept;
     void push_ready_and_grow(task& t) noexcept;
     void wake_for_ready() noexcept;
     void wake_if_worth() noexcept;

@@ -64,10 +64,17 @@ void worker::wake_for_fresh() noexcept {
 }
 
 void worker::push_job(task& t) noexcept {
-    push_unstarted(t);
-    if (alone_) return;
+    if (fresh_.length_seen() >= fresh_.capacity()) [[unlikely]] return push_job_and_grow(t);
+    if (alone_) return fresh_.push_alone(&t);
+    fresh_.push_in_room(&t);
     note_spawner();
     wake_for_fresh();
+}
+
+// The ring is full, as far as we know.
+[[gnu::noinline]] void worker::push_job_and_grow(task& t) noexcept {
+    push_unstarted(t);
+    if (!alone_) wake_for_fresh();
 }
 
 void worker::push_ready(task& t) noexcept {
@@ -78,7 +85,7 @@ void worker::push_ready(task& t) noexcept {
     wake_for_ready();
 }
 
-// The ring is full, as far as we know.
+// The same.
 [[gnu::noinline]] void worker::push_ready_and_grow(task& t) noexcept {
     if (put_ready(t)) wake_for_ready();
     else inbox.push(&t);
