@@ -116,11 +116,11 @@ void actor_system::describe(std::span<tasklet_info> tasklets) {
         const auto a = look_at(c);
         for_each_of(a.handlers, tasklets, [&](tasklet_info& t) { is(t, "handler of " + c.label(), a.where); });
     });
-    for_each_of({keeper_id_.load(relaxed)}, tasklets, [&](tasklet_info& t) { is(t, "the timers of all actors", ""); });
+    for_each_of({timers.keeper_id()}, tasklets, [&](tasklet_info& t) { is(t, "the timers of all actors", ""); });
 }
 
 void actor_system::describe_job(lowlevel::job_function run, const void* what, tasklet_info& info) {
-    if (run == &keep_time) {
+    if (run == &actor_timers::keep_time) {
         info.role = "the timers of all actors";
         info.spawn_site.clear();
     } else if (run == &actor_cell::run) {

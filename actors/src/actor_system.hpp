@@ -1,15 +1,12 @@
-// What the actors of one runtime share: the list of the living, timers, dead letters. It lives as long as its runtime
+// What the actors of one runtime share: the list of the living, the timers, the dead letters, the names. It lives as long as its runtime
 // or any actor's memory does.
 #pragma once
 
 #include <array>
 #include <chrono>
-#include <functional>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
-#include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
@@ -17,6 +14,8 @@
 #include <rondo/supervisor.hpp>
 #include <rondo/lowlevel/job.hpp>
 
+#include "actor_timers.hpp"
+#include "dead_letter_log.hpp"
 #include "name_table.hpp"
 
 namespace rondo::detail {
@@ -111,6 +110,9 @@ struct actor_extra {
     atomic<std::uint32_t> restarts{0};
 };
 
+/// What an actor has as its extra once it has ended, if it had none and there is no error to keep: one for all, never destroyed.
+[[nodiscard]] actor_extra* ended_extra(exit_kind kind) noexcept;
+
 /// While a child's constructor runs, in a handler of its supervisor or, at a restart, in the child's own tasklet: neither
 /// is the constructor's to speak for, so for it there is no this_actor.
 class making {
@@ -166,21 +168,12 @@ public:
         }
     }
 
-    // ---- timers
-    std::uint64_t start_timer(actor_cell& to, std::chrono::steady_clock::duration d, message_node* m,
-                              message_node* (*copy)(message_node&), bool is_idle = false);
-    void forget_past(std::vector<std::uint64_t>& numbers) noexcept;       // keeps those still to come
-    void cancel_timers(const actor_cell& of, const std::uint64_t* numbers, std::size_t n) noexcept;
-
-    // ---- dead letters
-    void count(actor_cell& to, const message_node& m, dead_letter_reason why) noexcept;
-    dead_letter_counts counts() const noexcept;
-    void observe(std::function<void(const dead_letter&)> f);
-
     name_table& names() noexcept { return names_; }
     void forget(actor_cell& c, std::vector<std::string> names) noexcept;  // it has ended
 
     lowlevel::home& home;
+    actor_timers timers{*this};
+    dead_letter_log dead;
 
 private:
     static constexpr std::size_t shard_count = 16;
@@ -189,43 +182,17 @@ private:
         actor_cell* first = nullptr;
         std::size_t living = 0, in_memory = 0;
         std::uint64_t numbered = 0;
+        void add(actor_cell& c) noexcept;
+        void remove(actor_cell& c) noexcept;
     };
-    struct timed {
-        actor_cell* to;                                   // `after`, `every`: a strong reference; idle: a weak one
-        message_node* message;
-        message_node* (*copy)(message_node&);
-        std::chrono::steady_clock::duration period;
-        std::uint64_t number;
-        bool is_idle;
-        bool keeps_alive() const noexcept { return !copy && !is_idle; }
-    };
-    using schedule = std::multimap<lowlevel::time_point, timed>;
-    static void keep_time(void* self, bool stopped);
-    void run_timers();
-    void dispose(timed& t) noexcept;
     void free_if_unused() noexcept;
 
     std::array<shard, shard_count> shards_;
-    std::array<atomic<std::uint64_t>, dead_letter_reasons> dead_{};
-    atomic<bool> is_observed_{false};
-    std::mutex observer_lock_;
-    std::shared_ptr<std::function<void(const dead_letter&)>> observer_;
-    std::vector<const lowlevel::waiter*> observing_;      // who is in it now
     atomic<bool> is_home_gone_{false};
     atomic<bool> is_ending_{false};
     atomic<std::size_t> resting_{0};
 
     name_table names_;                                    // for the registry
-
-    lowlevel::spin_lock timer_lock_;
-    schedule timers_;                                     // under timer_lock_, as what follows
-    std::unordered_map<std::uint64_t, schedule::iterator> by_number_;
-    std::uint64_t last_timer_ = 0;
-    std::size_t pending_ = 0;                             // that keep run from returning
-    lowlevel::wait_list keeper_;                          // the timekeeper, while it waits
-    bool is_keeper_there_ = false;
-    atomic<std::uint64_t> keeper_id_{0};                  // its tasklet, the last one's if there is none now
-    atomic<bool> is_background_{false};                   // the timekeeper waits, and only for periodic ones
 };
 
 }  // namespace rondo::detail

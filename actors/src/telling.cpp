@@ -29,7 +29,7 @@ exit_reason end_of(const actor_cell& c) noexcept {
 
 // Counted before its asker hears of it, who may look.
 void bury(actor_cell& to, message_node* m, dead_letter_reason why) noexcept {
-    to.system.count(to, *m, why);
+    to.system.dead.add(to, *m, why);
     if (auto* const r = std::exchange(m->reply, nullptr)) {
         if (why == dead_letter_reason::ended) r->fail_with([&] { return actor_ended(to.label(), end_of(to)); });
         else r->fail_with([&] { return error("the mailbox of " + to.label() + " is full; the message was dropped"); });

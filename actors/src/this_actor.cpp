@@ -121,10 +121,10 @@ timer start_timer(ticks d, message_node* m, message_node* (*copy)(message_node&)
     try {
         auto& e = c.need_extra();
         if (e.timers.size() == e.timers.capacity()) {
-            c.system.forget_past(e.timers);
+            c.system.timers.forget_past(e.timers);
             e.timers.reserve(std::max<std::size_t>(16, 2 * e.timers.size()));
         }
-        const auto number = c.system.start_timer(c, d, m, copy);
+        const auto number = c.system.timers.start(c, d, m, copy, actor_timers::kind::message);
         e.timers.push_back(number);
         c.flags |= actor_cell::has_timers;
         return timer(number);
@@ -157,7 +157,7 @@ using detail::actor_cell;
 using detail::actor_here;
 
 void timer::cancel() noexcept {
-    if (auto* c = detail::actor_here_or_null(); c && number_) c->system.cancel_timers(*c, &number_, 1);
+    if (auto* c = detail::actor_here_or_null(); c && number_) c->system.timers.cancel(*c, &number_, 1);
 }
 
 namespace this_actor {
@@ -184,7 +184,7 @@ void idle_timeout(detail::time_span span) {
     if (!c.of.on_idle)
         throw usage_error("this_actor::idle_timeout: " + c.label() + " has no on(rondo::idle)");
     auto& e = c.need_extra();
-    c.system.cancel_timers(c, &e.idle_timer, 1);
+    c.system.timers.cancel(c, &e.idle_timer, 1);
     const detail::ticks d = span;
     e.idle_after = d;
     e.last_message = lowlevel::now();
@@ -192,7 +192,7 @@ void idle_timeout(detail::time_span span) {
     c.flags |= actor_cell::has_idle | actor_cell::has_timers;
     auto* m = detail::make_message<idle>(*c.of.on_idle, idle{});
     try {
-        e.idle_timer = c.system.start_timer(c, d, m, nullptr, true);
+        e.idle_timer = c.system.timers.start(c, d, m, nullptr, detail::actor_timers::kind::idle);
     } catch (...) {
         destroy_message(*m);
         throw;

@@ -216,7 +216,10 @@ private:
     [[nodiscard]] std::unique_lock<lowlevel::spin_lock> lock_mailbox() noexcept;
     void activate(bool was_stopped);
     bool look_round();
+    bool obey(std::uint8_t o, message_node*& list);
+    bool end_as_ordered(std::uint8_t o) noexcept;
     bool handle(message_node& m);
+    bool handle_one(message_node& m);                     // the same, out of line
     bool fail(message_node& m, std::exception_ptr error);
     [[nodiscard]] bool is_supervised() const noexcept;
     [[nodiscard]] bool is_heard() const noexcept;
