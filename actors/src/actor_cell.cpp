@@ -371,12 +371,14 @@ void actor_cell::report(const std::exception_ptr& error) const noexcept {
 
 // ---------------------------------------------------------------------------------------------- what is left
 
+[[gnu::noinline]] void actor_cell::bury_left(message_node& m, dead_letter_reason why, const exit_reason& end) noexcept {
+    system.dead.add(*this, m, why);
+    if (m.reply) std::exchange(m.reply, nullptr)->fail_with([&] { return actor_ended(label(), end); });
+    discard(m);
+}
+
 void actor_cell::empty_mailbox(dead_letter_reason why, const exit_reason& end) noexcept {
-    while (message_node* m = take()) {
-        system.dead.add(*this, *m, why);
-        if (m->reply) std::exchange(m->reply, nullptr)->fail_with([&] { return actor_ended(label(), end); });
-        discard(*m);
-    }
+    while (message_node* m = take()) bury_left(*m, why, end);
 }
 
 // The mailbox of one that has ended.

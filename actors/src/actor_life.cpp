@@ -379,16 +379,15 @@ void actor_cell::end(exit_reason why, bool is_reported) noexcept {
     }
     end_object(why);
     if (was_alive) now.store(phase::down, relaxed);
-    messages.close();
+    // Most have nothing that others could wait for, or be told by, and nobody refers to them any more: nobody will know.
     actor_extra* e = extra.load(acquire);
-    // Most have nothing that others could wait for, or be told by: nobody made them an extra, and now nobody will.
-    const auto take_shared_extra = [&] {
-        auto* const shared = ended_extra(why.kind);
-        if (!has_one_weak()) return extra.compare_exchange_strong(e, shared, acq_rel, acquire);
-        extra.store(shared, release);                     // nobody else refers to it
-        return true;
-    };
-    if (!e && !why.error && take_shared_extra()) {
+    if (!e && !why.error && has_one_weak() && system.strike_off_if_last(*this)) {
+        empty_for_good(why);
+        return destroy();
+    }
+    messages.close();
+    // Or else nobody has made them an extra, and now nobody will.
+    if (!e && !why.error && extra.compare_exchange_strong(e, ended_extra(why.kind), acq_rel, acquire)) {
         now.store(phase::ended, release);
         empty_for_good(why);
     } else {

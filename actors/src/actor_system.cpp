@@ -50,11 +50,11 @@ actor_system& system_here(const char* call) {
 
 // ---------------------------------------------------------------------------------------------- the living
 
-void enroll(actor_cell& c, std::string_view name, std::source_location where, std::shared_ptr<supervised> under) {
-    if (!name.empty() || where.line() != 0 || under || c.of.is_reentrant || c.full_policy == when_full::drop_oldest) {
+void enroll(actor_cell& c, const actor_options& o, std::shared_ptr<supervised>&& under) {
+    if (!o.name.empty() || o.where.line() != 0 || under || c.of.is_reentrant || c.full_policy == when_full::drop_oldest) {
         auto& e = c.need_extra();
-        e.name = name;
-        e.where = where;
+        e.name = o.name;
+        e.where = o.where;
         e.started = std::chrono::steady_clock::now();
         if (auto* here = actor_here_or_null()) e.starter = here->id;
         e.under = std::move(under);
@@ -91,6 +91,15 @@ bool actor_system::strike_off(actor_cell& c) noexcept {
     const bool is_last = c.has_one_weak();       // and nobody can find it any more
     if (is_last) --s.in_memory;
     return is_last;
+}
+
+bool actor_system::strike_off_if_last(actor_cell& c) noexcept {
+    shard& s = shards_[c.shard];
+    std::lock_guard hold(s.lock);
+    if (!c.has_one_weak()) return false;
+    s.remove(c);
+    --s.in_memory;
+    return true;
 }
 
 void actor_system::memory_is_freed(unsigned at) noexcept {

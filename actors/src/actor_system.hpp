@@ -159,6 +159,8 @@ public:
     void enroll(actor_cell& c) noexcept;
     // It has ended. True: nobody else refers to it, and its memory has been counted as freed. Else that stays for a while.
     [[nodiscard]] bool strike_off(actor_cell& c) noexcept;
+    // The same, but nothing happens if anybody else refers to it.
+    [[nodiscard]] bool strike_off_if_last(actor_cell& c) noexcept;
     void memory_is_freed(unsigned shard) noexcept;        // `this` may be gone afterwards
     template <class F>
     void for_each(F&& f) {                                // under a shard's lock

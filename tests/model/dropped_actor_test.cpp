@@ -1,8 +1,8 @@
 // The end of an actor to which nobody refers any more, on the real mailbox under the model's atomics: however the last handle,
 // system messages and the end of the runtime meet, everything is handled, the actor ends once, and its memory is freed once.
 //
-// What actor_cell.cpp and actor_system.cpp do around the mailbox (activate(), end(), drop_ref(), drop_weak(), strike_off()) is
-// repeated here in small. Whoever changes the one must change the other.
+// What actor_{cell,life,system}.cpp do around the mailbox (activate(), end(), drop_ref(), drop_weak(), strike_off(),
+// strike_off_if_last()) is repeated here in small. Whoever changes the one must change the other.
 #include "model_atomics.hpp"
 
 #include <catch2/catch.hpp>
@@ -35,6 +35,7 @@ struct cell {
     atomic<int> extra{0};
     rondo::lowlevel::spin_lock shard;                 // outlives it
     model::plain<int> memory{0};                      // who touches it reads this, who frees it writes it
+    model::plain<int> is_listed{1};                   // under `shard`
     int freed = 0, ended = 0, messages = 0, systems = 0;
     std::array<message, 2> told;
     message system;
@@ -90,27 +91,31 @@ struct cell {
         if (o) end();
         return !o;
     }
-    void end() {
-        ++ended;
-        mail.close();
-        if (!extra.load(acquire) && has_one_weak()) {
-            extra.store(1, release);
-        } else {
-            int none = 0;
-            extra.compare_exchange_strong(none, 1, acq_rel, acquire);
-        }
+    void empty() {
         while (message* m = mail.take(keep)) {
             ++m->handled;
             m->spent = true;
         }
         mail.forget_kept(keep);
         take_system();
-        bool is_last;
-        {
-            std::lock_guard hold(shard);              // strike_off()
-            is_last = has_one_weak();
+    }
+    bool strike_off(bool only_if_last) {
+        std::lock_guard hold(shard);
+        const bool is_last = has_one_weak();
+        if (is_last || !only_if_last) is_listed = 0;
+        return is_last;
+    }
+    void end() {
+        ++ended;
+        if (!extra.load(acquire) && has_one_weak() && strike_off(true)) {
+            empty();
+            return free_memory();
         }
-        if (is_last) free_memory();
+        mail.close();
+        int none = 0;
+        extra.compare_exchange_strong(none, 1, acq_rel, acquire);
+        empty();
+        if (strike_off(false)) free_memory();
         else drop_weak();
     }
     void activate() {
@@ -209,7 +214,7 @@ TEST_CASE("the runtime may end while the last handle goes", "[mailbox]") {
                             bool is_there, runs = false;
                             {
                                 std::lock_guard hold(c.shard);
-                                if ((is_there = c.freed == 0 && c.ended == 0)) {
+                                if ((is_there = c.is_listed != 0)) {
                                     c.touch();
                                     c.orders.fetch_or(1, release);
                                     bool late = false;

@@ -55,7 +55,7 @@ actor_ref<A> start_under(std::shared_ptr<supervised> under, actor_system& in, co
         }
     }
     try {
-        enroll(*cell, o.name, o.where, std::move(under));
+        enroll(*cell, o, std::move(under));
     } catch (...) {
         c.destroy_state(*cell);
         std::destroy_at(cell);

@@ -92,6 +92,8 @@ enum class dead_letter_reason : std::uint8_t { ended, dropped_newest, dropped_ol
 inline constexpr std::size_t dead_letter_reasons = 4;
 [[nodiscard]] const char* to_string(dead_letter_reason reason) noexcept;
 
+struct actor_options;
+
 namespace detail {
 
 class actor_system;
@@ -250,6 +252,7 @@ private:
     void free_handled(message_node& m, std::uintptr_t lines) noexcept;
     void free_under_lock(message_node& m, std::uintptr_t lines) noexcept;
     void empty_mailbox(dead_letter_reason why, const exit_reason& end) noexcept;
+    void bury_left(message_node& m, dead_letter_reason why, const exit_reason& end) noexcept;
     void hand_over() noexcept;                            // to a new activation, at the tail
     void free_memory() noexcept;                          // of one that its system does not know any more
     void destroy() noexcept;                              // the same, and it has been counted
@@ -271,7 +274,7 @@ static_assert(sizeof(actor_cell) == 128);
 /// Throws usage_error, as runtime::spawn does, from outside after shutdown().
 [[nodiscard]] actor_system& system_to_start_in(lowlevel::home& at);
 /// Gives a new cell its place among the living.
-void enroll(actor_cell& c, std::string_view name, std::source_location where, std::shared_ptr<supervised> under = {});
+void enroll(actor_cell& c, const actor_options& o, std::shared_ptr<supervised>&& under);
 [[noreturn]] void throw_too_many_slots(std::size_t slots);
 
 /// Counts the operation, looks for a stop; gives memory for a message.
