@@ -74,7 +74,7 @@ job make_job(home& at, job_function run, void* what, std::source_location where)
     const bool here = w && &w->home == &at;
     task* t = nullptr;
     for (unsigned round = 0;; ++round) {              // until there is memory
-        if (here ? w->prepare_spawn() : (t = at.tasks.take(1)) != nullptr) break;
+        if (here ? w->prepare_spawn() : (t = at.tasks.get_batch(1)) != nullptr) break;
         detail::spin_wait(round);
     }
     if (here) return with_body(rondo::detail::begin_here(*w, where), run, what);

@@ -33,7 +33,7 @@ task_pool::~task_pool() {
     }
 }
 
-task* task_pool::take(std::size_t n) noexcept {
+task* task_pool::get_batch(std::size_t n) noexcept {
     std::lock_guard hold(lock_);
     if (!free_) {
         task* c = nullptr;
@@ -74,7 +74,7 @@ task* task_pool::take(std::size_t n) noexcept {
     return first;
 }
 
-void task_pool::give(task* first, task* last) noexcept {
+void task_pool::put_batch(task* first, task* last) noexcept {
     std::lock_guard hold(lock_);
     last->next = free_;
     free_ = first;

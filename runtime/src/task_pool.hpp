@@ -25,8 +25,8 @@ public:
     task_pool& operator=(const task_pool&) = delete;
 
     /// About `n` free descriptors, linked by `next`; nullptr: no memory.
-    task* take(std::size_t n) noexcept;
-    void give(task* first, task* last) noexcept;
+    task* get_batch(std::size_t n) noexcept;
+    void put_batch(task* first, task* last) noexcept;
 
     template <class F>
     void for_each(F&& f) const {

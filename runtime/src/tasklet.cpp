@@ -22,7 +22,7 @@ void give_back(task& t) noexcept {
     t.deadline_ns = INT64_MAX;
     t.id.store(0, release);
     t.state.store(task::phase::free, release);
-    if (t.home) t.home->tasks.give(&t, &t);
+    if (t.home) t.home->tasks.put_batch(&t, &t);
 }
 
 // It has ended, and its descriptor is ours alone.
@@ -43,7 +43,7 @@ void dispose(task& t) noexcept {
                           "rondo::runtime::spawn");
     if (home->closing.load(relaxed))
         throw usage_error("runtime::spawn after shutdown: this runtime takes no more tasklets");
-    task* t = home->tasks.take(1);
+    task* t = home->tasks.get_batch(1);
     if (!t) throw_out_of_memory(no_memory_for::a_tasklet);
     begin_elsewhere(*t, where);
     return {t, nullptr};

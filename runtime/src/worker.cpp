@@ -287,8 +287,9 @@ bool worker::fetch_stacks() noexcept {
 }
 
 void worker::keep_stack(stack& s) noexcept {
-    stacks_.keep(s);
     stacks_kept.add(1);
+    if (s.size != home.stacks.default_bytes() || s.canary) home.stacks.put(&s);
+    else stacks_.put(s);
 }
 
 void worker::drop_extras(task& t) noexcept {

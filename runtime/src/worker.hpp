@@ -17,10 +17,11 @@
 #include "context.hpp"
 #include "depth_first.hpp"
 #include "injection_queue.hpp"
-#include "local_stacks.hpp"
-#include "local_tasks.hpp"
+#include "local_cache.hpp"
 #include "next_slot.hpp"
+#include "stack_arena.hpp"
 #include "taken_ahead.hpp"
+#include "task_pool.hpp"
 #include "theft_ledger.hpp"
 #include "timer_wheel.hpp"
 #include "wake_token.hpp"
@@ -330,8 +331,8 @@ private:
     task* handoff_ = nullptr;                             // what the loop that is being entered shall run
     fcontext spare_context_ = nullptr;                    // a suspended loop of this worker
     stack* spare_stack_ = nullptr;
-    local_stacks stacks_;
-    local_tasks tasks_;
+    local_cache<stack, stack_arena, 16, 32> stacks_;      // of the default size
+    local_cache<task, task_pool, 128, 512> tasks_;
     std::uint64_t tick_ = 0, yields_ = 0, id_base_ = 0;
     std::uint64_t random_state_;
     std::int64_t now_ns_ = 0;
