@@ -84,12 +84,15 @@ inline void check_slots(const game& g) {
                                      "wait for each other in a circle", g.bags, g.slots));
 }
 
-/// For CLI11, which would take -3 for a very large number. Gives what is wrong; empty if nothing is.
-inline std::string must_be_whole_number(const std::string& text) {
+/// For CLI11, which would take -3 for a very large number, and 010 for eight: it gets the number without zeros before it.
+/// Gives what is wrong; empty if nothing is.
+inline std::string must_be_whole_number(std::string& text) {
     std::uint64_t n = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), n);
     if (error == std::errc::result_out_of_range) return text + " is too large";
-    return error == std::errc() && end == text.data() + text.size() ? "" : text + " is not a whole number";
+    if (error != std::errc() || end != text.data() + text.size()) return text + " is not a whole number";
+    text = std::to_string(n);
+    return "";
 }
 
 /// For CLI11, too.
@@ -133,7 +136,7 @@ inline std::string in_one_line(std::string text) {
     const std::map<std::string, engine> engines = {{"tasklets", engine::tasklets}, {"actors", engine::actors}, {"threads", engine::threads}};
     std::string engine_name = "tasklets";
     const auto number = [&](const char* name, auto& value, const char* meaning) {
-        return app.add_option(name, value, meaning)->type_name("N")->capture_default_str()->check(whole);
+        return app.add_option(name, value, meaning)->type_name("N")->capture_default_str()->transform(whole);
     };
     number("--players", o.wanted.players, "players in each circle");
     number("--circles", o.wanted.circles, "circles that play at the same time");
@@ -147,7 +150,7 @@ inline std::string in_one_line(std::string text) {
         ->type_name("NAME")->capture_default_str();
     app.add_flag("--sweep", o.sweep, "play on 1, 2, ... up to --workers cores");
     app.add_option("--table", o.table, "play the tutorial's table: tasklets against threads, so many players")
-        ->delimiter(',')->allow_extra_args(false)->check(whole)->type_name("N,N,...");
+        ->delimiter(',')->allow_extra_args(false)->transform(whole)->type_name("N,N,...");
     app.add_option("--json", o.json_file, "write all results there")->check(file)->type_name("FILE");
     app.add_option("--plot", o.plot_file, "play the table too and draw everything there")
         ->check(file)->type_name("FILE.svg");

@@ -117,6 +117,11 @@ played --players 10 --circles 1 --kicks 10 --workers 2 --json "$folder/two.json"
 grep -q '"workers": 2,' "$folder/two.json" || fail "--workers 2 was not respected beside RONDO_WORKERS=3"
 unset RONDO_WORKERS
 
+played --players 010 --circles 08 --kicks 0100 --table 010 --json "$folder/zeros.json"
+grep -q '"circles": 8, "players": 10, "bags": 1, "kicks": 100,' "$folder/zeros.json" ||
+    fail "a number with a zero before it is another one"
+grep -q '^{"players": 10,' "$folder/zeros.json" || fail "a number of the table with a zero before it is another one"
+
 played --players 10 --circles 3 --kicks 500 --workers 1
 played --players 2 --circles 1 --kicks 1 --json /dev/null
 played --players 5 --circles 2 --bags 3 --slots 3 --kicks 100 --seed 7
