@@ -13,6 +13,7 @@
 #include <thread>
 
 #include <fmt/format.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "game.hpp"
@@ -51,12 +52,21 @@ private:
         std::fflush(stderr);
     }
     void draw(std::uint64_t kicks, double seconds) const {
-        constexpr std::size_t width = 30;
         const double part = static_cast<double>(kicks) / static_cast<double>(wanted_);
-        const std::string bar(std::min(width, static_cast<std::size_t>(part * width)), '#');
-        fmt::print(stderr, "\r\x1b[K{:<22} [{:<{}}] {:3.0f} %  {} kicks, {}/s", title_, bar, width, part * 100,
-                   rounded(static_cast<double>(kicks)), rounded(static_cast<double>(kicks) / seconds));
+        const auto before = fmt::format("{:<22} [", title_);
+        const auto behind = fmt::format("] {:3.0f} %  {} kicks, {}/s", part * 100, rounded(static_cast<double>(kicks)),
+                                        rounded(static_cast<double>(kicks) / seconds));
+        // A line that goes on in the terminal's next row would not be cleared by the next drawing.
+        const std::size_t room = columns() - 1, taken = before.size() + behind.size();
+        const std::size_t width = std::min<std::size_t>(30, room - std::min(room, taken));
+        const std::string bar(std::min(width, static_cast<std::size_t>(part * static_cast<double>(width))), '#');
+        fmt::print(stderr, "\r\x1b[K{:.{}}", fmt::format("{}{:<{}}{}", before, bar, width, behind), room);
         std::fflush(stderr);
+    }
+    /// Of the terminal.
+    static std::size_t columns() noexcept {
+        ::winsize size{};
+        return ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
     }
 
     const std::string title_;

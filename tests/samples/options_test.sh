@@ -190,6 +190,15 @@ wait "$game"
 code=$?
 [ "$code" -eq 130 ] || fail "exit code $code, not 130"
 
+# On a terminal the line that shows how the game goes fits into it: what is longer would not be cleared.
+if command -v script >/dev/null; then
+    arguments="on a terminal of 60 columns"
+    script -qec "stty cols 60 && exec '$hackysack' --players 10 --circles 100 --kicks 30000 --workers 1" /dev/null \
+        </dev/null >"$folder/out" 2>"$folder/err" || fail "exit code $?, not 0"
+    tr '\r' '\n' <"$folder/out" | grep '\[K.*kicks, ' >"$folder/drawn" || fail "nothing was drawn"
+    grep '\[K.\{60\}' "$folder/drawn" && fail "a line is too long"
+fi
+
 # interrupted <signal> <option>...: a game that takes longer than anybody waits ends in order, also while the players are
 # still taking their seats.
 interrupted() {
