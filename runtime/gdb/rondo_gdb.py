@@ -85,7 +85,10 @@ def schedulers():
 
 
 def tasks():
-    for home in schedulers():
+    homes = schedulers()
+    if not homes:
+        raise gdb.GdbError("no thread here is a worker of a Rondo runtime, or its symbols are missing")
+    for home in homes:
         chunks = home["tasks"]["chunks_"]["_M_impl"]
         at, end = chunks["_M_start"], chunks["_M_finish"]
         while at != end:
@@ -98,6 +101,16 @@ def tasks():
             at = at + 1
 
 
+def shown(c):
+    """A character of a name, as the reports show it."""
+    code = ord(c)
+    if c in '"\\':
+        return "\\" + c
+    if code < 0x20 or code == 0x7f or 0xdc80 <= code <= 0xdcff:      # the last: a byte that is no UTF-8
+        return "\\x%02x" % (code & 0xff)
+    return c
+
+
 def name_of(task):
     """Quoted, with a space before it; nothing if it has none."""
     extra = atomic(task["extra"])
@@ -105,7 +118,9 @@ def name_of(task):
         return ""
     name = extra["name"]
     length = int(name["_M_string_length"])
-    return ' "%s"' % name["_M_dataplus"]["_M_p"].string(errors="replace", length=length) if length else ""
+    if not length:
+        return ""
+    return ' "%s"' % "".join(map(shown, name["_M_dataplus"]["_M_p"].string("utf-8", "surrogateescape", length)))
 
 
 def title(task, phase):
@@ -118,15 +133,22 @@ def title(task, phase):
 
 
 class List(gdb.Command):
+    """List the live tasklets of every runtime whose worker threads gdb can see.
+Usage: rondo-list"""
+
     def __init__(self):
         super().__init__("rondo-list", gdb.COMMAND_STACK)
 
     def invoke(self, argument, tty):
-        for task, phase in tasks():
-            print(title(task, phase))
+        found = [title(task, phase) for task, phase in tasks()]
+        print("\n".join(found) if found else "no live tasklets")
 
 
 class Backtrace(gdb.Command):
+    """Show where one suspended tasklet waits.
+Usage: rondo-bt ID
+ID is its number, as rondo-list shows it, or an expression that gives it."""
+
     def __init__(self):
         super().__init__("rondo-bt", gdb.COMMAND_STACK)
 
@@ -145,6 +167,9 @@ class Backtrace(gdb.Command):
 
 
 class BacktraceAll(gdb.Command):
+    """Show all live tasklets, and where the suspended ones wait.
+Usage: rondo-bt-all"""
+
     def __init__(self):
         super().__init__("rondo-bt-all", gdb.COMMAND_STACK)
 

@@ -22,7 +22,8 @@ gdb -nx -batch -ex "ptype struct rondo::detail::task" "$program" 2>&1 | grep -q 
     skip "the program was built without full debug information (-g)"
 
 # All commands in one go, each with a line above what gdb says to it. Errors do not end a batch.
-set -- "rondo-list" "rondo-bt husband_id" "rondo-bt-all" "rondo-bt 999999" "rondo-bt x" "rondo-bt" "rondo-bt main"
+set -- "rondo-list" "rondo-bt husband_id" "rondo-bt-all" "rondo-bt 999999" "rondo-bt x" "rondo-bt" "rondo-bt main" \
+    "help rondo-list" "help rondo-bt" "help rondo-bt-all" "kill" "rondo-bt 1"
 for command in "$@"; do
     set -- "$@" -ex "echo ==== $command\\n" -ex "$command"
     shift
@@ -47,6 +48,7 @@ look_at rondo-list
 says 3 'suspended, kind receive, spawned at .*suspended_tasklets.cpp:[0-9]'
 says 1 'tasklet [0-9]* "husband" suspended'
 says 1 'tasklet [0-9]* "wife" suspended'
+says 1 'tasklet [0-9]* "a \\"long\\"\\x0a\\xff name \\\\" suspended'
 
 look_at "rondo-bt husband_id"
 says 1 '"husband" suspended'
@@ -66,6 +68,14 @@ for wrong in "rondo-bt x" "rondo-bt" "rondo-bt main"; do
     says 1 "rondo-bt takes the number of a tasklet: see rondo-list"
     says 1 ""
 done
+
+for documented in rondo-list rondo-bt rondo-bt-all; do
+    look_at "help $documented"
+    says 1 "^Usage: $documented"
+done
+
+look_at "rondo-bt 1"      # the program is gone
+says 1 "no thread here is a worker of a Rondo runtime"
 
 if [ "$failures" -gt 0 ]; then
     sed 's/^/    /' "$all"

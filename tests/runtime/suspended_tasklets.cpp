@@ -19,7 +19,7 @@ int main() {
     const rondo::channel<int> road;
     auto husband = rt.spawn({.name = "husband"}, [=] { return stuck_in_traffic(road); });
     rt.spawn({.name = "wife"}, [=] { road.receive(); });
-    rt.spawn([=] { road.receive(); });
+    rt.spawn({.name = "a \"long\"\n\xff name \\"}, [=] { road.receive(); });
     rt.run_until_idle();
     husband_id = husband.id();
     everybody_waits();
