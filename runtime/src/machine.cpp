@@ -158,11 +158,13 @@ void put_number(std::uint64_t n) noexcept {
     put(at);
 }
 
-// On the alternate stack. Only writes; then lets the fault happen again, so that the core shows the true place.
+// On the alternate stack. Only writes; then lets the fault happen again, so that the core shows the true place. What somebody
+// has sent (kill -SEGV, for a core of a program that hangs) does not happen again by itself.
 void on_fault(int signal, siginfo_t* info, void* context) {
+    const bool is_sent = info->si_code <= 0;
     worker* w = worker::current();
     task* t = w ? w->running : nullptr;
-    if (t && stack_arena::in_guard(w->standing_on(), info->si_addr)) {
+    if (!is_sent && t && stack_arena::in_guard(w->standing_on(), info->si_addr)) {
         auto* extra = t->extra.load(relaxed);
         put("rondo: stack overflow in tasklet ");
         put_number(t->id.load(relaxed));
@@ -190,7 +192,9 @@ void on_fault(int signal, siginfo_t* info, void* context) {
     const struct sigaction& before = signal == SIGSEGV ? previous_segv : previous_bus;
     if (before.sa_flags & SA_SIGINFO) return before.sa_sigaction(signal, info, context);
     if (before.sa_handler != SIG_DFL && before.sa_handler != SIG_IGN) return before.sa_handler(signal);
+    if (is_sent && before.sa_handler == SIG_IGN) return;
     ::signal(signal, SIG_DFL);
+    if (is_sent) ::raise(signal);                         // it comes when we return
 }
 
 constexpr std::size_t signal_stack_bytes = 64 * 1024;

@@ -7,7 +7,9 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <csignal>
 #include <cstddef>
+#include <cstdio>
 #include <cstdlib>
 #include <exception>
 #include <memory>
@@ -970,6 +972,22 @@ TEST_CASE("a stack overflow names the tasklet, where it was spawned, and the opt
     CHECK(has(said, "runtime_test.cpp:"));
     CHECK(has(said, "65536 bytes"));
     CHECK(has(said, "stack_bytes"));
+}
+
+TEST_CASE("a SIGSEGV that somebody sends ends the process as it would without a runtime", "[runtime]") {
+    const auto sent = [](int signal, void (*handler)(int)) {
+        return last_words([=] {
+            std::signal(signal, handler);
+            rondo::run({.workers = 1}, [] {});
+            std::fputs("sent;", stderr);
+            std::raise(signal);
+            std::fputs("survived", stderr);
+            std::raise(SIGKILL);
+        });
+    };
+    CHECK(sent(SIGSEGV, SIG_DFL) == "sent;");
+    CHECK(sent(SIGBUS, SIG_DFL) == "sent;");
+    CHECK(sent(SIGSEGV, SIG_IGN) == "sent;survived");
 }
 #endif
 
