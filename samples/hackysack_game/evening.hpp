@@ -43,7 +43,7 @@ public:
             fmt::print("\nChecked: {}, every bag's sum as computed serially, no tasklet left.\n", plural(kicks_, "kick"));
         std::fflush(stdout);    // stays said if Ctrl-C ends the writing
         if (!options_.json_file.empty()) write(options_.json_file, to_json(results_));
-        if (!options_.plot_file.empty()) write(options_.plot_file, to_svg(results_));
+        if (!options_.plot_file.empty()) draw();
         return results_.interrupted ? 130 : is_refused ? 1 : 0;
     }
 
@@ -113,6 +113,13 @@ private:
         } catch (const std::bad_alloc&) {
             return {.played = g, .refused = std::string(memory_is_used_up)};
         }
+    }
+
+    /// An evening that ended before the first kick spoils no earlier picture.
+    void draw() const {
+        const std::string picture = to_svg(results_);
+        if (picture.empty()) fmt::print("There is nothing to draw: {} is not written\n", options_.plot_file);
+        else write(options_.plot_file, picture);
     }
 
     static void write(const std::string& file, const std::string& text) {

@@ -277,11 +277,12 @@ private:
 
 }  // namespace detail
 
-/// The whole picture as the text of an SVG file: the panels for which there are results.
+/// The whole picture as the text of an SVG file: the panels for which there are results. Empty if there are none at all.
 [[nodiscard]] inline std::string to_svg(const results& r) {
     const bool has_table = !r.table.empty();
     const bool has_sweep =
         std::any_of(r.sweep.begin(), r.sweep.end(), [](const outcome& o) { return o.kicks_per_s() > 0; });
+    if (!has_table && !has_sweep) return {};
     constexpr double table_width = 560, sweep_width = 420, margin = 75, top = 114, height = 360;
     double width = 30;
     if (has_table) width += margin + table_width;

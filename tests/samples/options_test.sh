@@ -166,6 +166,12 @@ rm "$folder/later.json"
 played --players 10 --circles 1 --kicks 10 --json "$folder/link.json"
 [ -L "$folder/link.json" ] && ends_well "$folder/later.json" || fail "no results where a link points to"
 
+echo "an earlier picture" >"$folder/kept.svg"
+play --players 20000000 --circles 1 --kicks 10 --engine threads --plot "$folder/kept.svg"
+[ "$code" -eq 1 ] || fail "exit code $code, not 1"
+[ "$(cat "$folder/kept.svg")" = "an earlier picture" ] || fail "a picture of nothing replaces an earlier one"
+grep -q "nothing to draw" "$folder/out" || fail "it does not say that there is no picture"
+
 arguments="--json /dev/stdout --plot $folder/piped.svg | cat"
 "$hackysack" --players 10 --circles 1 --kicks 10 --table 10 --json /dev/stdout --plot "$folder/piped.svg" 2>"$folder/err" |
     cat >"$folder/out"
