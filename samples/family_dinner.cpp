@@ -13,6 +13,8 @@
 
 #include <rondo/rondo.hpp>
 
+#include "command_line.hpp"
+
 using namespace std::chrono_literals;
 
 const char* const family[] = {"husband", "wife", "son", "daughter"};
@@ -69,8 +71,8 @@ struct eater {
 
 int dinner_with_actors() {
     constexpr int tacos = 6;
-    fmt::print("Dinner, everybody an actor:\n");
     return rondo::run([] {
+        fmt::print("Dinner, everybody an actor:\n");
         std::vector<rondo::child_spec> seats;
         for (const char* who : family) seats.push_back(rondo::child<eater>(who, std::string(who)));
         const auto mother = rondo::supervise({.strategy = rondo::restart::one_for_one, .name = "table"}, seats);
@@ -92,15 +94,16 @@ int dinner_with_actors() {
 }
 
 int main(int argc, char** argv) {
-    const std::string_view wanted = argc > 1 ? argv[1] : "";
-    const bool help = argc == 2 && (wanted == "--help" || wanted == "-h");
-    if (help || argc > 2 || (argc > 1 && wanted != "--actors")) {
-        fmt::print(help ? stdout : stderr, "usage: family_dinner [--actors]\n");
-        return help ? 0 : 2;
-    }
-    if (wanted == "--actors") return dinner_with_actors();
-    fmt::print("Dinner, one after the other:\n");
-    one_after_the_other();
-    fmt::print("Dinner, everybody at once:\n");
-    everybody_at_once();
+    return samples::run_main("family_dinner", [&] {
+        const std::string_view wanted = argc > 1 ? argv[1] : "";
+        const char* const usage = "usage: family_dinner [--actors]";
+        if (argc == 2 && (wanted == "--help" || wanted == "-h")) throw samples::help_wanted(usage);
+        if (argc > 2 || (argc == 2 && wanted != "--actors")) throw samples::bad_argument(usage);
+        if (argc == 2) return dinner_with_actors();
+        fmt::print("Dinner, one after the other:\n");
+        one_after_the_other();
+        fmt::print("Dinner, everybody at once:\n");
+        everybody_at_once();
+        return 0;
+    });
 }

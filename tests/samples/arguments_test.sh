@@ -67,7 +67,8 @@ for program in "$bank" "$kv_cache" "$killer_robots" "$family_dinner" "$hackysack
 done
 
 # Whoever asks for output and cannot have it hears of it. Closed, its place would be taken by the next file.
-for program in "$bank 5 100" "$kv_cache 2 10" "$killer_robots" "$hackysack --players 10 --circles 2 --kicks 10"; do
+for program in "$bank 5 100" "$kv_cache 2 10" "$killer_robots" "$family_dinner --actors" \
+    "$hackysack --players 10 --circles 2 --kicks 10"; do
     command="$program, standard output closed"
     : >"$folder/out"
     $program >&- 2>"$folder/err"
