@@ -14,6 +14,9 @@ foreach(layer IN ITEMS actors channels runtime)
     endif()
 endforeach()
 
+# Where a debugger's user looks for it: (gdb) source <prefix>/share/rondo/rondo_gdb.py
+install(FILES ${PROJECT_SOURCE_DIR}/runtime/gdb/rondo_gdb.py DESTINATION ${CMAKE_INSTALL_DATADIR}/rondo)
+
 install(TARGETS rondo_runtime rondo_channels rondo_actors rondo EXPORT rondo
         LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
         ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})

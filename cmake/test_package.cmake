@@ -15,6 +15,9 @@ file(REMOVE_RECURSE "${WORK_DIR}")
 set(prefix "${WORK_DIR}/prefix")
 if(NOT WAY STREQUAL "add_subdirectory")
     step(${CMAKE_COMMAND} --install "${BINARY_DIR}" --prefix "${prefix}")
+    if(NOT EXISTS "${prefix}/share/rondo/rondo_gdb.py")
+        message(FATAL_ERROR "the script for gdb has not been installed")
+    endif()
 endif()
 
 # Not optimized: it builds faster.
