@@ -33,10 +33,12 @@ public:
 };
 
 struct runtime_options {
-    /// 0: $RONDO_WORKERS, else one per usable core (affinity mask and cgroup CPU quotas respected).
+    /// 0: $RONDO_WORKERS, else one per usable core (affinity mask and cgroup CPU quotas respected). At most 1024.
     unsigned workers = 0;
     bool pin = false;                                ///< bind each worker to a core
-    std::size_t stack_bytes = 0;                     ///< default stack of a tasklet; 0: 64 KiB (256 KiB under sanitizers)
+    /// Default stack of a tasklet; 0: 64 KiB (256 KiB under sanitizers). At least 16 KiB; rounded up to a power of two; at
+    /// most 1 GiB.
+    std::size_t stack_bytes = 0;
     std::size_t stack_memory_bytes = 0;              ///< at most so much address space for stacks; 0: no limit
     std::size_t spawn_backlog = 256;                 ///< unstarted tasklets per worker before spawn yields
     /// Tasklets start in the order of their creation as long as no more than so many per worker are suspended. With more, the
@@ -148,7 +150,8 @@ public:
 
     [[nodiscard]] runtime_stats stats() const;
     /// Every live tasklet, one line each, with the backtraces of suspended ones, and the tree of actors. A snapshot, taken
-    /// while it runs. As JSON: {"workers": n, "tasklets": [...], "actors": [...]}, each with a "parent".
+    /// while it runs. As JSON: {"workers": n, "tasklets": [...], "actors": [...]}, each with a "parent"; "actors" may be
+    /// missing where there have been none.
     void dump(std::ostream& to, dump_format how = dump_format::text) const;
     [[nodiscard]] std::vector<tasklet_info> tasklets() const;
     [[nodiscard]] unsigned workers() const noexcept;

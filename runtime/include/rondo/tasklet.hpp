@@ -17,7 +17,7 @@ namespace rondo {
 /// What may be said about a tasklet when it is spawned. `where` fills itself in with the place of the call.
 struct spawn_options {
     std::string_view name = {};            ///< for dumps and reports; copied
-    std::size_t stack_bytes = 0;           ///< address space for its stack; 0: the runtime's default
+    std::size_t stack_bytes = 0;           ///< address space for its stack, as in runtime_options; 0: the runtime's default
     std::source_location where = std::source_location::current();
 };
 
@@ -132,7 +132,8 @@ inline constexpr call_site somewhere{};
 /// worker.
 ///
 /// Suspends: yields while very many tasklets of this worker have not started yet (runtime option spawn_backlog).
-/// Throws:   usage_error outside any runtime (use rondo::run or runtime::spawn), out_of_memory.
+/// Throws:   usage_error outside any runtime (use rondo::run or runtime::spawn) and for a stack that is too large,
+///           out_of_memory.
 /// Cost:     O(1); no stack, no allocation up to 64 bytes of callable and arguments. Measured in perf/spawn_join.
 template <class F>
     requires detail::callable<F>
