@@ -10,13 +10,11 @@
 #include <vector>
 
 #include <fmt/format.h>
-
 #include <rondo/rondo.hpp>
 
 #include "command_line.hpp"
 
 using namespace std::chrono_literals;
-
 const char* const family[] = {"husband", "wife", "son", "daughter"};
 
 /// The road home. Nobody will ever send on it: that is the traffic jam.
@@ -49,18 +47,13 @@ void everybody_at_once() {
     serve(dinner);
 }
 
-// ---- with actors
-
-struct taco {
-    int number;
-};
+struct taco { int number; };
 struct count {};
 
 /// Somebody at the table. The third taco that the son gets is a hot one: he chokes, leaves the table, and comes back.
 struct eater {
     std::string who;
     int eaten = 0;
-    explicit eater(std::string name) : who(std::move(name)) {}
     void on(taco t) {
         if (who == "son" && t.number == 2) throw std::runtime_error("too hot");
         rondo::sleep_for(1ms);                           // holds up nobody else
@@ -70,16 +63,13 @@ struct eater {
 };
 
 int dinner_with_actors() {
-    constexpr int tacos = 6;
     return rondo::run([] {
         fmt::print("Dinner, everybody an actor:\n");
         std::vector<rondo::child_spec> seats;
         for (const char* who : family) seats.push_back(rondo::child<eater>(who, std::string(who)));
         const auto mother = rondo::supervise({.strategy = rondo::restart::one_for_one, .name = "table"}, seats);
-
-        for (int n = 0; n < tacos; ++n)                  // food arrives, for everybody
+        for (int n = 0; n < 6; ++n)                      // food arrives, for everybody
             for (const char* who : family) mother.ref<eater>(who).tell(taco{n});
-
         int total = 0;
         for (const char* who : family) {
             const int eaten = mother.ref<eater>(who).ask(count{});
@@ -89,17 +79,17 @@ int dinner_with_actors() {
         for (const auto& seat : mother.children())
             if (seat.restarts) fmt::print("  the {} left the table {} time; nobody else noticed\n", seat.name, seat.restarts);
         // Of the son's six one was too hot, and the two before it went with his first sitting's count.
-        return total == 4 * tacos - 3 ? 0 : 1;
+        return total == 4 * 6 - 3 ? 0 : 1;
     });
 }
 
 int main(int argc, char** argv) {
     return samples::run_main("family_dinner", [&] {
-        const std::string_view wanted = argc > 1 ? argv[1] : "";
         const char* const usage = "usage: family_dinner [--actors]";
-        if (argc == 2 && (wanted == "--help" || wanted == "-h")) throw samples::help_wanted(usage);
-        if (argc > 2 || (argc == 2 && wanted != "--actors")) throw samples::bad_argument(usage);
-        if (argc == 2) return dinner_with_actors();
+        const std::string_view wanted = argc == 1 ? "" : argc == 2 ? argv[1] : "too much";
+        if (wanted == "--help" || wanted == "-h") throw samples::help_wanted(usage);
+        if (wanted == "--actors") return dinner_with_actors();
+        if (argc > 1) throw samples::bad_argument(usage);
         fmt::print("Dinner, one after the other:\n");
         one_after_the_other();
         fmt::print("Dinner, everybody at once:\n");
