@@ -62,16 +62,26 @@ inline void start(const char* peer_name, int argc, char** argv) {
     }
 }
 
-/// A size the workload needs. It has no default here: perf/<workload>/config.toml is where sizes are kept.
-inline u64 size(const char* key) {
+inline u64 given_size(const char* key) {
     const auto found = given.find(key);
     if (found == given.end()) refuse(workload + " needs " + key + "=<number>");
     used.emplace_back(*found);
     return found->second;
 }
 
+/// A size the workload needs, 1 at least: of nothing there is nothing to measure. It has no default here:
+/// perf/<workload>/config.toml is where sizes are kept.
+inline u64 size(const char* key) {
+    const u64 value = given_size(key);
+    if (value == 0) refuse(workload + " needs a " + key + " of 1 at least");
+    return value;
+}
+
+/// How many values a channel has room for. 0: none, it is a rendezvous.
+inline u64 capacity(const char* key) { return given_size(key); }
+
 /// A variant of the workload, off unless given.
-inline bool flag(const char* key) { return given.contains(key) && size(key) != 0; }
+inline bool flag(const char* key) { return given.contains(key) && given_size(key) != 0; }
 
 // ---- clocks and counters of this process ----
 

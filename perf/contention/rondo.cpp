@@ -39,7 +39,7 @@ struct alignas(64) counter {
 };
 
 void contention() {
-    const auto p = peer::size("p"), c = peer::size("c"), slots = peer::size("cap"), stalls = peer::size("stalls");
+    const auto p = peer::size("p"), c = peer::size("c"), slots = peer::capacity("cap"), stalls = peer::size("stalls");
     const auto stall_us = static_cast<useconds_t>(peer::size("stall_us")), gap_us = static_cast<useconds_t>(peer::size("gap_us"));
     const bool spin = peer::flag("spin");
     stall_time = {stall_us / 1'000'000, stall_us % 1'000'000 * 1000};

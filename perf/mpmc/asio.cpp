@@ -5,7 +5,7 @@
 #include "../common/workloads.hpp"
 
 static void mpmc(asios::pool& pool) {
-    const auto p = peer::size("p"), c = peer::size("c"), slots = peer::size("cap"), n = peer::size("n");
+    const auto p = peer::size("p"), c = peer::size("c"), slots = peer::capacity("cap"), n = peer::size("n");
     const auto where = pool.get_executor();
     asios::with_channel([&]<class Channel>() {
         Channel line(where, slots);

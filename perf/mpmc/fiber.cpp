@@ -28,7 +28,7 @@ static void mpmc_on(Channel& line, peer::u64 p, peer::u64 c, peer::u64 n) {
 }
 
 static void mpmc() {
-    const auto p = peer::size("p"), c = peer::size("c"), slots = peer::size("cap"), n = peer::size("n");
+    const auto p = peer::size("p"), c = peer::size("c"), slots = peer::capacity("cap"), n = peer::size("n");
     if (slots == 0) {
         fibers::rendezvous line;
         mpmc_on(line, p, c, n);

@@ -8,7 +8,7 @@
 using peer::u64;
 
 static void mpmc() {
-    const auto p = peer::size("p"), c = peer::size("c"), slots = peer::size("cap"), n = peer::size("n");
+    const auto p = peer::size("p"), c = peer::size("c"), slots = peer::capacity("cap"), n = peer::size("n");
     const bool spin = peer::flag("spin");
     u64 total = 0;
 

@@ -8,7 +8,7 @@
 #include "../common/workloads.hpp"
 
 static void mpmc() {
-    const auto p = peer::size("p"), c = peer::size("c"), slots = peer::size("cap"), n = peer::size("n");
+    const auto p = peer::size("p"), c = peer::size("c"), slots = peer::capacity("cap"), n = peer::size("n");
     if (slots == 0) peer::unsupported();
     constexpr peer::u64 end = ~0ull;
     tbb::concurrent_bounded_queue<peer::u64> line;

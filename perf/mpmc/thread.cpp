@@ -4,7 +4,7 @@
 #include "../common/workloads.hpp"
 
 static void mpmc() {
-    const auto p = peer::size("p"), c = peer::size("c"), slots = peer::size("cap"), n = peer::size("n");
+    const auto p = peer::size("p"), c = peer::size("c"), slots = peer::capacity("cap"), n = peer::size("n");
     plain::channel<peer::u64> line(slots);
     std::atomic<peer::u64> total{0};
 
