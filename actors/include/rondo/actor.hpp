@@ -68,7 +68,7 @@ actor_ref<A> start_under(std::shared_ptr<supervised> under, actor_system& in, co
 }
 template <class A, class... Args>
 actor_ref<A> start_in(actor_system& in, const actor_options& o, Args&&... args) {
-    return start_under<A>(nullptr, in, o, std::forward<Args>(args)...);
+    return detail::start_under<A>(nullptr, in, o, std::forward<Args>(args)...);
 }
 
 }  // namespace detail
@@ -257,7 +257,7 @@ void stash_message(message_node* m);
 timer start_timer(ticks d, message_node* m, message_node* (*copy)(message_node&));
 template <class M>
 message_node* copy_message(message_node& m) {
-    return make_message<M>(*m.ops, std::as_const(payload_of<M>(m)));
+    return detail::make_message<M>(*m.ops, std::as_const(payload_of<M>(m)));
 }
 [[nodiscard]] const message_ops& current_ops();
 

@@ -129,11 +129,11 @@ private:
 
 template <class M, class V>
 void tell(actor_cell& to, const message_ops& ops, V&& value) {
-    finish_tell(to, put_message<M>(begin_tell(lines_of<message_with<M>>), ops, std::forward<V>(value)));
+    finish_tell(to, detail::put_message<M>(begin_tell(lines_of<message_with<M>>), ops, std::forward<V>(value)));
 }
 template <class M, class V>
 send_status tell_until(actor_cell& to, const message_ops& ops, V&& value, lowlevel::time_point until) {
-    message_node* m = put_message<M>(begin_tell(lines_of<message_with<M>>), ops, std::forward<V>(value));
+    message_node* m = detail::put_message<M>(begin_tell(lines_of<message_with<M>>), ops, std::forward<V>(value));
     switch (finish_tell(to, m, until)) {
         case told::taken: return send_status::done;
         case told::dropped: return send_status::full;
@@ -147,10 +147,10 @@ send_status try_tell(actor_cell& to, const message_ops& ops, V&& value) {
     // What is given away is moved only if it can be moved back for sure; else, if that can be, a copy of it is told.
     constexpr bool is_given = std::is_same_v<V, M>;
     constexpr bool is_moved = is_given && (comes_back<M> || !std::is_copy_constructible_v<M>);
-    message_node* m = make_message<M>(ops, static_cast<std::conditional_t<is_given && !is_moved, const M&, V&&>>(value));
+    message_node* m = detail::make_message<M>(ops, static_cast<std::conditional_t<is_given && !is_moved, const M&, V&&>>(value));
     const auto result = try_push(to, m);
     if (result == actor_cell::box::pushed::queued || result == actor_cell::box::pushed::scheduled) return send_status::done;
-    if constexpr (is_moved) give_back(value, std::move(payload_of<M>(*m)));
+    if constexpr (is_moved) detail::give_back(value, std::move(payload_of<M>(*m)));
     destroy_message(*m);
     return result == actor_cell::box::pushed::full ? send_status::full : send_status::closed;
 }
@@ -168,7 +168,7 @@ template <class R, class M, class V, class... Check>
 auto ask_until(actor_cell& to, const message_ops& ops, V&& value, lowlevel::time_point until, Check... before_it_waits) {
     using result = std::conditional_t<std::is_void_v<R>, bool, std::optional<stored_t<R>>>;
     check_ask(to);
-    message_node* m = put_message<M>(begin_tell(ops.lines), ops, std::forward<V>(value));
+    message_node* m = detail::put_message<M>(begin_tell(ops.lines), ops, std::forward<V>(value));
     reply_with<R>* r;
     try {
         r = new_reply<R>();
@@ -186,8 +186,10 @@ auto ask_until(actor_cell& to, const message_ops& ops, V&& value, lowlevel::time
 }
 template <class R, class M, class V, class... Check>
 R ask(actor_cell& to, const message_ops& ops, V&& value, Check... check) {
-    if constexpr (std::is_void_v<R>) (void)ask_until<R, M>(to, ops, std::forward<V>(value), lowlevel::no_deadline, check...);
-    else return *ask_until<R, M>(to, ops, std::forward<V>(value), lowlevel::no_deadline, check...);
+    if constexpr (std::is_void_v<R>)
+        (void)detail::ask_until<R, M>(to, ops, std::forward<V>(value), lowlevel::no_deadline, check...);
+    else
+        return *detail::ask_until<R, M>(to, ops, std::forward<V>(value), lowlevel::no_deadline, check...);
 }
 
 }  // namespace detail

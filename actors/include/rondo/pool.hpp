@@ -55,7 +55,7 @@ public:
     template <class Noted = detail::noted_start<A>, class... Args>
         requires detail::actor_made_from<A, const std::decay_t<Args>&...>
     explicit pool(std::size_t n, routing how = routing::round_robin, const Args&... args)
-        : pool(n, how, supervise_options{.max_restarts = 1000, .where = {}}, child<A, Noted>("", args...)) {}
+        : pool(n, how, supervise_options{.max_restarts = 1000, .where = {}}, rondo::child<A, Noted>("", args...)) {}
     pool(std::size_t n, routing how, const supervise_options& options, const child_spec& member)
         : core_(std::make_shared<core>()) {
         if (n == 0) throw usage_error("rondo::pool of no actors");

@@ -112,7 +112,7 @@ child_spec child(const child_options& options, Args&&... args) {
 template <class A, class Noted = detail::noted_start<A>, class... Args>
     requires detail::actor_made_from<A, const std::decay_t<Args>&...>
 child_spec child(std::string_view name, Args&&... args) {
-    return child<A, Noted>(child_options{.name = name, .where = {}}, std::forward<Args>(args)...);
+    return rondo::child<A, Noted>(child_options{.name = name, .where = {}}, std::forward<Args>(args)...);
 }
 
 /// A supervisor as a child of another: when it gives up, that one decides. Throws usage_error as supervise.

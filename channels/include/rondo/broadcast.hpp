@@ -83,7 +83,7 @@ public:
         return now;
     }
     received receive(std::uint64_t& position, item& into, std::uint64_t& missed, lowlevel::time_point until) {
-        return take_or_wait(lock_, waiting_, this, until, [&] { return take(position, into, missed); });
+        return detail::take_or_wait(lock_, waiting_, this, until, [&] { return take(position, into, missed); });
     }
     void withdraw(lowlevel::wait_node& node) noexcept { lowlevel::unlink(lock_, waiting_, node); }
 

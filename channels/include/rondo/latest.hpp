@@ -73,7 +73,7 @@ public:
         return now;
     }
     received receive(std::uint64_t& seen, item& into, lowlevel::time_point until) {
-        return take_or_wait(lock_, waiting_, this, until, [&] { return take(seen, into); });
+        return detail::take_or_wait(lock_, waiting_, this, until, [&] { return take(seen, into); });
     }
     void withdraw(lowlevel::wait_node& node) noexcept { lowlevel::unlink(lock_, waiting_, node); }
 

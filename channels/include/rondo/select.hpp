@@ -175,7 +175,7 @@ bool meet(const A& a, const B& b) noexcept {
 }
 template <class A, class... All>
 bool meets_any(const A& a, const All&... all) noexcept {
-    return (meet(a, all) || ...);
+    return (detail::meet(a, all) || ...);
 }
 
 template <class... Clauses>
@@ -187,7 +187,7 @@ bool select(bool is_in_order, Clauses&... clauses) {
     static_assert(sizeof...(Clauses) > 0, "rondo::select without clauses would wait for ever");
 
     if constexpr ((lowlevel::is_send_clause<Clauses> || ...) && (lowlevel::is_receive_clause<Clauses> || ...))
-        if ((meets_any(clauses, clauses...) || ...)) [[unlikely]]
+        if ((detail::meets_any(clauses, clauses...) || ...)) [[unlikely]]
             throw usage_error("rondo::select: a send and a receive on the same channel would wait for each other; use two "
                               "channels, or two tasklets");
 
@@ -198,7 +198,7 @@ bool select(bool is_in_order, Clauses&... clauses) {
             if constexpr (lowlevel::waiting_clause<Clauses>) all[n++] = &clauses;
         }(),
         ...);
-    const auto until = std::min({until_of(clauses)...});
+    const auto until = std::min({detail::until_of(clauses)...});
     const int chosen = lowlevel::select(all, {.in_order = is_in_order,
                                               .otherwise = (lowlevel::is_otherwise_clause<Clauses> || ...) ||
                                                            until == at_once,

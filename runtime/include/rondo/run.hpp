@@ -181,7 +181,7 @@ auto run(const runtime_options& options, F&& f, std::source_location where = std
 template <class F>
     requires detail::callable<F>
 auto run(F&& f, std::source_location where = std::source_location::current()) -> detail::result_of_call<F> {
-    return run(runtime_options{}, std::forward<F>(f), where);
+    return rondo::run(runtime_options{}, std::forward<F>(f), where);
 }
 
 /// Runs f on a helper thread and suspends the calling tasklet meanwhile, so that a blocking call does not hold up this

@@ -140,7 +140,7 @@ auto scope(const scope_options& options, F&& f) -> detail::handed_on<std::invoke
 template <class F>
     requires std::invocable<F&, group&>
 auto scope(F&& f) -> detail::handed_on<std::invoke_result_t<F&, group&>> {
-    return scope(scope_options{}, std::forward<F>(f));
+    return rondo::scope(scope_options{}, std::forward<F>(f));
 }
 
 /// Runs all of them at once, each as a tasklet of a scope; gives their results as a tuple (of a void one an empty struct,
@@ -149,7 +149,7 @@ auto scope(F&& f) -> detail::handed_on<std::invoke_result_t<F&, group&>> {
 template <class... F>
     requires(detail::callable<F> && ...)
 auto all(F&&... f) {
-    return scope([&](group& g) {
+    return rondo::scope([&](group& g) {
         auto handles = std::make_tuple(g.spawn(spawn_options{.where = detail::somewhere}, std::forward<F>(f))...);
         const auto get = [](auto& h) -> decltype(auto) {
             if constexpr (std::is_void_v<typename std::decay_t<decltype(h)>::result_type>) {
@@ -174,7 +174,7 @@ auto race(F&& f, More&&... more) -> detail::result_of_call<F> {
     using R = detail::result_of_call<F>;
     std::optional<detail::stored_t<R>> winner;
     lowlevel::spin_lock lock;
-    scope([&](group& g) {
+    rondo::scope([&](group& g) {
         const auto run = [&](auto&& call) {
             auto child = [&winner, &lock, &g, call = std::forward<decltype(call)>(call)]() mutable {
                 const auto is_over = [&] {

@@ -106,7 +106,7 @@ private:
 namespace detail {
 template <class F, class... Args>
 auto spawn_in(scheduler* home, const spawn_options& o, F&& f, Args&&... args) {
-    const new_task made = make_task(home, o.where, std::forward<F>(f), std::forward<Args>(args)...);
+    const new_task made = detail::make_task(home, o.where, std::forward<F>(f), std::forward<Args>(args)...);
     if (!o.name.empty() || o.stack_bytes) name_task(*made.t, o.name, o.stack_bytes);
     tasklet<result_of_call<F, Args...>> handle(task_ref{made.t, made.t->id.load(relaxed)});
     submit_task(made, home);
@@ -114,7 +114,7 @@ auto spawn_in(scheduler* home, const spawn_options& o, F&& f, Args&&... args) {
 }
 template <class F, class... Args>
 auto spawn_plain(scheduler* home, std::source_location where, F&& f, Args&&... args) {
-    const new_task made = make_task(home, where, std::forward<F>(f), std::forward<Args>(args)...);
+    const new_task made = detail::make_task(home, where, std::forward<F>(f), std::forward<Args>(args)...);
     tasklet<result_of_call<F, Args...>> handle(task_ref{made.t, made.t->id.load(relaxed)});
     submit_task(made, home);
     return handle;

@@ -236,7 +236,7 @@ template <class F>
     requires std::invocable<F&>
 explore_report explore(const explore_options& options, F&& f, call_site where = call_site::current()) {
     auto* program_at = std::addressof(f);         // f may be a plain function: no void* points to one
-    return explore_program(
+    return testing::explore_program(
         options,
         [](void* data) -> bool {
             auto& program = **static_cast<std::remove_reference_t<F>**>(data);

@@ -61,7 +61,7 @@ auto within_until(std::chrono::time_point<Clock, Duration> until, F&& f) {
 template <class Rep, class Period, class F>
     requires detail::callable<F>
 auto within(std::chrono::duration<Rep, Period> d, F&& f) {
-    return within_until(detail::limit_after(d), std::forward<F>(f));
+    return rondo::within_until(detail::limit_after(d), std::forward<F>(f));
 }
 
 }  // namespace rondo

@@ -258,7 +258,7 @@ template <class A, class M>
 void deliver(actor_cell& c, message_node& m) {
     M& payload = payload_of<M>(m);
     if (c.flags & actor_cell::has_behaviour) [[unlikely]]
-        if (behave(c, m, *m.ops, std::addressof(payload))) return;
+        if (detail::behave(c, m, *m.ops, std::addressof(payload))) return;
     A& a = state_of<A>(c);
     using R = answer_t<A, M>;
     if constexpr (answers_at_once<A, M>) {
@@ -352,7 +352,7 @@ M text_as(V& text) {
 /// Constructs a message in a block of memory, with the mailbox's hint if it comes from begin_tell. Of an array of char: what is before its first NUL.
 template <class M, class V>
 message_node* put_message(fresh_block block, const message_ops& ops, V&& value) {
-    if constexpr (std::is_same_v<M, std::string> && char_array<V>) return put_message<M>(block, ops, whole_text(value));
+    if constexpr (std::is_same_v<M, std::string> && char_array<V>) return detail::put_message<M>(block, ops, whole_text(value));
     auto* const earlier = static_cast<message_node*>(block.earlier);
     static_assert(alignof(M) <= 64, "a message may be aligned to 64 bytes at most: tell a pointer to it");
     if constexpr (std::is_nothrow_constructible_v<M, V&&>) {
@@ -368,7 +368,7 @@ message_node* put_message(fresh_block block, const message_ops& ops, V&& value) 
 }
 template <class M, class V>
 message_node* make_message(const message_ops& ops, V&& value) {
-    return put_message<M>({take_block(lines_of<message_with<M>>), nullptr}, ops, std::forward<V>(value));
+    return detail::put_message<M>({take_block(lines_of<message_with<M>>), nullptr}, ops, std::forward<V>(value));
 }
 
 // this_actor::after(1s, tick{}) does not name the class whose on(tick) it means, and a class cannot list its overloads.
@@ -441,7 +441,7 @@ template <class A, int N, class Here>
 struct start_noted {
     static void know_messages() {
         static const bool once = [] {
-            if constexpr (requires { typename A::timer_messages; }) know_all<A>(typename A::timer_messages{});
+            if constexpr (requires { typename A::timer_messages; }) detail::know_all<A>(typename A::timer_messages{});
             [&]<int... I>(std::integer_sequence<int, I...>) {
                 (know_if_handled<A, noted_at<timed_list, I>>(), ...);
             }(std::make_integer_sequence<int, N>());

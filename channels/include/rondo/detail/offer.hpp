@@ -70,7 +70,7 @@ public:
             *static_cast<packet<T>*>(at_) = std::move(p);
             return;
         }
-        give_back(*static_cast<T*>(at_), p.take());
+        detail::give_back(*static_cast<T*>(at_), p.take());
     }
 
 private:

@@ -23,7 +23,7 @@ std::optional<T> value_or_none(received how, packet<T>& p) {
 template <class T>
 std::optional<T> value_in_time(received how, packet<T>& p) {
     if (how == received::closed) throw closed();
-    return value_or_none(how, p);
+    return detail::value_or_none(how, p);
 }
 
 /// For a clause of select.

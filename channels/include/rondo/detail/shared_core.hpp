@@ -99,7 +99,7 @@ public:
     explicit shared_offer(T& value) : from_(value), made_(std::make_shared<T>(static_cast<source>(value))) {}
     ~shared_offer() {
         if constexpr (is_moved)
-            if (made_) give_back(from_, std::move(*made_));
+            if (made_) detail::give_back(from_, std::move(*made_));
     }
     shared_offer(const shared_offer&) = delete;
     shared_offer& operator=(const shared_offer&) = delete;
