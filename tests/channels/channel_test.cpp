@@ -821,8 +821,17 @@ TEST_CASE("send_all sends a range in order and gives its size", "[channel]") {
     CHECK(got == values);
 }
 
+TEST_CASE("send_all takes a list in braces", "[channel]") {
+    channel<std::string> line(3);
+    CHECK(line.send_all({"one", "two", "three"}) == 3);
+    CHECK(line.receive() == "one");
+    CHECK(line.receive() == "two");
+    CHECK(line.receive() == "three");
+}
+
 TEST_CASE("an empty range sends nothing and needs no receiver", "[channel]") {
     channel<int> line;
+    CHECK(line.send_all({}) == 0);
     CHECK(line.send_all(std::vector<int>{}) == 0);
     CHECK(line.balance() == 0);
 }

@@ -18,6 +18,7 @@
 #include <rondo/run.hpp>
 #include <rondo/select.hpp>
 #include <rondo/time.hpp>
+#include <rondo/work_queue.hpp>
 
 #include "stage.hpp"
 
@@ -480,6 +481,18 @@ TEST_CASE("a value given to `to` is copied from a constant and dies unsent with 
     CHECK(c.receive() == "kept");
     CHECK(select(to(c, "converted", nothing)));
     CHECK(c.receive() == "converted");
+}
+
+TEST_CASE("a value is given to `to` in braces as it is to send", "[select][values]") {
+    struct point {
+        int x, y;
+    };
+    channel<point> c(1);
+    CHECK(select(to(c, {1, 2}, nothing)));
+    CHECK(c.receive().y == 2);
+    rondo::work_queue<point> work;
+    CHECK(select(to(work, {.x = 3, .y = 4}, nothing)));
+    CHECK(work.get().x == 3);
 }
 
 TEST_CASE("an error on a channel comes out of the select that takes it", "[select][errors]") {

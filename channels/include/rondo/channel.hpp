@@ -8,9 +8,11 @@
 #include <cstdint>
 #include <exception>
 #include <functional>
+#include <initializer_list>
 #include <iterator>
 #include <optional>
 #include <ranges>
+#include <span>
 #include <type_traits>
 #include <utility>
 
@@ -188,6 +190,11 @@ public:
             ++n;
         }
         return n;
+    }
+    std::size_t send_all(std::initializer_list<T> values) const
+        requires std::copy_constructible<T>
+    {
+        return send_all(std::span(values.begin(), values.size()));
     }
 
     /// Gives the oldest value; throws the exception that was sent in its place.

@@ -43,7 +43,7 @@ template <message T, std::invocable<T> F>
 /// outlive the call that made it, and dies with it if it has not been sent. But a variable of a type that cannot be copied
 /// stays the caller's: it is moved from if and only if this clause is the one that goes ahead, as with try_send; several
 /// clauses may offer the same one.
-template <message T, class V, std::invocable<> F>
+template <message T, class V = T, std::invocable<> F>
     requires(detail::stays_with_sender<V, T> || std::constructible_from<T, V &&>)
 [[nodiscard]] auto to(const channel<T>& c, V&& value, F f) {
     using source = std::conditional_t<detail::stays_with_sender<V, T>, T&, T>;

@@ -442,7 +442,7 @@ template <message T, std::invocable<T> F>
 }
 
 /// A clause of select: puts `item` into `q` and calls f(). What becomes of `item` is as for a channel's to().
-template <message T, class V, std::invocable<> F>
+template <message T, class V = T, std::invocable<> F>
     requires(detail::stays_with_sender<V, T> || std::constructible_from<T, V &&>)
 [[nodiscard]] auto to(const work_queue<T>& q, V&& item, F f) {
     using source = std::conditional_t<detail::stays_with_sender<V, T>, T&, T>;
