@@ -203,7 +203,8 @@ template <class C, class R, class M>
 struct callable_traits<R (C::*)(M) const noexcept> : callable_traits<R (*)(M)> {};
 
 template <class F>
-inline constexpr bool takes_one_message = requires { typename callable_traits<F>::message; };
+inline constexpr bool takes_one_message =
+    !std::is_member_pointer_v<F> && requires { typename callable_traits<F>::message; };
 template <class... F>
 inline constexpr bool takes_one_message<overloaded<F...>> = (takes_one_message<F> && ...);
 template <class F>
