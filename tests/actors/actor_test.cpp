@@ -543,6 +543,20 @@ TEST_CASE("handlers may be inherited, those that answer later, too", "[actor]") 
     CHECK(rondo::run([] { return rondo::start<heir_with_more>().ask(std::string("four")); }) == 4);
 }
 
+TEST_CASE("a handler that answers later comes before one for what its message converts to", "[actor]") {
+    struct counter {
+        double on(double d) { return d; }
+        void on(int n, rondo::reply<std::string> answer) { answer.send(std::string(static_cast<std::size_t>(n), 'x')); }
+    };
+    rondo::run([] {
+        auto c = rondo::start<counter>();
+        CHECK(c.ask(3) == "xxx");
+        CHECK(c.ask(2.0) == 2.0);
+        CHECK(c.ask(1.0f) == 1.0);
+        CHECK(c.ask(short{3}) == 3.0);
+    });
+}
+
 TEST_CASE("an error travels to the asker of a handler that owes its answer, too", "[actor]") {
     struct question {
         bool refuse;

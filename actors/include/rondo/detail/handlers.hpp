@@ -83,7 +83,7 @@ private:
 namespace detail {
 
 template <class A, class M>
-concept answers_at_once = requires(A& a, M&& m) { a.on(std::move(m)); };
+concept on_takes = requires(A& a, M&& m) { a.on(std::move(m)); };
 
 // The R of on(M, reply<R>); found by deduction from the overload set. C is A or one of its bases.
 template <class M>
@@ -103,26 +103,6 @@ template <class A, class M>
 concept answers_late_by_reference = requires { late<M>::of_ref(&A::on); };
 template <class A, class M>
 concept answers_late = answers_late_by_value<A, M> || answers_late_by_reference<A, M>;
-
-template <class A, class M>
-struct answer_of {
-    using type = void;
-};
-template <class A, class M>
-    requires answers_at_once<A, M>
-struct answer_of<A, M> {
-    using type = std::remove_cvref_t<decltype(std::declval<A&>().on(std::declval<M&&>()))>;
-};
-template <class A, class M>
-    requires(!answers_at_once<A, M> && answers_late_by_value<A, M>)
-struct answer_of<A, M> {
-    using type = typename decltype(late<M>::of(&A::on))::type;
-};
-template <class A, class M>
-    requires(!answers_at_once<A, M> && !answers_late_by_value<A, M> && answers_late_by_reference<A, M>)
-struct answer_of<A, M> {
-    using type = typename decltype(late<M>::of_ref(&A::on))::type;
-};
 
 template <class A, class M>
 concept on_takes_rvalue = requires {
@@ -158,14 +138,40 @@ struct itself {
     static void by_reference(R (C::*)(const M&) const);
 };
 template <class A, class M>
-concept on_takes_itself =
-    answers_late<A, M> || requires { itself<M>::by_value(&A::on); } || requires { itself<M>::by_rvalue(&A::on); } ||
+concept answers_itself_at_once =
+    requires { itself<M>::by_value(&A::on); } || requires { itself<M>::by_rvalue(&A::on); } ||
     requires { itself<M>::by_reference(&A::on); } ||
-    (answers_at_once<A, M> && (on_takes_reference<A, M> || on_takes_rvalue<A, M> || requires {
+    (on_takes<A, M> && (on_takes_reference<A, M> || on_takes_rvalue<A, M> || requires {
          static_cast<decltype(std::declval<A&>().on(std::declval<M>())) (A::*)(M)>(&A::on);
      } || requires {
          static_cast<decltype(std::declval<const A&>().on(std::declval<M>())) (A::*)(M) const>(&A::on);
      }));
+template <class A, class M>
+concept on_takes_itself = answers_late<A, M> || answers_itself_at_once<A, M>;
+
+// A handler for M itself that answers late comes before one for what an M converts to.
+template <class A, class M>
+concept answers_at_once = on_takes<A, M> && (!answers_late<A, M> || answers_itself_at_once<A, M>);
+
+template <class A, class M>
+struct answer_of {
+    using type = void;
+};
+template <class A, class M>
+    requires answers_at_once<A, M>
+struct answer_of<A, M> {
+    using type = std::remove_cvref_t<decltype(std::declval<A&>().on(std::declval<M&&>()))>;
+};
+template <class A, class M>
+    requires(!answers_at_once<A, M> && answers_late_by_value<A, M>)
+struct answer_of<A, M> {
+    using type = typename decltype(late<M>::of(&A::on))::type;
+};
+template <class A, class M>
+    requires(!answers_at_once<A, M> && !answers_late_by_value<A, M> && answers_late_by_reference<A, M>)
+struct answer_of<A, M> {
+    using type = typename decltype(late<M>::of_ref(&A::on))::type;
+};
 
 }  // namespace detail
 
