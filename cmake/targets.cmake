@@ -18,6 +18,8 @@ function(rondo_layer name)
             CXX_EXTENSIONS OFF
             VERSION ${PROJECT_VERSION}
             SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
+        # Whatever a parent project has for its own targets: a shared library must show its symbols.
+        set_target_properties(${target} PROPERTIES CXX_VISIBILITY_PRESET default VISIBILITY_INLINES_HIDDEN OFF)
         target_compile_options(${target} PRIVATE -fno-semantic-interposition)
     else()
         set(scope INTERFACE)
