@@ -108,7 +108,7 @@ unsigned workers_wanted(const runtime_options& o) {
 void pin_to_core(unsigned worker_index) {
     const cpu_set_t set = allowed_cores();
     auto nth = static_cast<int>(worker_index) % std::max(1, CPU_COUNT(&set));
-    for (int core = 0; core < CPU_SETSIZE; ++core)
+    for (std::size_t core = 0; core < CPU_SETSIZE; ++core)
         if (CPU_ISSET(core, &set) && nth-- == 0) {
             cpu_set_t one;
             CPU_ZERO(&one);
