@@ -15,6 +15,10 @@
 // it parked, and that worker, if it finds the bit gone, that somebody is waking it. relaxed loads are glances, which decide nothing
 // that is not looked at again.
 // `version` moves at every unpark; "all parked" seen twice with the same version means: parked all the time between.
+// rested_ is the version with which the last one parked, once it has looked at the queues, too: whoever finds it beside the same
+// version in counts_, all parked, knows that nobody will go on by himself. Two may write it at once, when one has been woken
+// before the other has got so far; what stays must be the later version. So each looks again after it has written: who
+// writes last sees what is so, or somebody unparked, who will write after it.
 // Checked:  tests/model/idle_workers_test.cpp, tests/stress.
 #pragma once
 
@@ -34,6 +38,7 @@ public:
         : workers_(workers), words_((workers + 63) / 64), parked_(new atomic<std::uint64_t>[(workers + 63) / 64]) {
         for (unsigned i = 0; i < words_; ++i) parked_[i].store(0, relaxed);
         counts_.store(static_cast<std::uint64_t>(workers) << 16, relaxed);
+        rested_.store(~0ull, relaxed);
     }
 
     /// Is somebody parked while nobody searches? A glance: exact only after a full fence.
@@ -93,6 +98,20 @@ public:
         return true;
     }
 
+    /// Of a parked worker that has found nothing in any queue, and nobody unparked.
+    void note_rest() noexcept {
+        for (auto c = snapshot(); all_parked(c);) {
+            rested_.store(c >> 32, seq_cst);
+            const auto now = snapshot();
+            if (now == c) return;
+            c = now;
+        }
+    }
+    /// Had everybody found nothing by the time of this snapshot?
+    [[nodiscard]] bool is_at_rest(std::uint64_t c) const noexcept {
+        return all_parked(c) && rested_.load(seq_cst) == c >> 32;
+    }
+
     [[nodiscard]] std::uint64_t snapshot() const noexcept { return counts_.load(seq_cst); }
     static bool all_parked(std::uint64_t c) noexcept { return unparked(c) == 0; }
     [[nodiscard]] bool somebody_searches() const noexcept { return searching(counts_.load(relaxed)) != 0; }
@@ -108,6 +127,7 @@ private:
     static std::uint64_t bit(unsigned i) noexcept { return 1ull << (i % 64); }
 
     alignas(64) atomic<std::uint64_t> counts_;
+    atomic<std::uint64_t> rested_;
     unsigned workers_, words_;
     std::unique_ptr<atomic<std::uint64_t>[]> parked_;
 };

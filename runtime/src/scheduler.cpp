@@ -257,7 +257,7 @@ bool scheduler::nothing_left() const noexcept {
 bool scheduler::is_quiet(bool ignore_timers) const noexcept {
     const auto c = idle.snapshot();
     ignore_timers = ignore_timers || only_background_left();
-    if (!idle_workers::all_parked(c) || quiet_version_.load(seq_cst) != c >> 32) return false;
+    if (!idle.is_at_rest(c)) return false;
     if (outside_operations.load(seq_cst) != 0) return false;
     for (auto& w : workers)
         if (!w->inbox.empty() || (!ignore_timers && w->wheel.size() != 0)) return false;
@@ -265,7 +265,7 @@ bool scheduler::is_quiet(bool ignore_timers) const noexcept {
 }
 
 void scheduler::all_parked() noexcept {
-    quiet_version_.store(idle.snapshot() >> 32, seq_cst);
+    idle.note_rest();
     tell_watchers();
 }
 

@@ -119,7 +119,6 @@ private:
     std::vector<std::thread> threads_;
     mutable std::mutex lock_;
     std::condition_variable quiet_changed_;
-    atomic<std::uint64_t> quiet_version_{~0ull};          // counts_ of idle_workers when the last one found nothing
     atomic<std::uint32_t> watchers_{0};
     atomic<std::uint32_t> visitors_{0};                   // other threads that are inside inject(): we must outlive them
     static constexpr std::size_t most_errors = 100;

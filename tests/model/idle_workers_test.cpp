@@ -183,3 +183,20 @@ TEST_CASE("a worker whose time is over misses no wake-up, and gets none twice", 
     });
     CHECK(seen);
 }
+
+TEST_CASE("when all have parked it is seen, though one was woken and parked again meanwhile", "[idle_workers]") {
+    const auto seen = model::explore({.preemptions = 4, .stale_reads = 3}, [] {
+        idle_workers idle{2};
+        idle.park(1, false);
+        const auto park = [&](unsigned me, bool searching) {          // without work: worker::park()
+            idle.park(me, searching);
+            if (idle_workers::all_parked(idle.snapshot())) idle.note_rest();
+        };
+        model::threads({[&] { park(0, false); },
+                        [&] {
+                            if (idle.take_back(1)) park(1, true);
+                        }});
+        model::check(idle.is_at_rest(idle.snapshot()), "all have parked, and it is seen");
+    });
+    CHECK(seen);
+}
