@@ -94,13 +94,20 @@ scheduler::~scheduler() {
     closing.store(true, relaxed);
     if (!drained_) wait_until_quiet(std::chrono::steady_clock::now() + std::chrono::seconds(5), is_virtual());
     is_ending.store(true, relaxed);
-    for (int round = 0; !nothing_left() || live() > 0; ++round) {
+    const auto patience_ends = std::chrono::steady_clock::now() + std::chrono::seconds(2);
+    bool is_first = true, is_said = false;
+    for (; !nothing_left() || live() > 0; is_first = false) {
+        const auto before = idle.snapshot();
         auto* layer = above.load(acquire);
         // Tasklets that nothing can wake are stopped first; what only needs to be told to end is not stopped.
-        if (round > 0 || (live() > 0 && !only_background_left())) stop_everything();
+        if (!is_first || (live() > 0 && !only_background_left())) stop_everything();
         if (layer) layer->end();
-        wait_until_quiet(std::chrono::steady_clock::now() + std::chrono::milliseconds(round < 10 ? 10 : 1000), is_virtual());
-        if (round == 12) print_left();
+        const auto now = std::chrono::steady_clock::now();
+        const bool is_late = now >= patience_ends;
+        const auto until = now + std::chrono::milliseconds(is_late ? 1000 : 10);
+        // Whoever has not gone on at all waits for somebody outside, shielded from our stops.
+        if (wait_until_quiet(until, is_virtual())) wait_while_still(before, until);
+        if (is_late && !std::exchange(is_said, true)) print_left();
     }
     print_errors();
     blocking.reset();
@@ -297,6 +304,14 @@ bool scheduler::wait_until_quiet(lowlevel::time_point until, bool ignore_timers)
     return quiet;
 }
 
+// It was quiet as `seen` says, and still is: until it has been otherwise and is so again, or the time is up.
+void scheduler::wait_while_still(std::uint64_t seen, lowlevel::time_point until) {
+    std::unique_lock hold(lock_);
+    watchers_.fetch_add(1, seq_cst);
+    while (idle.snapshot() == seen && quiet_changed_.wait_until(hold, until) != std::cv_status::timeout) {}
+    watchers_.fetch_sub(1, seq_cst);
+}
+
 namespace {
 
 struct blocked_here {                             // this thread cannot wake anybody
@@ -368,8 +383,7 @@ void scheduler::wait_for_end(task_ref main) {
         } else if (!has_failed(main) && !is_cut_off()) {
             // Everybody waits, but there are threads that may yet send, close or stop. Look again now and then. (Once
             // something has failed that nobody joined, the run is over as soon as everybody waits.)
-            std::unique_lock hold(lock_);
-            quiet_changed_.wait_for(hold, pause);
+            wait_while_still(before, std::chrono::steady_clock::now() + pause);
             pause = std::min(pause * 2, std::chrono::milliseconds(1000));
             continue;
         }
@@ -498,11 +512,11 @@ std::vector<tasklet_info> scheduler::shutdown(std::chrono::steady_clock::duratio
     const auto ended = [this](lowlevel::time_point until) {
         for (;;) {
             const bool quiet = wait_until_quiet(until, is_virtual());
+            const auto before = idle.snapshot();
             if (live() == 0 || only_background_left()) return true;
             if (quiet && is_cut_off()) return false;                          // nobody will help
             if (clock::now() >= until) return false;
-            std::unique_lock hold(lock_);
-            quiet_changed_.wait_until(hold, std::min(until, clock::now() + std::chrono::milliseconds(5)));
+            wait_while_still(before, std::min(until, clock::now() + std::chrono::milliseconds(5)));
         }
     };
     const bool drained = ended(deadline_after(drain));

@@ -107,7 +107,8 @@ private:
     [[nodiscard]] bool nothing_left() const noexcept;
     [[nodiscard]] bool has_failed(task_ref main) const;   // or a tasklet that nobody joined has
     void keep(std::exception_ptr error) noexcept;
-    void tell_watchers() noexcept;                        // wait_until_quiet()
+    void tell_watchers() noexcept;                        // wait_until_quiet(), wait_while_still()
+    void wait_while_still(std::uint64_t seen, lowlevel::time_point until);
     void stop_in_order(lowlevel::time_point limit);
     void stop_one_by_one(lowlevel::time_point limit) noexcept;
     template <class F>

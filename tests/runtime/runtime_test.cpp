@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <exception>
 #include <memory>
 #include <mutex>
@@ -278,6 +279,22 @@ TEST_CASE("a thread outside that may yet send is no deadlock", "[runtime][deadlo
     });
     sender.join();
     CHECK(got == 6);
+}
+
+TEST_CASE("a run that a thread outside has held up for long returns as soon as it is over", "[runtime]") {
+    using clock = std::chrono::steady_clock;
+    rondo::channel<int> c;
+    std::thread sender([&] {
+        std::this_thread::sleep_for(700ms);               // the longer it takes, the rarer does run look by itself
+        c.send(6);
+    });
+    const auto over = rondo::run({.workers = GENERATE(1u, 2u)}, [&] {
+        c.receive();
+        return clock::now();
+    });
+    const auto late = clock::now() - over;
+    sender.join();
+    CHECK(late < 300ms);
 }
 
 TEST_CASE("without a free file descriptor there may be threads outside that will send", "[runtime][deadlock]") {
@@ -604,6 +621,38 @@ TEST_CASE("after shutdown the end of a runtime only waits for those that have be
         rt.shutdown(0s);
     }
     CHECK(std::chrono::steady_clock::now() - before < 4s);
+}
+
+TEST_CASE("the end of a runtime uses no processor while it waits for who is shielded from stops", "[runtime][shutdown]") {
+    const auto used = [] {
+        timespec t{};
+        ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+        return std::chrono::seconds(t.tv_sec) + std::chrono::nanoseconds(t.tv_nsec);
+    };
+    rondo::event waits, told;
+    std::thread teller;
+    std::chrono::nanoseconds before{};
+    {
+        rondo::runtime rt({.workers = GENERATE(1u, 2u)});
+        rt.spawn([&] {
+            struct last_words {
+                rondo::event &waits, &told;
+                ~last_words() {
+                    waits.set();
+                    told.wait();
+                }
+            } at_the_end{waits, told};
+            throw rondo::stopped();                       // so that no stop ends the wait
+        });
+        waits.wait();
+        teller = std::thread([&] {
+            std::this_thread::sleep_for(1s);
+            told.set();
+        });
+        before = used();
+    }
+    CHECK(used() - before < 300ms);
+    teller.join();
 }
 
 // ------------------------------------------------------------------------------------------------------------- looking in
