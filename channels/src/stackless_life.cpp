@@ -233,6 +233,16 @@ void remove(context& c) {
 
 namespace {
 
+// While a partner on another thread moves a value between its frame and c's, nobody may make c go on: its turn comes right
+// after that. With the lock held, but for the time it waits.
+void wait_for_value(const context& c) noexcept {
+    for (unsigned round = 0; c.at == phase::handed; ++round) {
+        lock.unlock();
+        lowlevel::detail::spin_wait(round);
+        lock.lock();
+    }
+}
+
 // c becomes current, the caller has been put where it belongs. Lock held; returns without it.
 void switch_into(context& me, context& c, const lowlevel::wait_site& site) {
     access::make_current(*me.home, c);
@@ -271,6 +281,7 @@ void run_now(context& c) {
     if (same && s.is_ring) look_at_trap(s);
     auto self = c.shared_from_this();
     lock.lock();
+    if (same && s.is_ring) wait_for_value(c);
     if (const char* wrong = why_not_run(c)) {
         lock.unlock();
         throw usage_error(wrong);
@@ -299,6 +310,7 @@ void switch_to(context& c) {
     look_at_trap(s);
     auto self = c.shared_from_this();
     lock.lock();
+    if (s.is_ring) wait_for_value(c);
     if (const char* wrong = why_not_run(c)) {
         lock.unlock();
         throw usage_error(wrong);
@@ -351,6 +363,7 @@ void interrupt(context& c, std::exception_ptr e, bool pending, bool is_kill) {
         look(*me);
     }
     lock.lock();
+    if (direct) wait_for_value(c);
     if (c.at == phase::unbound || c.at == phase::bound || c.at == phase::done) {
         lock.unlock();
         if (!exits) throw usage_error("the tasklet is dead: nothing can be thrown into it");

@@ -21,7 +21,8 @@
 // I2  A context leaves a channel's queue under the lock, by its partner, a kill, a close or its deadline; whoever takes it
 //     out makes it ready. So each wait has one end, and only this layer claims the waits (they are shielded), but for
 //     a timer and, of a guest (one of Rondo's own tasklets), a stop, whose claims mean nothing until the woken one has
-//     looked under the lock.
+//     looked under the lock. While its value is moved, without the lock, it is `handed`: then only the partner makes it ready,
+//     and who is woken, or wants it to run, waits for that.
 // I3  A waiter publishes itself with the lock held (lowlevel::suspend lets it go once the stack is left).
 // I4  When nobody can go on the innermost run() does; without one the main context gets the deadlock error or, while other
 //     threads of the process could still help, sleeps and looks again now and then.

@@ -118,6 +118,11 @@ lowlevel::wake park(context& me, const lowlevel::wait_site& site) {
         me.waits = false;
         if (me.is_main) s->main_polls = false;
         if (me.granted) break;
+        if (me.at == phase::handed) {                    // its value comes, into our frame, and then its turn
+            deadline = lowlevel::no_deadline;
+            if (!s) only_we_end_it.emplace();
+            continue;
+        }
         if (outcome == lowlevel::wake::stopped) {
             if (me.at == phase::blocked) access::withdraw(me);
             me.at = phase::running;

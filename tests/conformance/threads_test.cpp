@@ -14,12 +14,14 @@
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <rondo/channel.hpp>
 #include <rondo/run.hpp>
 #include <rondo/scope.hpp>
 #include <rondo/tasklet.hpp>
+#include <rondo/testing.hpp>
 #include <rondo/time.hpp>
 
 #include "stage.hpp"
@@ -27,6 +29,7 @@
 
 using namespace conformance;
 using namespace std::chrono_literals;
+using namespace std::string_literals;
 
 namespace {
 
@@ -56,6 +59,33 @@ use_of_processors used_so_far() {
     all.time = std::chrono::seconds(t.tv_sec) + std::chrono::nanoseconds(t.tv_nsec);
     return all;
 }
+
+// A value that waits, on its way from the sender's frame to that of a receiver who waited, until it may go on.
+struct gate {
+    sl::channel<struct parcel> line;
+    std::atomic<bool> is_reached{false}, is_open{false};
+    void pass() noexcept {
+        if (line.balance() != 0 || is_reached.exchange(true)) return;        // not yet taken out of the queue; or there already
+        is_reached.notify_all();
+        is_open.wait(false);
+    }
+    void open() {
+        is_open = true;
+        is_open.notify_all();
+    }
+};
+struct parcel {
+    gate* at;
+    explicit parcel(gate& g) noexcept : at(&g) {}
+    parcel(parcel&& other) noexcept : at(std::exchange(other.at, nullptr)) {
+        if (at) at->pass();
+    }
+    parcel& operator=(parcel&& other) noexcept {
+        at = std::exchange(other.at, nullptr);
+        if (at) at->pass();
+        return *this;
+    }
+};
 
 }  // namespace
 
@@ -265,6 +295,57 @@ TEST_CASE("a limit ends the wait of a Rondo tasklet on a channel, as if it had n
         return rondo::within(1h, [&] { return c.receive(); }) == 7;
     });
     CHECK(received);
+}
+
+TEST_CASE("a Rondo tasklet gets the value that is on its way to it when a limit or a stop comes", "[guest]") {
+    const bool stops = GENERATE(false, true);
+    rondo::testing::world w{{.workers = GENERATE(1u, 2u)}};
+    gate g;
+    auto receiver = w.spawn([&] { return rondo::within(1s, [&] { return g.line.receive().at == &g; }); });
+    w.settle();
+    std::thread sender([&] { g.line.send(parcel(g)); });
+    g.is_reached.wait(false);
+    if (stops) receiver.stop();
+    else w.advance(2s);
+    w.settle();
+    CHECK_FALSE(receiver.done());
+    g.open();
+    sender.join();
+    w.settle();
+    CHECK(receiver.join() == true);
+}
+
+TEST_CASE("a tasklet to which another thread is moving a value goes on after that, whoever wants it to run", "[M02]") {
+    const auto how = GENERATE("run", "switch_to", "kill", "raise");
+    gate g;
+    bool received = false;
+    auto main = sl::getmain();
+    auto t = sl::tasklet([&] {
+        const auto p = g.line.receive();
+        received = p.at == &g;
+        main.insert();
+    })();
+    sl::run();
+    std::thread sender([&] { g.line.send(parcel(g)); });
+    g.is_reached.wait(false);
+    std::thread opener([&] {
+        std::this_thread::sleep_for(5ms);                 // so that we come first, as a rule
+        g.open();
+    });
+    const auto end = end_of([&] {
+        if (how == "run"s) t.run();
+        else if (how == "switch_to"s) t.switch_to();
+        else if (how == "kill"s) t.kill();
+        else t.raise_exception<std::runtime_error>("thrown into it");
+    });
+    const bool was_open = g.is_open;
+    opener.join();
+    sender.join();
+    CHECK(was_open);
+    CHECK(end == (how == "raise"s ? "thrown into it" : "returned"));
+    CHECK(received == (how == "run"s || how == "switch_to"s));
+    CHECK_FALSE(t.alive());
+    CHECK(sl::run().parked == 0);
 }
 
 TEST_CASE("a stackless tasklet may use Rondo's own channels and sleeps", "[guest]") {
