@@ -225,7 +225,7 @@ void simulation::note(step what, lowlevel::wait_kind kind, const void* object) {
     if (what == step::time) mix(static_cast<std::uint64_t>(now_ns_ - start_ns));
     if (!plan_.keep_trace) return;
     std::uint32_t number = nobody;
-    if (kind == lowlevel::wait_kind::join) number = number_of(*const_cast<task*>(static_cast<const task*>(object)));
+    if (object && kind == lowlevel::wait_kind::join) number = number_of(*const_cast<task*>(static_cast<const task*>(object)));
     else if (object) number = number_of(object, kind);
     trace.push_back({what, kind, current_, number, in_a_row_, now_ns_ - start_ns});
 }

@@ -16,6 +16,7 @@
 #include <string_view>
 #include <vector>
 
+#include <rondo/as_completed.hpp>
 #include <rondo/channel.hpp>
 #include <rondo/condition_variable.hpp>
 #include <rondo/event.hpp>
@@ -489,6 +490,17 @@ TEST_CASE("tasklets that are left when the program has ended are a leak", "[expl
     REQUIRE(r.stuck.size() == 1);
     CHECK(r.stuck[0].name == "forgotten");
     CHECK(has(r.text, "\"forgotten\""));
+}
+
+TEST_CASE("a failure is told also of a program that waits for the first of several tasklets to end", "[explore][failures]") {
+    const auto r = explore(quiet({}), [] {
+        std::vector<rondo::tasklet<void>> two;
+        for (int i = 0; i < 2; ++i) two.push_back(rondo::spawn([] { rondo::sleep_for(1ms); }));
+        for (auto& t : rondo::as_completed(two)) t.join();
+        return false;
+    });
+    CHECK(r.what == failure::said_no);
+    CHECK(has(r.text, "\"main\" waits for the end of"));
 }
 
 TEST_CASE("a livelock ends after steps_max", "[explore][failures]") {
