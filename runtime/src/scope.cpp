@@ -10,6 +10,7 @@
 #include <rondo/scope.hpp>
 
 #include <algorithm>
+#include <cstdint>
 #include <mutex>
 
 #include "scheduler.hpp"
@@ -87,9 +88,28 @@ bool group::fail(std::exception_ptr error) {
     return is_first;
 }
 
+namespace {
+
+// The oldest first: the schedules of testing::explore must not depend on where the descriptors lie. Without a list, for which
+// there may be no memory.
+void stop_in_order(const group& of, detail::task_pool& tasks) {
+    for (detail::task_ref next{nullptr, 0};; detail::stop_task(next)) {
+        const auto last = next.id;
+        next = {nullptr, UINT64_MAX};
+        tasks.for_each([&](detail::task& t) {
+            const auto id = t.id.load(acquire);
+            if (id > last && id < next.id && t.in_group.load(relaxed) == &of) next = {&t, id};
+        });
+        if (!next.t) return;
+    }
+}
+
+}  // namespace
+
 void group::stop() {
     live_.stop();
     if (!home_) return;
+    if (home_->simulated) return stop_in_order(*this, home_->tasks);
     home_->tasks.for_each([this](detail::task& t) {
         // The id first: if it is still there when stop_task() looks, then in_group was that tasklet's.
         const auto id = t.id.load(acquire);

@@ -667,6 +667,19 @@ TEST_CASE("the same seeds give the same schedules", "[explore][replay]") {
     CHECK(explore(quiet({.seeds = 50, .strategy = strategy, .twice = true}), program).ok());
 }
 
+TEST_CASE("whom a scope stops first does not depend on the schedules before", "[explore][replay]") {
+    const auto program = [] {
+        rondo::event never;
+        rondo::scope([&](rondo::group& g) {
+            for (int i = 0; i < 6; ++i) g.spawn([&] { never.wait(); });
+            rondo::yield();
+            g.stop();
+        });
+    };
+    const auto strategy = every_strategy();
+    CHECK(explore(quiet({.seeds = 50, .strategy = strategy, .schedules_max = 50, .twice = true}), program).ok());
+}
+
 TEST_CASE("chance in an explored program comes from the seed", "[explore][replay]") {
     std::vector<std::vector<std::uint64_t>> drawn;
     for (int round = 0; round < 2; ++round)
