@@ -71,6 +71,7 @@ void live(context& c) noexcept {
     std::unique_ptr<callable> body = std::move(c.body);
     try {
         if (c.remove_wanted.load(relaxed)) {             // several workers
+            lowlevel::ensure_stack();                    // to leave this one: nothing has seen to that yet
             lock.lock();
             if (c.remove_wanted.exchange(false, relaxed)) {
                 access::leave_ring(s, c);

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <exception>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "stage.hpp"
@@ -146,6 +147,29 @@ TEST_CASE("with several workers remove is a request, honoured at the next switch
     t.insert();
     CHECK(sl::run().parked == 0);
     CHECK_FALSE(t.alive());
+}
+
+TEST_CASE("with several workers any number may be removed before they have begun", "[T06][several]") {
+    constexpr unsigned workers = 2;
+    sl::session s({.workers = workers});
+    std::atomic<unsigned> held{0};
+    std::atomic<bool> go_on{false};
+    for (unsigned i = 0; i < workers; ++i)
+        sl::tasklet([&] {
+            ++held;
+            while (!go_on) std::this_thread::yield();
+        })();
+    while (held != workers) std::this_thread::yield();
+    std::atomic<int> ran{0};
+    std::vector<sl::tasklet_ref> all;
+    for (int i = 0; i < 100; ++i) all.push_back(sl::tasklet([&] { ++ran; })());
+    for (auto& t : all) t.remove();
+    go_on = true;
+    CHECK(sl::run().parked == 100);
+    CHECK(ran == 0);
+    for (auto& t : all) t.insert();
+    CHECK(sl::run().parked == 0);
+    CHECK(ran == 100);
 }
 
 TEST_CASE("the current and a blocked tasklet cannot be removed, and stay as they are", "[T07]") {
