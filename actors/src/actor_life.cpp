@@ -345,12 +345,15 @@ bool actor_cell::tell_of_end(actor_extra& e, const exit_reason& why) noexcept {
     empty_for_good(why);
     senders.resume_all();
     joiners.resume_all();
-    watchers.for_each([&](actor_cell& w) {
+    const auto tell = [&](actor_cell& w) {
         try {
             if (!w.has_ended()) w.post_system(make_down(w, *this, why));
         } catch (...) {}
         w.drop_weak();
-    });
+    };
+    // The schedules of testing::explore must not depend on where the watchers lie.
+    if (lowlevel::self().is_tasklet == lowlevel::waiter::simulated) watchers.take_in_order(tell);
+    else watchers.for_each(tell);
     tell_links(why);
     std::shared_ptr<supervised> under;
     {

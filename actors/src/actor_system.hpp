@@ -2,6 +2,7 @@
 // or any actor's memory does.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <memory>
@@ -48,6 +49,16 @@ public:
     void for_each(F&& f) const {
         if (cells_)
             for (actor_cell* c : *cells_) f(*c);
+    }
+    /// The oldest first, taken out one by one; without memory of its own.
+    template <class F>
+    void take_in_order(F&& f) {
+        while (!empty()) {
+            const auto first = std::min_element(cells_->begin(), cells_->end(), [](auto* a, auto* b) { return a->id < b->id; });
+            actor_cell& c = **first;
+            cells_->erase(first);
+            f(c);
+        }
     }
 
 private:

@@ -3,6 +3,7 @@
 
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <rondo/rondo.hpp>
@@ -49,6 +50,19 @@ struct open {};
 struct gate {
     rondo::channel<int> key;
     void on(open) { key.receive(); }
+};
+
+struct mourned {
+    void on(open) { rondo::this_actor::stop(); }
+};
+struct mourner {
+    rondo::actor_ref<mourned> whom;
+    int days;
+    mourner(rondo::actor_ref<mourned> a, int n) : whom(std::move(a)), days(n) {}
+    void on(rondo::started) { rondo::watch(whom); }
+    void on(const rondo::down&) {
+        for (int i = 0; i < days; ++i) rondo::yield();
+    }
 };
 
 }  // namespace
@@ -195,6 +209,24 @@ TEST_CASE("explore drives actors: every schedule ends with none left, and starts
     });
     CHECK(report.ok());
     CHECK(orders_seen.size() == 6);                       // all interleavings of two and two
+}
+
+TEST_CASE("who hears of an end first does not depend on the schedules before", "[actor][explore]") {
+    const auto report = rondo::testing::explore({.seeds = 50, .throws = false, .twice = true}, [] {
+        const auto a = rondo::start<mourned>();
+        std::vector<rondo::tasklet<void>> hosts;              // they let go of them in any order, so their memory changes hands
+        for (int i = 0; i < 16; ++i)
+            hosts.push_back(rondo::spawn([m = rondo::start<mourner>(a, i)]() mutable {
+                const auto mine = std::move(m);
+                rondo::yield();
+                mine.stop();
+                mine.join();
+            }));
+        rondo::yield();
+        a.tell(open{});
+        for (auto& h : hosts) h.join();
+    });
+    CHECK(report.ok());
 }
 
 TEST_CASE("explore finds an actor's bug that needs a certain order, and its seed repeats it", "[actor][explore]") {
