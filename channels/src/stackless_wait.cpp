@@ -7,6 +7,7 @@
 #include <limits>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include <rondo/lowlevel/threads.hpp>
 
@@ -204,19 +205,27 @@ void switch_away(context& me, const lowlevel::wait_site& site) {
 
 namespace {
 
-tasklet_info info_of(const context& c) {
+// Of one that is blocked, paused or inside run(); nullopt: it goes on.
+std::optional<tasklet_info> info_of(const context& c) {
     tasklet_info info;
     info.id = c.id;
-    info.name = c.name;
-    switch (c.at) {
-        case phase::running: info.state = tasklet_state::running; break;
-        case phase::ready: info.state = tasklet_state::ready; break;
-        case phase::done: info.state = tasklet_state::done; break;
-        default: info.state = c.started ? tasklet_state::suspended : tasklet_state::fresh;
+    phase at;
+    bool is_sending;
+    for (std::size_t room = 0;;) {
+        info.name.reserve(room);                         // without the lock
+        const hold_lock hold;
+        room = c.name.size();
+        if (room > info.name.capacity()) continue;
+        info.name = c.name;
+        info.state = c.started ? tasklet_state::suspended : tasklet_state::fresh;
+        at = c.at;
+        is_sending = c.is_sending;
+        break;
     }
-    if (c.at == phase::blocked) info.waits_for = c.is_sending ? "send on a stackless channel" : "receive on a stackless channel";
-    else if (c.at == phase::paused) info.waits_for = "paused: nobody has inserted it";
-    else if (c.at == phase::watching) info.waits_for = "run()";
+    if (at == phase::blocked) info.waits_for = is_sending ? "send on a stackless channel" : "receive on a stackless channel";
+    else if (at == phase::paused) info.waits_for = "paused: nobody has inserted it";
+    else if (at == phase::watching) info.waits_for = "run()";
+    else return std::nullopt;
     return info;
 }
 
@@ -243,14 +252,8 @@ std::vector<tasklet_info> waiting_ones(session_core& s) {
     std::vector<tasklet_info> infos;
     auto all = live_ones(s);
     std::sort(all.begin(), all.end(), [](auto& a, auto& b) { return a->id < b->id; });
-    for (auto& c : all) {
-        phase at;
-        {
-            const hold_lock hold;
-            at = c->at;
-        }
-        if (at == phase::blocked || at == phase::paused || at == phase::watching) infos.push_back(info_of(*c));
-    }
+    for (auto& c : all)
+        if (auto info = info_of(*c)) infos.push_back(std::move(*info));
     return infos;
 }
 
