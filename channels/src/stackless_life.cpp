@@ -109,7 +109,10 @@ void live(context& c) noexcept {
 }
 
 void make_runtime(session_core& s) {
-    if (s.rt) return;
+    {
+        const hold_lock hold;
+        if (s.rt) return;
+    }
     auto rt = new_runtime(s.workers);
     const hold_lock hold;
     if (!s.rt) s.rt = std::move(rt);
@@ -150,13 +153,15 @@ void bind(context& c, std::unique_ptr<callable> body, bool has_arguments) {
     session_core& s = home_of(c);
     std::unique_ptr<callable> before;
     lock.lock();
-    const bool may = c.at == phase::unbound || c.at == phase::bound || c.at == phase::done;
+    const bool has_ended = s.ended.load(relaxed);        // since: another thread's
+    const bool may = !has_ended && (c.at == phase::unbound || c.at == phase::bound || c.at == phase::done);
     if (may) {
         before = std::exchange(c.body, std::move(body));
         c.at = has_arguments ? phase::paused : phase::bound;
         if (has_arguments) access::list(s, c);
     }
     lock.unlock();
+    if (has_ended) home_of(c);                           // throws
     if (!may) throw usage_error("the tasklet is alive: bind() is for one that has not begun, or has ended");
 }
 
@@ -182,7 +187,6 @@ void setup(context& c, std::unique_ptr<callable> body) {
 
 void insert(context& c) {
     session_core& s = home_of(c);
-    make_runtime(s);
     const char* wrong = nullptr;
     auto self = c.shared_from_this();
     lock.lock();
@@ -276,7 +280,6 @@ void run_now(context& c) {
     const caller me;
     look(*me);
     session_core& s = home_of(c);
-    make_runtime(s);
     if (&c == &*me) return;
     const bool same = me->home.get() == &s;
     if (same && s.is_ring) look_at_trap(s);
@@ -305,7 +308,6 @@ void switch_to(context& c) {
     const caller me;
     look(*me);
     session_core& s = home_of(c);
-    make_runtime(s);
     if (me->home.get() != &s) throw usage_error("can't switch to a tasklet of a different thread: insert() it there");
     if (&c == &*me) return;
     look_at_trap(s);

@@ -107,10 +107,19 @@ void end_session(session_core& s) noexcept {
     s.traps.store(0, relaxed);
     exchange_observer(s.on_switch, {});
     exchange_observer(s.on_channel, {});
-    for (int round = 0;; ++round) {
+    const auto ends_if_empty = [&] {                     // from then on nobody comes to life in it
+        const hold_lock hold;
+        if (s.live != 0) return false;
+        s.ended.store(true, relaxed);
+        return true;
+    };
+    for (int round = 0; !ends_if_empty();) {
         const auto all = live_ones(s);
-        if (all.empty()) break;
-        expect(round < 1000, "a stackless tasklet must end when it is killed: one of this thread swallows tasklet_exit");
+        if (all.empty()) {                               // another thread is just letting go of the last one
+            std::this_thread::yield();
+            continue;
+        }
+        expect(++round < 1000, "a stackless tasklet must end when it is killed: one of this thread swallows tasklet_exit");
         for (auto& c : all) kill(*c, true);
         try {
             stackless::run();
@@ -126,7 +135,6 @@ void end_session(session_core& s) noexcept {
     std::shared_ptr<session_core> self;
     {
         const hold_lock hold;
-        s.ended.store(true, relaxed);
         std::erase(all_sessions(), &s);
         rt = std::move(s.rt);
         unseen = std::move(s.more_errors);
