@@ -11,7 +11,8 @@
 //   waiting   a sender that found it full,    the runner, or a sender    senders wait for room
 //             CAS, under the list's lock      that finds room after all:
 //                                             fetch_and, under that lock
-//   closed    the runner, CAS; stays          nobody                     the actor has ended
+//   closed    the runner; stays               nobody                     the actor has ended (one that nobody refers to any
+//                                                                        more ends without it)
 //
 //   rounds_   the sender whose push brings `pushes` round to 0 adds one, a moment later
 //   handled_  the runner only: how many messages have left (mod 2^32), but for a few that it counts in unpublished_
@@ -257,7 +258,7 @@ public:
     }
     /// Nothing enters from now on. What had come in can still be taken.
     void close() noexcept { word_.fetch_or(closed, acq_rel); }     // release: pairs with the acquire in push(), is_closed()
-    /// After close(), when take() gives nullptr.
+    /// After close(), or once nobody can push any more, when take() gives nullptr.
     template <class Free>
     void forget_kept(Free&& free) noexcept {
         Node* const before = kept_;
