@@ -21,7 +21,7 @@ void actor_system::wait_begins(lowlevel::watched_wait& w) noexcept {
 }
 void actor_system::wait_has_ended(lowlevel::watched_wait& w) noexcept {
     auto& a = *static_cast<actor_cell*>(w.what);
-    if (a.flags & actor_cell::is_reentrant) a.line_up(w);
+    if (a.of.is_reentrant) a.line_up(w);                  // its flags are the runner's, who is another one by now
 }
 
 // It still runs, but nothing of the handler does: it is on its way out of lowlevel::suspend().
