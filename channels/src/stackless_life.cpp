@@ -185,6 +185,15 @@ void setup(context& c, std::unique_ptr<callable> body) {
     insert(c);
 }
 
+namespace {
+
+// One that is to run lives until it ends; its session sees to the main one. Lock held.
+void keep_alive(context& c, context_ptr self) noexcept {
+    if (!c.is_main) c.self = std::move(self);
+}
+
+}  // namespace
+
 void insert(context& c) {
     session_core& s = home_of(c);
     const char* wrong = nullptr;
@@ -195,7 +204,7 @@ void insert(context& c) {
         case phase::running:
         case phase::handed: c.remove_wanted.store(false, relaxed); break;
         case phase::paused:
-            c.self = std::move(self);
+            keep_alive(c, std::move(self));
             access::make_ready(c);
             break;
         case phase::watching:                            // Stackless: ends its run()
@@ -268,7 +277,7 @@ const char* why_not_run(const context& c) {
 void bring_in(session_core& s, context& c, context_ptr self) {
     if (c.at == phase::paused || c.at == phase::watching || c.at == phase::handed) {
         if (c.at == phase::watching) access::withdraw_from_run(s, c);
-        if (c.at == phase::paused && !c.is_main) c.self = std::move(self);
+        if (c.at == phase::paused) keep_alive(c, std::move(self));
         access::enter_ring(s, c);
     }
 }
@@ -296,7 +305,7 @@ void run_now(context& c) {
         return switch_into(*me, c, in_ring);
     }
     if (c.at == phase::paused) {
-        c.self = std::move(self);
+        keep_alive(c, std::move(self));
         access::make_ready(c);
     }
     lock.unlock();
@@ -325,7 +334,7 @@ void switch_to(context& c) {
         return switch_into(*me, c, {lowlevel::wait_kind::other, &*me});
     }
     if (c.at == phase::paused) {
-        c.self = std::move(self);
+        keep_alive(c, std::move(self));
         access::make_ready(c);
     }
     access::leave_ring(s, *me);
@@ -397,7 +406,7 @@ void interrupt(context& c, std::exception_ptr e, bool pending, bool is_kill) {
     }
     if (self) {
         if (c.at == phase::watching) access::withdraw_from_run(s, c);
-        if (!c.is_main) c.self = std::move(self);
+        keep_alive(c, std::move(self));
         access::make_ready(c);
     }
     lock.unlock();
