@@ -345,15 +345,12 @@ bool actor_cell::tell_of_end(actor_extra& e, const exit_reason& why) noexcept {
     empty_for_good(why);
     senders.resume_all();
     joiners.resume_all();
-    const auto tell = [&](actor_cell& w) {
+    watchers.for_each([&](actor_cell& w) {
         try {
             if (!w.has_ended()) w.post_system(make_down(w, *this, why));
         } catch (...) {}
         w.drop_weak();
-    };
-    // The schedules of testing::explore must not depend on where the watchers lie.
-    if (lowlevel::self().is_tasklet == lowlevel::waiter::simulated) watchers.take_in_order(tell);
-    else watchers.for_each(tell);
+    });
     tell_links(why);
     std::shared_ptr<supervised> under;
     {
@@ -384,7 +381,7 @@ void actor_cell::end(exit_reason why, bool is_reported) noexcept {
     if (was_alive) now.store(phase::down, relaxed);
     // Most have nothing that others could wait for, or be told by, and nobody refers to them any more: nobody will know.
     actor_extra* e = extra.load(acquire);
-    if (!e && !why.error && has_one_weak() && system.strike_off_if_last(*this)) {
+    if (!e && !why.error && has_one_weak() && system.strike_off(*this, true)) {
         empty_for_good(why);
         return destroy();
     }
@@ -398,7 +395,7 @@ void actor_cell::end(exit_reason why, bool is_reported) noexcept {
     }
     if (!is_reported && (why.kind == exit_kind::crashed || why.kind == exit_kind::gave_up)) report(why.error);
     why = {};
-    if (system.strike_off(*this)) destroy();
+    if (system.strike_off(*this, false)) destroy();
     else drop_weak();                                     // the living actor's
 }
 

@@ -84,22 +84,14 @@ inline void actor_system::shard::remove(actor_cell& c) noexcept {
     --living;
 }
 
-bool actor_system::strike_off(actor_cell& c) noexcept {
+bool actor_system::strike_off(actor_cell& c, bool only_if_last) noexcept {
     shard& s = shards_[c.shard];
     std::lock_guard hold(s.lock);
+    const bool is_last = c.has_one_weak();       // and with the lock held nobody can find it
+    if (!is_last && only_if_last) return false;
     s.remove(c);
-    const bool is_last = c.has_one_weak();       // and nobody can find it any more
     if (is_last) --s.in_memory;
     return is_last;
-}
-
-bool actor_system::strike_off_if_last(actor_cell& c) noexcept {
-    shard& s = shards_[c.shard];
-    std::lock_guard hold(s.lock);
-    if (!c.has_one_weak()) return false;
-    s.remove(c);
-    --s.in_memory;
-    return true;
 }
 
 void actor_system::memory_is_freed(unsigned at) noexcept {

@@ -1,14 +1,14 @@
-// What the actors of one runtime share: the list of the living, the timers, the dead letters, the names. It lives as long as its runtime
-// or any actor's memory does.
+// What the actors of one runtime share: the list of the living, the timers, the dead letters, the names. It lives as long
+// as its runtime or any actor's memory does.
 #pragma once
 
-#include <algorithm>
 #include <array>
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
-#include <unordered_set>
 #include <vector>
 
 #include <rondo/actor.hpp>
@@ -30,11 +30,12 @@ public:
                 "was?") {}
 };
 
-/// Actors, each as often as it was put in. Empty it is a pointer: few actors have any.
+/// Actors, each as often as it was put in; the oldest first, so that nothing depends on where they lie (testing::explore).
+/// Empty it is a pointer: few actors have any.
 class cell_set {
 public:
     void insert(actor_cell& c) {
-        if (!cells_) cells_ = std::make_unique<std::unordered_multiset<actor_cell*>>();
+        if (!cells_) cells_ = std::make_unique<cells>();
         cells_->insert(&c);
     }
     [[nodiscard]] bool contains(actor_cell& c) const noexcept { return cells_ && cells_->contains(&c); }
@@ -50,19 +51,16 @@ public:
         if (cells_)
             for (actor_cell* c : *cells_) f(*c);
     }
-    /// The oldest first, taken out one by one; without memory of its own.
-    template <class F>
-    void take_in_order(F&& f) {
-        while (!empty()) {
-            const auto first = std::min_element(cells_->begin(), cells_->end(), [](auto* a, auto* b) { return a->id < b->id; });
-            actor_cell& c = **first;
-            cells_->erase(first);
-            f(c);
-        }
-    }
 
 private:
-    std::unique_ptr<std::unordered_multiset<actor_cell*>> cells_;
+    struct older {
+        bool operator()(const actor_cell* a, const actor_cell* b) const noexcept {
+            if (a->id != b->id) return a->id < b->id;
+            return std::less<>()(a, b);                   // of two runtimes
+        }
+    };
+    using cells = std::multiset<actor_cell*, older>;
+    std::unique_ptr<cells> cells_;
 };
 
 /// What only some actors have. `guard` protects all that others than the runner touch.
@@ -168,10 +166,9 @@ public:
 
     // ---- the living
     void enroll(actor_cell& c) noexcept;
-    // It has ended. True: nobody else refers to it, and its memory has been counted as freed. Else that stays for a while.
-    [[nodiscard]] bool strike_off(actor_cell& c) noexcept;
-    // The same, but nothing happens if anybody else refers to it.
-    [[nodiscard]] bool strike_off_if_last(actor_cell& c) noexcept;
+    // It has ended. True: nobody else refers to it, and its memory has been counted as freed. Else that stays for a while; with
+    // only_if_last nothing has happened then.
+    [[nodiscard]] bool strike_off(actor_cell& c, bool only_if_last) noexcept;
     void memory_is_freed(unsigned shard) noexcept;        // `this` may be gone afterwards
     template <class F>
     void for_each(F&& f) {                                // under a shard's lock

@@ -1,8 +1,8 @@
 // The end of an actor to which nobody refers any more, on the real mailbox under the model's atomics: however the last handle,
 // system messages and the end of the runtime meet, everything is handled, the actor ends once, and its memory is freed once.
 //
-// What actor_{cell,life,system}.cpp do around the mailbox (activate(), end(), drop_ref(), drop_weak(), strike_off(),
-// strike_off_if_last()) is repeated here in small. Whoever changes the one must change the other.
+// What actor_{cell,life,system}.cpp do around the mailbox (activate(), end(), drop_ref(), drop_weak(), strike_off()) is
+// repeated here in small. Whoever changes the one must change the other.
 #include "model_atomics.hpp"
 
 #include <catch2/catch.hpp>
