@@ -15,27 +15,25 @@ constexpr std::uint64_t look_stamps = 2'600'000;     // about a millisecond: who
 constexpr std::uint64_t row_stamps = 1'300'000;      // half a millisecond: so long one wakes the next, while others are ready
 constexpr std::uint32_t long_list = 64;              // so many in a row from one spawner
 
-}  // namespace
-
-// ---------------------------------------------------------------------------------------------- putting in
-
-bool worker::put_fresh(task& t) noexcept {
+// False: no memory to grow.
+bool try_push(work_deque<task>& queue, task& t) noexcept {
     try {
-        fresh_.push(&t);
+        queue.push(&t);
         return true;
     } catch (const std::bad_alloc&) {
         return false;
     }
 }
 
+}  // namespace
+
+// ---------------------------------------------------------------------------------------------- putting in
+
+bool worker::put_fresh(task& t) noexcept { return try_push(fresh_, t); }
+
 bool worker::put_ready(task& t) noexcept {
     set_order(t);
-    try {
-        ready_.push(&t);
-        return true;
-    } catch (const std::bad_alloc&) {
-        return false;
-    }
+    return try_push(ready_, t);
 }
 
 void worker::push_unstarted(task& t) noexcept {
