@@ -1,12 +1,7 @@
 // How a tasklet, or a plain thread, waits: see lowlevel/wait.hpp for the protocol.
 #include <rondo/lowlevel/wait.hpp>
 
-#include <linux/futex.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <ctime>
 #include <exception>
 #include <mutex>
 #include <thread>
@@ -16,6 +11,7 @@
 #include <rondo/tasklet.hpp>
 #include <rondo/time.hpp>
 
+#include "futex.hpp"
 #include "leave.hpp"
 #include "memory_errors.hpp"
 #include "scheduler.hpp"
@@ -260,9 +256,7 @@ wake block_thread(plain_thread& me, std::uint32_t generation, const wait_site& s
     if (lock) lock->unlock();
     bool limited = !unlimited && !early;
     while (me.signal.load(acquire) == 0) {        // acquire: pairs with the release in resume()
-        timespec t{static_cast<time_t>(first / 1'000'000'000), static_cast<long>(first % 1'000'000'000)};
-        ::syscall(SYS_futex, &me.signal, FUTEX_WAIT_BITSET_PRIVATE, 0, limited ? &t : nullptr, nullptr,
-                  FUTEX_BITSET_MATCH_ANY);
+        rondo::detail::futex_wait_until(me.signal, 0, limited ? first : rondo::detail::no_limit_ns);
         if (limited && me.signal.load(acquire) == 0 && steady_now_ns() >= first) {
             if (me.claim(generation, deadline_ns <= until_ns ? wake::deadline : wake::timed_out)) break;
             limited = false;                      // somebody has claimed us and will signal
@@ -512,7 +506,7 @@ namespace {
     rondo::detail::atomic<std::uint32_t>* signal = &who.signal;
     if (who.counted) rondo::detail::blocked_foreign_threads().fetch_sub(1, seq_cst);
     signal->store(1, release);
-    ::syscall(SYS_futex, signal, FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0);
+    rondo::detail::futex_wake(signal);
 }
 [[gnu::noinline]] void resume_elsewhere(worker* w, task& t) noexcept {
     if (!w || !w->is_home_of(t)) t.home->inject(t);

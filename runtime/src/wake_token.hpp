@@ -19,19 +19,15 @@
 
 #include <rondo/detail/atomic.hpp>
 
+#include "futex.hpp"
+
 namespace rondo::detail {
-
-inline constexpr std::int64_t no_limit_ns = INT64_MAX;
-
-/// Sleeps while the word holds the value, until that time on CLOCK_MONOTONIC at most; may return early. worker_search.cpp
-void futex_wait_until(atomic<std::uint32_t>& word, std::uint32_t value, std::int64_t until_ns) noexcept;
-void futex_wake(atomic<std::uint32_t>& word) noexcept;
 
 class wake_token {
 public:
     /// Any other thread; see I1.
     void wake() noexcept {
-        if (state_.exchange(notified, acq_rel) == parked) futex_wake(state_);
+        if (state_.exchange(notified, acq_rel) == parked) futex_wake(&state_);
     }
     /// The worker: returns when it has been woken, or when `until_ns` is over on the clock `now_ns()` and `take_back()` says that
     /// nobody has begun to wake it.

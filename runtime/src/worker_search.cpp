@@ -1,10 +1,5 @@
 // A worker out of work: it looks at the others, then parks.
-#include <linux/futex.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <ctime>
 
 #include "scheduler.hpp"
 #include "stamp.hpp"
@@ -14,6 +9,7 @@ namespace rondo::detail {
 namespace {
 
 constexpr unsigned search_rounds = 160;              // about 20 us
+static_assert(timer_wheel::never == no_limit_ns);     // park() hands the one on as the other
 constexpr unsigned stuck_rounds = 40;                // of a search, about 5 us: who has not moved in that time is stuck
 
 }  // namespace
@@ -198,19 +194,5 @@ bool worker::park(bool searching) noexcept {
 }
 
 void worker::unpark() noexcept { token_.wake(); }
-
-void futex_wait_until(atomic<std::uint32_t>& word, std::uint32_t value, std::int64_t until_ns) noexcept {
-    timespec t{};
-    const bool limited = until_ns != timer_wheel::never;
-    if (limited) {
-        t.tv_sec = static_cast<time_t>(until_ns / 1'000'000'000);
-        t.tv_nsec = static_cast<long>(until_ns % 1'000'000'000);
-    }
-    ::syscall(SYS_futex, &word, FUTEX_WAIT_BITSET_PRIVATE, value, limited ? &t : nullptr, nullptr,
-              FUTEX_BITSET_MATCH_ANY);
-}
-void futex_wake(atomic<std::uint32_t>& word) noexcept {
-    ::syscall(SYS_futex, &word, FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0);
-}
 
 }  // namespace rondo::detail

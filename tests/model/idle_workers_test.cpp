@@ -23,7 +23,7 @@ namespace rondo::detail {
 void futex_wait_until(atomic<std::uint32_t>& word, std::uint32_t value, std::int64_t until_ns) noexcept {
     if (until_ns == no_limit_ns) word.wait(value, relaxed);
 }
-void futex_wake(atomic<std::uint32_t>&) noexcept {}       // model threads that wait look by themselves
+void futex_wake(const atomic<std::uint32_t>*) noexcept {}       // model threads that wait look by themselves
 }  // namespace rondo::detail
 
 namespace {
