@@ -75,7 +75,7 @@ bool mutex::take_soon(waiter& me) noexcept {
 }
 
 bool mutex::lock_slowly(waiter& me, lowlevel::time_point until) {
-    if (until != detail::at_once && take_soon(me)) return true;
+    if (until != detail::at_once && !(word_.load(relaxed) & contended) && take_soon(me)) return true;
     lowlevel::wait_node node(me);
     lock_.lock();
     const bool mine = take_or_contend(me, until != detail::at_once);
