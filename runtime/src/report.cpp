@@ -24,6 +24,8 @@
 
 #include "scheduler.hpp"
 #include "simulation.hpp"
+#include "stack_probe.hpp"
+#include "unwatched.hpp"
 
 #ifdef RONDO_HAVE_LIBBACKTRACE
 #include <backtrace.h>
@@ -209,21 +211,7 @@ void append_functions_at(const void* pc, std::vector<std::string>& out) {
     out.push_back(known ? demangled(info.dli_sname) : fmt::format("{}", pc));
 }
 
-// For looks at what its owner may be changing: the value may be stale, and the caller checks what depends on it.
-#if defined(__clang__)
-#define RONDO_UNWATCHED [[gnu::noinline, clang::no_sanitize("address", "thread", "undefined")]]
-#else
-#define RONDO_UNWATCHED \
-    [[gnu::noinline, gnu::no_sanitize_address, gnu::no_sanitize_thread, gnu::no_sanitize_undefined]]
-#endif
-
 RONDO_UNWATCHED std::source_location where_of(const task& t) noexcept { return t.where; }
-// The builtin: a member function of std::atomic would be watched again. The descriptor may have been made just now.
-RONDO_UNWATCHED std::uint64_t running_on(const worker& w) noexcept {
-    const task* t = w.running;
-    return t ? __atomic_load_n(reinterpret_cast<const std::uint64_t*>(&t->id), __ATOMIC_RELAXED) : 0;
-}
-
 // Reads another tasklet's stack by its frame pointers. It may be resumed meanwhile: then the frames are nonsense, but
 // every read stays inside its stack.
 RONDO_UNWATCHED std::size_t walk(const task& t, const void** frames, std::size_t most) noexcept {
@@ -320,8 +308,15 @@ private:
 };
 
 RONDO_UNWATCHED std::uint64_t parent_of(const task& t) noexcept { return t.parent; }
+// The builtin: a member function of std::atomic would be watched again. The descriptor may have been made just now.
+RONDO_UNWATCHED std::uint64_t running_on(const worker& w) noexcept {
+    const task* t = w.running;
+    return t ? __atomic_load_n(reinterpret_cast<const std::uint64_t*>(&t->id), __ATOMIC_RELAXED) : 0;
+}
 
 namespace {
+
+RONDO_UNWATCHED task* task_on(const worker& w) noexcept { return w.running; }
 
 // What one look at a descriptor gives, under its guard. The addresses are put into words afterwards, without it.
 struct glance {
@@ -414,6 +409,22 @@ std::vector<tasklet_info> scheduler::list(bool with_backtraces) const {
         if (const auto found = frames_of.find(info.id); found != frames_of.end())
             for (const void* pc : found->second) append_functions_at(pc, info.backtrace);
     return all;
+}
+
+bool scheduler::look_at_running(const worker& w, std::uint64_t id, tasklet_info& info) const {
+    task* const t = task_on(w);
+    lock_holders holders;
+    glance g;
+    if (!t || !look_at(*t, 0, holders, false, g) || g.info.id != id) return false;
+    g.frames.resize(64);
+    g.frames.resize(probe_stack(w, thread_of(w), g.frames.data(), g.frames.size()));
+    if (running_on(w) != id) return false;
+    g.info.state = tasklet_state::running;
+    std::vector<tasklet_info> one{std::move(g.info)};
+    if (auto* layer = above.load(acquire)) layer->describe(one);      // pairs with the release in attach()
+    info = std::move(one.front());
+    for (const void* pc : g.frames) append_functions_at(pc, info.backtrace);
+    return true;
 }
 
 void expectation_failed(const char* what, std::source_location where) noexcept {

@@ -53,7 +53,7 @@ scheduler::scheduler(runtime_options o)
       deep_above(times(options.breadth_limit, options.workers)), alone(options.workers == 1),
       soloist(alone ? take_soloist() : nullptr),
       stacks(default_stack_bytes(options), options.stack_memory_bytes), tasks(*this), idle(options.workers),
-      blocking(std::make_unique<blocking_threads>(*this)) {
+      blocking(std::make_unique<blocking_threads>(*this)), dog(watchdog_wanted(*this, options)) {
     install_overflow_handler();
     errors_.reserve(most_errors);
     make_memory_errors();
@@ -61,6 +61,7 @@ scheduler::scheduler(runtime_options o)
     for (unsigned i = 0; i < n; ++i) workers.push_back(std::make_unique<worker>(*this, i));
     try {
         for (unsigned i = 0; i < n; ++i) start_thread(i);
+        if (dog) dog->begin();
     } catch (...) {
         // Those that never started count as parked, so that the others can leave.
         terminating.store(true, seq_cst);
@@ -111,6 +112,7 @@ scheduler::~scheduler() {
     }
     print_errors();
     blocking.reset();
+    if (dog) dog->end();
     terminating.store(true, seq_cst);
     for (int w; (w = idle.take_parked()) >= 0;) workers[static_cast<std::size_t>(w)]->unpark();
     for (auto& t : threads_) t.join();
@@ -334,7 +336,7 @@ bool scheduler::is_cut_off() const {
         const auto counts = s->idle.snapshot();
         if (!s->is_quiet(s->is_virtual())) continue;
         still.push_back({s, counts});
-        known += s->threads_.size() + s->blocking->size();
+        known += s->threads_.size() + s->blocking->size() + (s->dog ? 1 : 0);
     }
     if (foreign_threads(known) != 0) return false;
     // Seen twice with the same version, so they were quiet all the time between: at one moment nobody ran anywhere.
@@ -550,6 +552,7 @@ runtime_stats scheduler::stats() const {
     }
     s.spawned += injected.load(relaxed);
     s.wakes = wakes.load(relaxed);
+    s.stalls = stalls.load(relaxed);
     s.live = live();
     s.stacks = stacks.made();
     return s;

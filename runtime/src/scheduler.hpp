@@ -1,6 +1,8 @@
 // What the workers of one runtime share.
 #pragma once
 
+#include <pthread.h>
+
 #include <condition_variable>
 #include <exception>
 #include <memory>
@@ -15,6 +17,7 @@
 #include "soloists.hpp"
 #include "stack_arena.hpp"
 #include "task_pool.hpp"
+#include "watchdog.hpp"
 #include "worker.hpp"
 
 namespace rondo::lowlevel {
@@ -61,6 +64,12 @@ public:
     [[nodiscard]] std::vector<task_ref> living() const;   // the youngest first
     [[nodiscard]] std::size_t stacks_out() const noexcept;            // held by suspended tasklets, about
     [[nodiscard]] std::vector<tasklet_info> list(bool with_backtraces) const;
+    /// w's thread, while it runs.
+    [[nodiscard]] pthread_t thread_of(const worker& w) const noexcept {
+        return const_cast<std::thread&>(threads_[w.index]).native_handle();
+    }
+    /// Of the tasklet `id`, which w runs for long, with the backtrace of where it is. False: w runs it no more.
+    [[nodiscard]] bool look_at_running(const worker& w, std::uint64_t id, tasklet_info& info) const;
     [[nodiscard]] runtime_stats stats() const;
     std::vector<std::exception_ptr> take_errors();
 
@@ -96,7 +105,9 @@ public:
     atomic<std::uint64_t> injected{0};                    // spawned from outside
     atomic<std::uint64_t> wakes{0};
     atomic<std::uint32_t> outside_operations{0};          // blocking() calls under way: not quiet
+    atomic<std::uint64_t> stalls{0};
     std::unique_ptr<blocking_threads> blocking;
+    const std::unique_ptr<watchdog> dog;                  // nullptr: nobody looks
     atomic<lowlevel::attachment*> above{nullptr};         // what the layer above keeps with us
 
 private:
@@ -141,6 +152,8 @@ atomic<int>& blocked_foreign_threads() noexcept;
 void install_overflow_handler();
 void* alternate_signal_stack_begin();
 void alternate_signal_stack_end(void* memory) noexcept;
+/// The id of the tasklet that w runs; 0: none. A glance, for other threads.
+[[nodiscard]] std::uint64_t running_on(const worker& w) noexcept;
 /// Of whoever lives in the descriptor now: check its id afterwards, if that matters.
 [[nodiscard]] std::uint64_t parent_of(const task& t) noexcept;
 [[nodiscard]] std::string site_text(const std::source_location& where);       // file:line (function); empty: not known

@@ -1,6 +1,7 @@
 #include "worker.hpp"
 
 #include <pthread.h>
+#include <unistd.h>
 
 #include <cxxabi.h>
 
@@ -55,6 +56,7 @@ worker::~worker() = default;           // its stacks and descriptors belong to t
 void worker::thread_main() {
     this_worker = this;
     here_ = state_of_this_thread();
+    tid_.store(::gettid(), relaxed);
     pthread_attr_t attributes;
     void* base = nullptr;
     std::size_t size = 0;

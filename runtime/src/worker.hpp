@@ -215,6 +215,7 @@ public:
 private:
     friend class scheduler;
     friend class simulation;
+    friend class watchdog;
     struct loop_departure;
 
     [[noreturn]] static void loop_entry(transfer_t from) noexcept;
@@ -349,6 +350,7 @@ private:
     atomic<std::uint64_t> ended_{0};                      // so many, which the scope still counts
     stack native_;
     fcontext native_context_ = nullptr;
+    atomic<int> tid_{0};                                  // as the kernel calls its thread
     wake_token token_;
     atomic<std::uint64_t> slice_cost_{1'000'000};         // in stamp units; nothing known: assume long ones
     atomic<std::uint32_t> streak_{0};                     // how many came from spawner_ in a row, before the newest

@@ -101,6 +101,7 @@ task* worker::find_work() noexcept {
             return nullptr;
         }
         searching = park(searching);
+        if (home.dog) home.dog->somebody_unparks();
         now_ns_ = home.now_ns();
         slice_stamp_ = stamp();
         tick_ = 0;

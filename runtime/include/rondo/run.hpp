@@ -10,10 +10,12 @@
 #include <memory>
 #include <optional>
 #include <source_location>
+#include <string>
 #include <utility>
 #include <vector>
 
 #include <rondo/tasklet.hpp>
+#include <rondo/tasklet_info.hpp>
 
 namespace rondo {
 namespace detail {
@@ -32,6 +34,15 @@ public:
     virtual detail::simulation* simulated() noexcept { return nullptr; }
 };
 
+/// A tasklet that has kept its worker for long: runtime_options::stall_limit.
+struct stall {
+    tasklet_info who;                                ///< with the backtrace of where it is; empty: it did not answer
+    unsigned worker = 0;
+    std::chrono::nanoseconds held{};                 ///< so far, at least
+};
+/// As tasklet_info's, how long, and the backtrace, one frame a line.
+[[nodiscard]] std::string describe(const stall& s);
+
 struct runtime_options {
     /// 0: $RONDO_WORKERS, else one per usable core (affinity mask and cgroup CPU quotas respected). At most 1024.
     unsigned workers = 0;
@@ -49,6 +60,13 @@ struct runtime_options {
     /// Called in the dying tasklet with an exception that nobody can join any more. Unset: the exception comes out of
     /// `run` or `run_until_idle`; what neither has given, since shutdown() does not throw, the runtime's destructor prints.
     std::function<void(std::exception_ptr, const tasklet_info&)> on_unhandled = {};
+    /// A tasklet that keeps its worker for longer than this without a call that lets others go on (a long computation, a
+    /// system call, a std::mutex) is reported to on_stall with its stack, and again each time that has doubled. 0:
+    /// $RONDO_STALL_MS, else nobody looks. A thread of its own looks four times in each limit while workers run, and not at
+    /// all while everybody waits; it interrupts the one it reports by SIGURG. Nobody looks under a world's virtual time.
+    std::chrono::milliseconds stall_limit{0};
+    /// Called on that thread, one report at a time; must not wait for the tasklet's end. Unset: the report goes to stderr.
+    std::function<void(const stall&)> on_stall = {};
     environment* world = nullptr;                    ///< for tests: virtual time and seeded chance
     bool force_migration = false;                    ///< for tests: resumed tasklets go to another worker when possible
 };
@@ -61,6 +79,7 @@ struct runtime_stats {
     std::size_t workers = 0;
     std::uint64_t spawned = 0, finished = 0, dispatched = 0, steals = 0, switches = 0, parks = 0, wakes = 0,
                   inline_joins = 0;
+    std::uint64_t stalls = 0;                        ///< reports of tasklets that keep their workers
     std::size_t live = 0;                            ///< tasklets that have not ended
     std::size_t stacks = 0;                          ///< made so far; they are reused
     std::vector<worker_stats> per_worker;

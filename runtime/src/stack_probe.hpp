@@ -1,0 +1,19 @@
+// Where a thread that does not stop for us stands: it is told to look itself, by a signal.
+#pragma once
+
+#include <pthread.h>
+
+#include <cstddef>
+
+namespace rondo::detail {
+
+class worker;
+
+/// Writes the return addresses of what `thread`, w's own, runs on the stack of w's tasklet, innermost first, and gives how many
+/// there are. 0: it did not answer (the signal is blocked, or the thread is inside the kernel and cannot be interrupted). A
+/// system call that it is in goes on (SA_RESTART), but for those that never do: poll, sleep and the like end with EINTR.
+/// Blocks for at most 100 ms. One at a time in the process. The first call installs a handler for SIGURG, which nobody
+/// else's signals miss: what we have not sent goes to the handler before it.
+std::size_t probe_stack(const worker& w, pthread_t thread, const void** frames, std::size_t most) noexcept;
+
+}  // namespace rondo::detail
