@@ -1,5 +1,6 @@
 #!/bin/sh
-# docs_test.sh: each piece of C++ in tests/README.md is, word for word, one that a test marks with "// docs: ...".
+# docs_test.sh: each piece of C++ in tests/README.md and README.md is, word for word, a sample or one that a test marks with
+# "// docs: ...", indented there or not.
 set -u
 
 here=$(cd "$(dirname "$0")" && pwd) || exit 1
@@ -15,9 +16,13 @@ cut_out() {
         inside { print > file }
         !inside && $0 ~ first { inside = 1; file = name (++n) }' "$@"
 }
-cut_out shown '^```cpp$' '^```$' "$here/../README.md"
-cut_out tested '^// docs: [a-z]' '^// docs: end$' "$here/world_test.cpp" "$here/explore_test.cpp" \
-    "$here/../actors/testing_test.cpp"
+cut_out shown '^```cpp$' '^```$' "$here/../README.md" "$here/../../README.md"
+cut_out tested '^ *// docs: [a-z]' '^ *// docs: end$' "$here/world_test.cpp" "$here/explore_test.cpp" \
+    "$here/../actors/testing_test.cpp" "$here/../channels/readme_test.cpp"
+for test in "$folder"/tested.*; do
+    sed 's/^    //' "$test" > "$folder/tested.left.${test##*.}"
+done
+cp "$here/../../samples/hello.cpp" "$folder/tested.hello"
 
 failures=0 pieces=0
 for piece in "$folder"/shown.*; do
@@ -28,7 +33,7 @@ for piece in "$folder"/shown.*; do
         cmp -s "$piece" "$test" && found=yes
     done
     if [ $found = no ]; then
-        echo "FAILED: no test is marked with this piece of tests/README.md:"
+        echo "FAILED: no test is marked with this piece of a README, nor is it a sample:"
         sed 's/^/    /' "$piece"
         failures=$((failures + 1))
     fi
