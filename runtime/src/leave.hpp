@@ -8,12 +8,13 @@
 
 namespace rondo::detail {
 
-// A loop that begins when that stack is switched to.
+// A loop that begins when that stack is switched to. It looks after the stack's canary, if that is its guard.
 inline fcontext worker::begin_loop_on(stack& s) noexcept {
 #ifdef RONDO_ASAN
     __asan_unpoison_memory_region(s.limit, static_cast<std::size_t>(s.base + s.size - s.limit));
 #endif
-    return boost::context::detail::make_fcontext(s.top, static_cast<std::size_t>(s.top - s.base), &worker::loop_entry);
+    const auto entry = s.guard == guard_kind::canary ? &worker::loop_entry<true> : &worker::loop_entry<false>;
+    return boost::context::detail::make_fcontext(s.top, static_cast<std::size_t>(s.top - s.base), entry);
 }
 
 [[gnu::always_inline]] inline void worker::leave(worker& w, departure& d, task* into) noexcept {

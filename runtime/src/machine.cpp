@@ -158,34 +158,39 @@ void put_number(std::uint64_t n) noexcept {
     put(at);
 }
 
-// On the alternate stack. Only writes; then lets the fault happen again, so that the core shows the true place. What somebody
-// has sent (kill -SEGV, for a core of a program that hangs) does not happen again by itself.
+// Only writes, since it may be in a signal handler.
+void say_overflow(worker& w, task& t) noexcept {
+    auto* extra = t.extra.load(relaxed);
+    put("rondo: stack overflow in tasklet ");
+    put_number(t.id.load(relaxed));
+    if (extra && !extra->name.empty()) {
+        put(" \"");
+        put(extra->name.c_str());
+        put("\"");
+    }
+    auto* layer = w.home.above.load(acquire);             // pairs with the release in attach()
+    const bool is_job = layer && layer->put_running(&put);
+    if (!is_job && t.where.line() != 0) {
+        put(", spawned at ");
+        put(t.where.file_name());
+        put(":");
+        put_number(t.where.line());
+    }
+    put(": its stack has ");
+    put_number(w.standing_on().size);
+    put(" bytes; give it more with ");
+    if (!is_job) put("spawn({.stack_bytes = ...}, ...) or ");
+    put("runtime_options::stack_bytes\n");
+}
+
+// On the alternate stack. Lets the fault happen again, so that the core shows the true place. What somebody has sent (kill
+// -SEGV, for a core of a program that hangs) does not happen again by itself. Where a canary has gone any fault comes of that.
 void on_fault(int signal, siginfo_t* info, void* context) {
     const bool is_sent = info->si_code <= 0;
     worker* w = worker::current();
     task* t = w ? w->running : nullptr;
-    if (!is_sent && t && stack_arena::in_guard(w->standing_on(), info->si_addr)) {
-        auto* extra = t->extra.load(relaxed);
-        put("rondo: stack overflow in tasklet ");
-        put_number(t->id.load(relaxed));
-        if (extra && !extra->name.empty()) {
-            put(" \"");
-            put(extra->name.c_str());
-            put("\"");
-        }
-        auto* layer = w->home.above.load(acquire);    // pairs with the release in attach()
-        const bool is_job = layer && layer->put_running(&put);
-        if (!is_job && t->where.line() != 0) {
-            put(", spawned at ");
-            put(t->where.file_name());
-            put(":");
-            put_number(t->where.line());
-        }
-        put(": its stack has ");
-        put_number(w->standing_on().size);
-        put(" bytes; give it more with ");
-        if (!is_job) put("spawn({.stack_bytes = ...}, ...) or ");
-        put("runtime_options::stack_bytes\n");
+    if (!is_sent && t && (stack_arena::in_guard(w->standing_on(), info->si_addr) || stack_arena::is_overrun(w->standing_on()))) {
+        say_overflow(*w, *t);
         ::signal(signal, SIG_DFL);
         return;
     }
@@ -200,6 +205,11 @@ void on_fault(int signal, siginfo_t* info, void* context) {
 constexpr std::size_t signal_stack_bytes = 64 * 1024;
 
 }  // namespace
+
+void end_for_overflow(worker& w, task& t) noexcept {
+    say_overflow(w, t);
+    std::abort();
+}
 
 void install_overflow_handler() {
     static const bool once = [] {

@@ -150,6 +150,8 @@ std::size_t foreign_threads(std::size_t known);
 /// Threads of this process that are blocked inside Rondo without a limit of time.
 atomic<int>& blocked_foreign_threads() noexcept;
 void install_overflow_handler();
+/// The running tasklet t has used more than its stack. Says so, as the handler does, and aborts.
+[[noreturn]] void end_for_overflow(worker& w, task& t) noexcept;
 void* alternate_signal_stack_begin();
 void alternate_signal_stack_end(void* memory) noexcept;
 /// The id of the tasklet that w runs; 0: none. A glance, for other threads.

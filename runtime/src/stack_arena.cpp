@@ -6,11 +6,10 @@
 #include <algorithm>
 #include <bit>
 #include <cstdlib>
-#include <cstring>
 #include <mutex>
 #include <new>
 
-#include <rondo/error.hpp>
+#include "unwatched.hpp"
 
 #ifdef RONDO_ASAN
 #include <sanitizer/asan_interface.h>
@@ -27,11 +26,12 @@ namespace rondo::detail {
 namespace {
 
 constexpr int madv_guard_install = 102;        // MADV_GUARD_INSTALL, Linux 6.13; not in older headers
-constexpr std::uint64_t canary_word = 0x5afe57acc0c0a11dull;
+constexpr std::size_t canary_bytes = 1024;     // below the limit; frames that leave no trace in so many are rare
 constexpr std::size_t colours = 16, colour_bytes = 128;
 
 // mprotect splits mappings: leave the rest of the process most of vm.max_map_count.
-constexpr std::size_t most_protected = 12'000;
+constexpr std::size_t most_mprotected = 12'000;
+std::atomic<std::size_t> mprotected{0};        // by all arenas: that limit is the process's
 
 #ifdef RONDO_ASAN
 constexpr std::size_t chunk_bytes = 4 << 20;   // LeakSanitizer reads a chunk as a root: keep them small
@@ -42,7 +42,6 @@ constexpr bool may_install = true;
 #endif
 
 bool guard_install(char* page, std::size_t bytes) noexcept {
-    if (!may_install) return false;
     static std::atomic<int> known{-1};         // what the kernel answered the first time
     if (known.load(relaxed) == 0) return false;
     const bool ok = ::madvise(page, bytes, madv_guard_install) == 0;
@@ -51,6 +50,8 @@ bool guard_install(char* page, std::size_t bytes) noexcept {
 }
 
 }  // namespace
+
+constinit guard_limits stack_arena::guards{may_install, most_mprotected};
 
 std::size_t stack::page() noexcept {
     static const std::size_t bytes = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
@@ -82,6 +83,7 @@ stack_arena::~stack_arena() {
 #endif
         ::munmap(c.base, c.bytes);
     }
+    mprotected.fetch_sub(made(guard_kind::mprotected), relaxed);
 }
 
 stack_arena::size_class& stack_arena::class_of(std::size_t bytes) noexcept {
@@ -119,15 +121,13 @@ bool stack_arena::new_chunk(size_class& c) noexcept {
     return true;
 }
 
-void stack_arena::guard(stack& s) noexcept {
-    const auto page = stack::page();
-    if (guard_install(s.base, page)) return;
-    if (protected_ < most_protected && ::mprotect(s.base, page, PROT_NONE) == 0) {
-        ++protected_;
-        return;
-    }
-    s.canary = true;
-    std::memcpy(s.base + page, &canary_word, sizeof canary_word);
+guard_kind stack_arena::guard(char* page, bool is_lowest) noexcept {
+    const auto bytes = stack::page();
+    if (guards_.may_install && guard_install(page, bytes)) return guard_kind::installed;
+    const bool has_room = mprotected.fetch_add(1, relaxed) < guards_.most_mprotected;
+    if ((has_room || is_lowest) && ::mprotect(page, bytes, PROT_NONE) == 0) return guard_kind::mprotected;
+    mprotected.fetch_sub(1, relaxed);
+    return guard_kind::canary;
 }
 
 stack* stack_arena::carve(size_class& c) noexcept {
@@ -138,9 +138,9 @@ stack* stack_arena::carve(size_class& c) noexcept {
     s.size_class = static_cast<std::uint8_t>(&c - classes_.data());
     s.top = s.base + s.size - (c.carved % colours) * colour_bytes;
     s.limit = s.base + stack::page();
+    s.guard = guard(s.base, c.carved == 0);
     ++c.carved;
-    guard(s);
-    made_.fetch_add(1, relaxed);
+    made_[static_cast<std::size_t>(s.guard)].fetch_add(1, relaxed);
 #ifdef RONDO_TSAN
     s.tsan_fiber = __tsan_create_fiber(0);
     __tsan_set_fiber_name(s.tsan_fiber, "rondo stack");
@@ -174,11 +174,6 @@ stack* stack_arena::get_batch(std::size_t n) noexcept {
 }
 
 void stack_arena::put(stack* s) noexcept {
-    if (s->canary) {
-        std::uint64_t word;
-        std::memcpy(&word, s->base + stack::page(), sizeof word);
-        expect(word == canary_word, "a tasklet must not use more than its stack; raise spawn_options::stack_bytes");
-    }
     std::lock_guard hold(lock_);
     auto& c = classes_[s->size_class];
     s->next = c.used;
@@ -204,7 +199,7 @@ bool stack_arena::trim(std::size_t n) noexcept {
                 c.used = s->next;
             }
             const auto page = stack::page();
-            char* from = s->base + page * (s->canary ? 2 : 1);
+            char* from = s->limit;
             char* to = s->base + s->size - page;
             if (from < to) ::madvise(from, static_cast<std::size_t>(to - from), MADV_FREE);
             std::lock_guard hold(lock_);
@@ -218,6 +213,23 @@ bool stack_arena::trim(std::size_t n) noexcept {
 bool stack_arena::in_guard(const stack& s, const void* address) noexcept {
     const auto* a = static_cast<const char*>(address);
     return !s.native && a >= s.base && a < s.base + stack::page();
+}
+
+// Where a frame has been there may be what AddressSanitizer put round its variables.
+RONDO_UNWATCHED bool stack_arena::has_traces(const stack& s) noexcept {
+    const auto* const end = reinterpret_cast<const std::uint64_t*>(s.limit);
+    std::uint64_t any = 0;
+    for (const auto* at = end - canary_bytes / sizeof *end; at != end; ++at) any |= *at;
+    return any != 0;
+}
+
+bool stack_arena::kernel_installs_guards() noexcept {
+    const auto bytes = stack::page();
+    void* page = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (page == MAP_FAILED) return false;
+    const bool does = ::madvise(page, bytes, madv_guard_install) == 0;
+    ::munmap(page, bytes);
+    return does;
 }
 
 }  // namespace rondo::detail

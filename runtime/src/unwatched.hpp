@@ -1,4 +1,5 @@
-// For looks at what its owner may be changing: the value may be stale, and the caller checks what depends on it.
+// For looks at what its owner may be changing, or at memory that a sanitizer forbids: the value may be stale, and the caller
+// checks what depends on it.
 #pragma once
 
 #if defined(__clang__)

@@ -109,6 +109,7 @@ void worker::leave_for_good(worker& w) noexcept {
 
 // ---------------------------------------------------------------------------------------------- the loop
 
+template <bool has_canary>
 void worker::loop_entry(transfer_t from) noexcept {
 #ifdef RONDO_ASAN
     __sanitizer_finish_switch_fiber(nullptr, nullptr, nullptr);
@@ -116,15 +117,22 @@ void worker::loop_entry(transfer_t from) noexcept {
     worker* w = static_cast<departure*>(from.data)->by;
     arrive(from);
     *w->here_.exceptions = {nullptr, 0};
-    loop(w);
+    loop<has_canary>(w);
 }
+template void worker::loop_entry<false>(transfer_t) noexcept;
+template void worker::loop_entry<true>(transfer_t) noexcept;
 
+template <bool has_canary>
 [[gnu::always_inline]] inline worker* worker::run_fresh(worker& w, task& t) noexcept {
     t.state.store(task::phase::started, relaxed);
     w.running = &t;
     const bool ended_well = run_body(t, [&] { t.ops->run(t); });
 
     worker& now = *current();                         // may be another one
+    // At the end of each tasklet, so that we can say whose fault it is (a child that join has run counts as its joiner).
+    // Each suspension would be earlier, but costs those too who have a true guard: the record of their stack is cold.
+    if constexpr (has_canary)
+        if (stack_arena::is_overrun(*now.on_)) end_for_overflow(now, t);
     group* const g = t.in_group.load(relaxed);
     // acquire: pairs with the release in detach_task(). Once detached there is nobody who joins, now or later.
     if (!ended_well || !t.detached.load(acquire) || (g && now.ended_in_.load(relaxed) != g) || t.ops->needs_destroy ||
@@ -171,6 +179,7 @@ void worker::loop_entry(transfer_t from) noexcept {
     return t;
 }
 
+template <bool has_canary>
 void worker::loop(worker* w) noexcept {
     for (;;) {
         task* t = std::exchange(w->handoff_, nullptr);
@@ -187,7 +196,7 @@ void worker::loop(worker* w) noexcept {
                 w = move_loop(*w, *t);
                 break;
             }
-            w = run_fresh(*w, *t);
+            w = run_fresh<has_canary>(*w, *t);
         } while ((t = w->next_in_line()));
     }
 }
@@ -290,7 +299,7 @@ bool worker::fetch_stacks() noexcept {
 
 void worker::keep_stack(stack& s) noexcept {
     stacks_kept.add(1);
-    if (s.size != home.stacks.default_bytes() || s.canary) home.stacks.put(&s);
+    if (s.size != home.stacks.default_bytes()) home.stacks.put(&s);
     else stacks_.put(s);
 }
 

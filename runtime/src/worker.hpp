@@ -144,6 +144,7 @@ public:
     }
     [[nodiscard]] stack& standing_on() noexcept { return *on_; }
     /// From the loop: runs a fresh tasklet as a plain call. Afterwards the caller may be on another worker: the one returned.
+    template <bool has_canary>                            // the stack that the loop stands on
     static worker* run_fresh(worker& w, task& t) noexcept;
     /// From join(): is `t` the newest unstarted child, may it run as a plain call on top of the running tasklet, and is there
     /// room for that above `frame`? Then it is taken.
@@ -218,8 +219,10 @@ private:
     friend class watchdog;
     struct loop_departure;
 
+    template <bool has_canary>
     [[noreturn]] static void loop_entry(transfer_t from) noexcept;
     static fcontext begin_loop_on(stack& s) noexcept;     // leave.hpp
+    template <bool has_canary>
     [[noreturn]] static void loop(worker* w) noexcept;
     static worker* enter_started(worker& w, task& t) noexcept;
     static worker* move_loop(worker& w, task& t) noexcept;
