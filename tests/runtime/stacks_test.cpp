@@ -1,20 +1,26 @@
-// Stacks: guards of each kind, also those of other kernels; what they take and give back; and where they begin.
+// Stacks: guards of each kind, also those of other kernels; what they take and give back; where they begin; and where they end
+// for whoever walks up the frames.
+#include <dlfcn.h>
+#include <execinfo.h>
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include <rondo/event.hpp>
+#include <rondo/lowlevel/job.hpp>
 #include <rondo/run.hpp>
 #include <rondo/time.hpp>
 
@@ -321,3 +327,82 @@ TEST_CASE("the tops of stacks that lie side by side have sixteen colours, 128 by
     for (std::size_t i = 0; i < 64; ++i) wanted.push_back(i % 16 * 128);
     CHECK(colours == wanted);
 }
+
+// ------------------------------------------------------------------------------------------------------------- frames
+
+namespace {
+
+// By unwind tables. Nothing: there was no end to them.
+[[gnu::noinline]] std::vector<void*> frames_here() {
+    std::vector<void*> frames(200);
+    frames.resize(static_cast<std::size_t>(::backtrace(frames.data(), static_cast<int>(frames.size()))));
+    if (frames.size() == 200) frames.clear();
+    return frames;
+}
+
+// Do all lie in code that the dynamic linker knows?
+bool are_all_code(const std::vector<void*>& frames) {
+    return std::all_of(frames.begin(), frames.end(), [](void* pc) {
+        Dl_info info;
+        return ::dladdr(static_cast<char*>(pc) - 1, &info) != 0;
+    });
+}
+
+// By frame pointers: how many there are up to the one whose caller's is 0. Nothing: they lead astray.
+[[gnu::noinline]] std::optional<int> frame_pointers_here() {
+    const char* const end = here().top;
+    auto* frame = static_cast<char*>(__builtin_frame_address(0));
+    for (int n = 1; n < 200; ++n) {
+        char* const up = *reinterpret_cast<char**>(frame);
+        if (!up) return n;
+        if (up <= frame || up >= end) return std::nullopt;
+        frame = up;
+    }
+    return std::nullopt;
+}
+
+struct look {
+    unsigned worker;
+    std::vector<void*> frames;
+    std::optional<int> frame_pointers;
+};
+[[gnu::noinline]] look look_up() { return {rondo::lowlevel::worker_here(), frames_here(), frame_pointers_here()}; }
+
+// By a tasklet that has just begun, and each time that it has come to another worker.
+std::vector<look> looks_of_a_traveller() {
+    (void)frames_here();                                  // loads what the C library needs for it: not on a small stack
+    return rondo::run({.workers = 3, .stack_bytes = 256 * 1024, .force_migration = true}, [] {
+        auto traveller = rondo::spawn([] {
+            std::vector<look> all;
+            for (int i = 0; i < 5; ++i) {
+                if (i > 0) rondo::yield();
+                all.push_back(look_up());
+            }
+            return all;
+        });
+        rondo::yield();
+        return traveller.join();
+    });
+}
+
+}  // namespace
+
+TEST_CASE("a backtrace of a tasklet ends, and is the same on whichever worker it goes on", "[stacks][seams]") {
+    const auto all = looks_of_a_traveller();
+    for (std::size_t i = 0; i < all.size(); ++i) {
+        CAPTURE(i);
+        if (i > 0) CHECK(all[i].worker != all[i - 1].worker);
+        REQUIRE(all[i].frames.size() > 3);                // two of ours, the lambda's, and the loop's
+        CHECK(are_all_code(all[i].frames));
+        CHECK(std::equal(all[i].frames.begin() + 3, all[i].frames.end(), all[0].frames.begin() + 3, all[0].frames.end()));
+    }
+}
+
+#if defined(__x86_64__) || defined(__aarch64__)
+TEST_CASE("the frame pointers of a tasklet end in 0, on whichever worker it goes on", "[stacks][seams]") {
+    for (const auto& one : looks_of_a_traveller()) {
+        REQUIRE(one.frame_pointers);
+        CHECK(*one.frame_pointers > 3);
+    }
+}
+#endif
