@@ -1,4 +1,4 @@
-// What the machine offers: fences, cores, quotas, threads; and the message when a tasklet overflows its stack.
+// What the machine offers: fences, cores, threads; and the message when a tasklet overflows its stack.
 #include <dirent.h>
 #include <linux/membarrier.h>
 #include <pthread.h>
@@ -11,18 +11,16 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
-#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <fstream>
-#include <string>
 
 #include <fmt/format.h>
 #include <tbb/info.h>
 
 #include <rondo/lowlevel/threads.hpp>
 
+#include "cpu_quota.hpp"
 #include "scheduler.hpp"
 
 namespace rondo::detail {
@@ -39,40 +37,6 @@ void fence_heavy() noexcept {
 
 namespace {
 
-// CPU quota of one cgroup folder, in cores; infinity: none.
-double quota_at(const std::string& folder) {
-    std::string quota, period;
-    if (std::ifstream v2(folder + "/cpu.max"); v2 >> quota >> period) {
-        if (quota == "max") return INFINITY;
-        return std::atof(quota.c_str()) / std::max(1.0, std::atof(period.c_str()));
-    }
-    std::ifstream q(folder + "/cpu.cfs_quota_us"), p(folder + "/cpu.cfs_period_us");
-    double a = -1, b = 0;
-    if (q >> a && p >> b && a > 0 && b > 0) return a / b;
-    return INFINITY;
-}
-
-// The tightest quota of this process's cgroup and all its ancestors.
-double cgroup_quota() {
-    double tightest = INFINITY;
-    std::ifstream mine("/proc/self/cgroup");
-    for (std::string line; std::getline(mine, line);) {
-        const auto first = line.find(':'), second = line.find(':', first + 1);
-        if (second == std::string::npos) continue;
-        const auto controllers = line.substr(first + 1, second - first - 1);
-        if (!controllers.empty() && ("," + controllers + ",").find(",cpu,") == std::string::npos) continue;
-        auto path = line.substr(second + 1);
-        const std::string root = controllers.empty() ? "/sys/fs/cgroup" : "/sys/fs/cgroup/cpu";
-        for (;;) {
-            tightest = std::min(tightest, quota_at(root + (path == "/" ? "" : path)));
-            const auto slash = path.rfind('/');
-            if (path.empty() || path == "/" || slash == std::string::npos) break;
-            path = slash == 0 ? "/" : path.substr(0, slash);
-        }
-    }
-    return tightest;
-}
-
 cpu_set_t allowed_cores() {
     cpu_set_t set;
     CPU_ZERO(&set);
@@ -85,7 +49,7 @@ cpu_set_t allowed_cores() {
 // The affinity mask of the caller is looked at each time; what the machine and the quota allow, once.
 unsigned usable_cores() {
     static const double at_most = std::min(static_cast<double>(std::max(1, tbb::info::default_concurrency())),
-                                           std::max(1.0, std::ceil(cgroup_quota())));
+                                           workers_for(cpu_quota()));
     const cpu_set_t set = allowed_cores();
     return static_cast<unsigned>(std::clamp(static_cast<double>(CPU_COUNT(&set)), 1.0, at_most));
 }

@@ -1,0 +1,113 @@
+// What the machine allows: the quotas of containers.
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+
+#include <cmath>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include "../../runtime/src/cpu_quota.hpp"
+
+namespace {
+
+/// Empty at first, and gone afterwards.
+class folder {
+public:
+    folder() {
+        std::string name = std::filesystem::temp_directory_path() / "rondo_XXXXXX";
+        REQUIRE(::mkdtemp(name.data()));
+        path_ = name;
+    }
+    ~folder() { std::filesystem::remove_all(path_); }
+    [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+    void write(const std::string& file, const std::string& text) const {
+        std::filesystem::create_directories((path_ / file).parent_path());
+        std::ofstream(path_ / file) << text << '\n';
+    }
+
+private:
+    std::filesystem::path path_;
+};
+
+/// A machine whose process is in these cgroups.
+struct container : folder {
+    explicit container(const std::string& own) { write("self", own); }
+    [[nodiscard]] double quota() const { return rondo::detail::cpu_quota(path() / "self", path() / "fs"); }
+};
+
+constexpr double none = INFINITY;
+
+}  // namespace
+
+// ------------------------------------------------------------------------------------------------------------- quotas
+
+TEST_CASE("the quota of a container is the tightest of its cgroup and all above it", "[runtime][quota]") {
+    const container c("0::/pod/box/app");
+    CHECK(c.quota() == none);
+    c.write("fs/pod/box/app/cpu.max", "400000 100000");
+    CHECK(c.quota() == 4);
+    c.write("fs/pod/box/cpu.max", "max 100000");
+    CHECK(c.quota() == 4);
+    c.write("fs/pod/cpu.max", "150000 100000");
+    CHECK(c.quota() == 1.5);
+    c.write("fs/cpu.max", "250000 500000");               // of the root: a container sees its own there
+    CHECK(c.quota() == 0.5);
+    c.write("fs/pod/other/cpu.max", "1000 100000");       // not above it
+    CHECK(c.quota() == 0.5);
+}
+
+TEST_CASE("a process in the root cgroup has the quota that is there", "[runtime][quota]") {
+    const container c("0::/");
+    CHECK(c.quota() == none);
+    c.write("fs/cpu.max", "200000 100000");
+    CHECK(c.quota() == 2);
+}
+
+TEST_CASE("the quota of cgroups version 1 is that of the cpu controller", "[runtime][quota]") {
+    const container c("12:memory:/a/b\n5:cpu,cpuacct:/a/b\n4:cpuset:/a/b\n1:name=systemd:/a/b");
+    c.write("fs/cpu/a/b/cpu.cfs_quota_us", "-1");
+    c.write("fs/cpu/a/b/cpu.cfs_period_us", "100000");
+    CHECK(c.quota() == none);
+    c.write("fs/cpu/a/cpu.cfs_quota_us", "300000");
+    CHECK(c.quota() == none);                             // without a period it says nothing
+    c.write("fs/cpu/a/cpu.cfs_period_us", "100000");
+    CHECK(c.quota() == 3);
+    c.write("fs/cpu/a/b/cpu.cfs_quota_us", "50000");
+    CHECK(c.quota() == 0.5);
+}
+
+TEST_CASE("of two versions of cgroups the tighter quota holds", "[runtime][quota]") {
+    const container c("3:cpu:/old\n0::/new");
+    c.write("fs/cpu/old/cpu.cfs_quota_us", "200000");
+    c.write("fs/cpu/old/cpu.cfs_period_us", "100000");
+    CHECK(c.quota() == 2);
+    c.write("fs/new/cpu.max", "100000 100000");
+    CHECK(c.quota() == 1);
+}
+
+TEST_CASE("files that are missing or make no sense are no quota", "[runtime][quota]") {
+    CHECK(rondo::detail::cpu_quota("/nonexistent/self", "/nonexistent") == none);
+    for (const char* own : {"", "nothing", "0:", "0::", ":::", "0::/..", "0::a", "cpu:cpu:/"}) {
+        CAPTURE(own);
+        CHECK(container(own).quota() == none);
+    }
+    const container c("0::/a");
+    for (const char* text : {"", "max", "100000", "abc 100000", "100000 abc", "-1 100000", "100000 0", "0 100000", "nan nan", "{}"}) {
+        CAPTURE(text);
+        c.write("fs/a/cpu.max", text);
+        CHECK(c.quota() == none);
+    }
+}
+
+TEST_CASE("there is a worker for each core of the quota, one for what is left of it, and one at least", "[runtime][quota]") {
+    using rondo::detail::workers_for;
+    CHECK(workers_for(0.1) == 1);
+    CHECK(workers_for(1) == 1);
+    CHECK(workers_for(1.5) == 2);
+    CHECK(workers_for(2) == 2);
+    CHECK(workers_for(7.01) == 8);
+    CHECK(workers_for(none) == none);
+}
