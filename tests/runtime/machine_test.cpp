@@ -1,13 +1,20 @@
-// What the machine allows: the quotas of containers.
+// What the machine allows: cores, the quotas of containers, pinned workers.
+#include <sched.h>
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <set>
 #include <string>
+#include <vector>
+
+#include <rondo/run.hpp>
 
 #include "../../runtime/src/cpu_quota.hpp"
 
@@ -41,6 +48,50 @@ struct container : folder {
 constexpr double none = INFINITY;
 
 }  // namespace
+
+// ------------------------------------------------------------------------------------------------------------- cores
+
+TEST_CASE("there are as many workers as cores that the process may use", "[runtime][options]") {
+    cpu_set_t before, one;
+    REQUIRE(::sched_getaffinity(0, sizeof before, &before) == 0);
+    CPU_ZERO(&one);
+    for (int i = 0; i < CPU_SETSIZE; ++i)
+        if (CPU_ISSET(i, &before)) {
+            CPU_SET(i, &one);
+            break;
+        }
+    REQUIRE(::sched_setaffinity(0, sizeof one, &one) == 0);
+    const auto workers = rondo::runtime().stats().workers;
+    ::sched_setaffinity(0, sizeof before, &before);
+    CHECK(workers == 1);
+}
+
+TEST_CASE("each worker that is pinned has one core, and no two the same as long as there are enough", "[runtime][options]") {
+    cpu_set_t mine;
+    REQUIRE(::sched_getaffinity(0, sizeof mine, &mine) == 0);
+    const auto cores = static_cast<std::size_t>(CPU_COUNT(&mine));
+    const auto workers = GENERATE(1u, 2u, 3u);
+    std::vector<int> cores_of_each;
+    std::set<std::size_t> used;
+    // Under forced migration a tasklet that yields goes from worker to worker, in a circle.
+    rondo::run({.workers = workers, .pin = true, .force_migration = true}, [&] {
+        for (unsigned i = 0; i < workers; ++i) {
+            cpu_set_t its;
+            CPU_ZERO(&its);
+            ::sched_getaffinity(0, sizeof its, &its);
+            cores_of_each.push_back(CPU_COUNT(&its));
+            for (std::size_t core = 0; core < CPU_SETSIZE; ++core)
+                if (CPU_ISSET(core, &its) && CPU_ISSET(core, &mine)) used.insert(core);
+            rondo::yield();
+        }
+    });
+    CHECK(cores_of_each == std::vector<int>(workers, 1));
+    CHECK(used.size() == std::min<std::size_t>(workers, cores));
+
+    cpu_set_t afterwards;
+    REQUIRE(::sched_getaffinity(0, sizeof afterwards, &afterwards) == 0);
+    CHECK(CPU_EQUAL(&mine, &afterwards));
+}
 
 // ------------------------------------------------------------------------------------------------------------- quotas
 

@@ -1,5 +1,4 @@
 // Runtimes: run, deadlock reports, idle reports, shutdown, statistics, dumps, options, stacks.
-#include <sched.h>
 #include <sys/resource.h>
 
 #include <catch2/catch.hpp>
@@ -759,21 +758,6 @@ TEST_CASE("a line about a tasklet is one line, whatever it is called", "[runtime
     CHECK(has(line, R"("a \"b\"\x0a\x1b[1m\xff é", suspended)"));
 }
 
-TEST_CASE("there are as many workers as cores that the process may use", "[runtime][options]") {
-    cpu_set_t before, one;
-    REQUIRE(::sched_getaffinity(0, sizeof before, &before) == 0);
-    CPU_ZERO(&one);
-    for (int i = 0; i < CPU_SETSIZE; ++i)
-        if (CPU_ISSET(i, &before)) {
-            CPU_SET(i, &one);
-            break;
-        }
-    REQUIRE(::sched_setaffinity(0, sizeof one, &one) == 0);
-    const auto workers = rondo::runtime().stats().workers;
-    ::sched_setaffinity(0, sizeof before, &before);
-    CHECK(workers == 1);
-}
-
 TEST_CASE("the parent of a tasklet is known", "[runtime][dump]") {
     rondo::event never;
     rondo::runtime rt({.workers = GENERATE(1u, 2u)});
@@ -901,10 +885,6 @@ TEST_CASE("options out of range are usage errors", "[runtime][options]") {
 
 TEST_CASE("so little memory for stacks that no worker could begin is an error that names the option", "[runtime][options]") {
     CHECK_THROWS_WITH(rondo::runtime({.workers = 1, .stack_memory_bytes = 1}), Catch::Contains("stack_memory_bytes"));
-}
-
-TEST_CASE("workers may be pinned to cores", "[runtime][options]") {
-    CHECK(rondo::run({.workers = 2, .pin = true}, [] { return rondo::spawn([] { return 1; }).join(); }) == 1);
 }
 
 // ------------------------------------------------------------------------------------------------------------- stacks
