@@ -1,5 +1,6 @@
-// What the machine allows: cores, the quotas of containers, pinned workers.
+// What the machine allows: cores, the quotas of containers, pinned workers; and what it keeps of a process that crashes.
 #include <sched.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
@@ -10,6 +11,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <set>
 #include <string>
 #include <vector>
@@ -17,6 +19,11 @@
 #include <rondo/run.hpp>
 
 #include "../../runtime/src/cpu_quota.hpp"
+#include "support/helpers.hpp"
+#include "support/last_words.hpp"
+#include "support/sanitized.hpp"
+
+using namespace support;
 
 namespace {
 
@@ -161,4 +168,56 @@ TEST_CASE("there is a worker for each core of the quota, one for what is left of
     CHECK(workers_for(2) == 2);
     CHECK(workers_for(7.01) == 8);
     CHECK(workers_for(none) == none);
+}
+
+// ------------------------------------------------------------------------------------------------------------- crashes
+
+namespace {
+
+std::string first_line_of(const char* file) {
+    std::string line;
+    std::ifstream in(file);
+    std::getline(in, line);
+    return line;
+}
+
+[[gnu::noinline]] int for_ever(int n) {
+    volatile char frame[512];
+    frame[0] = static_cast<char>(n);
+    return n < 0 ? 0 : for_ever(n + 1) + frame[0];
+}
+
+}  // namespace
+
+TEST_CASE("a tasklet that crashes leaves a core", "[runtime][crash]") {
+    if (sanitized) return;                                // it wants none: of its size
+    rlimit core{};
+    REQUIRE(::getrlimit(RLIMIT_CORE, &core) == 0);
+    const auto pattern = first_line_of("/proc/sys/kernel/core_pattern");
+    if (core.rlim_max == 0 || pattern.empty() || pattern[0] == '|' || pattern[0] == '/') {
+        WARN("skipped: no core would be left here, or one where we cannot tidy up; hard limit " << core.rlim_max << ", pattern \""
+                                                                                                << pattern << '"');
+        return;
+    }
+
+    const auto why = GENERATE("overflow", "null", "bug");
+    const folder here;
+    const auto end = end_of_process([&] {
+        if (::chdir(here.path().c_str()) != 0) return;
+        rondo::run({.workers = 1}, [&] {
+            auto t = rondo::spawn([&] {
+                rondo::yield();
+                if (why == std::string("overflow")) return for_ever(0);
+                if (why == std::string("null")) return *static_cast<volatile int*>(nullptr);
+                rondo::expect(false, "this is a test");
+                return 0;
+            });
+            return t.join();
+        });
+    }, core.rlim_max);
+    CAPTURE(why, end.said);
+    REQUIRE(WIFSIGNALED(end.status));
+    CHECK(WCOREDUMP(end.status));
+    CHECK(std::distance(std::filesystem::directory_iterator(here.path()), std::filesystem::directory_iterator()) == 1);
+    CHECK(has(end.said, "stack overflow") == (why == std::string("overflow")));
 }
