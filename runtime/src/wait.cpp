@@ -107,6 +107,12 @@ bool is_unwinding(worker& w) noexcept { return worker::state_of(&w).exceptions->
     me.kind.store(site.kind, relaxed);
 }
 
+// Who has left its stack, and may go on.
+[[gnu::always_inline]] inline void push_to_tail(worker& w, task& me) noexcept {
+    if (w.migrates()) [[unlikely]] w.home.migrate(me);
+    else w.push_ready(me);
+}
+
 // What runs on the stack arrived at, once the waiting tasklet has left its own.
 struct plain_suspension : rondo::detail::departure {
     task* me;
@@ -159,15 +165,15 @@ void publish(rondo::detail::departure& d, void* left) noexcept {
     if (lock) lock->unlock();
     if (early) {
         // acq_rel: pairs with the winner's in settle(), either way round. After this `me` may be gone on.
-        if (me.word.fetch_or(waiter::left_flag, acq_rel) & waiter::settled_flag) w.push_ready(me);
+        if (me.word.fetch_or(waiter::left_flag, acq_rel) & waiter::settled_flag) push_to_tail(w, me);
         return;
     }
-    if (!opened) return w.push_ready(me);         // a stop came first, or a partner that enlisting has missed
+    if (!opened) return push_to_tail(w, me);      // a stop came first, or a partner that enlisting has missed
     // Joiners that run us as a plain call cannot be resumed before us: their stop is ours. The claim finds our wait
     // still open, or does nothing. A shield holds against theirs, too.
     for (task* b = is_shielded ? nullptr : below; b; b = b->joiner_below())
         if (b->word.load(seq_cst) & waiter::stop_flag) {
-            if (me.claim(generation, wake::stopped)) w.push_ready(me);
+            if (me.claim(generation, wake::stopped)) push_to_tail(w, me);
             break;
         }
 }
@@ -275,8 +281,7 @@ void publish_ready(rondo::detail::departure& d, void* left) noexcept {
     task& me = *r.me;
     worker& w = *r.by;
     me.context.store(left, relaxed);
-    if (w.migrates()) [[unlikely]] w.home.migrate(me);
-    else w.push_ready(me);
+    push_to_tail(w, me);
 }
 [[gnu::always_inline]] inline void requeue_current(worker& w, task& me, task* into) noexcept {
     requeue d;
