@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <mutex>
 #include <optional>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -117,6 +118,41 @@ TEST_CASE("spawn in a world takes arguments and options", "[world]") {
     CHECK(w.tasklets()[0].name == "ann");
     CHECK(has(w.tasklets()[0].spawn_site, "world_test.cpp"));
     named.stop();
+    w.settle();
+}
+
+TEST_CASE("reports say since when a tasklet waits", "[world][dump]") {
+    world w{{.workers = GENERATE(1u, 2u)}};
+    rondo::event go;
+    rondo::channel<int> line;
+    auto early = w.spawn([&] { go.wait(); });
+    w.settle();
+    w.advance(90min);
+    auto late = w.spawn([&] {
+        line.receive();
+        line.receive();
+    });
+    w.settle();
+    w.advance(1500ms);
+
+    const auto all = w.tasklets();
+    REQUIRE(all.size() == 2);
+    CHECK(all[0].waited == 90min + 1500ms);
+    CHECK(all[1].waited == 1500ms);
+    std::ostringstream text, json;
+    w.dump(text);
+    w.dump(json, rondo::dump_format::json);
+    CHECK(has(text.str(), " since 5401.5 s;"));
+    CHECK(has(text.str(), " since 1.5 s;"));
+    CHECK(has(json.str(), R"("waited_ns": 5401500000000)"));
+    CHECK(has(json.str(), R"("waited_ns": 1500000000)"));
+
+    w.run([&] { line.send(1); });                         // its next wait is another one
+    w.settle();
+    w.advance(2s);
+    CHECK(w.tasklets().back().waited == 2s);
+    w.run([&] { line.send(2); });
+    go.set();
     w.settle();
 }
 
