@@ -143,8 +143,13 @@ TEST_CASE("a dump shows the tree of actors, their mailboxes, restarts, and what 
     const auto json = dumped(world, rondo::dump_format::json);
     INFO(json);
     CHECK(recogniser(json).is_json());
-    CHECK(has(json, R"("name": "door", "class": "{anonymous}::gate", "state": "active", "mailbox": 2, "slots": 8, "restarts": 1)") ==
-          has(json, "{anonymous}"));
+#ifdef __clang__
+    const std::string ours = "(anonymous namespace)";     // the compilers' word for it
+#else
+    const std::string ours = "{anonymous}";
+#endif
+    CHECK(has(json, R"("name": "door", "class": ")" + ours +
+                        R"(::gate", "state": "active", "mailbox": 2, "slots": 8, "restarts": 1)"));
     CHECK(has(json, R"(left \"wing\"\u000a\ufffd é)"));
     CHECK(has(json, "\"supervised\": true, \"name\": \"inner\""));
     CHECK(has(json, "\"supervised\": false, \"name\": \"left"));
