@@ -4,7 +4,9 @@
 #include <catch2/catch.hpp>
 
 #include <algorithm>
+#include <array>
 #include <map>
+#include <mutex>
 #include <set>
 #include <string>
 #include <string_view>
@@ -12,9 +14,11 @@
 
 #include <rondo/rondo.hpp>
 
+#include "actor_states.hpp"
 #include "support/seeds.hpp"
 
 using namespace std::chrono_literals;
+using namespace actor_states;
 using rondo::testing::check;
 using support::one_in;
 using support::seeds_or;
@@ -36,6 +40,9 @@ struct history {
     std::map<std::pair<int, int>, int> times_handled;
     std::set<std::pair<int, int>> put_aside;              // once each
     std::map<std::uint64_t, std::vector<std::string>> downs;
+    int chains = 0;                                       // handlers that have sent notes of their own
+    rondo::mutex door;
+    ends ended{};
 };
 
 struct note {                                             // counts itself
@@ -48,35 +55,49 @@ struct note {                                             // counts itself
     ~note() { --h->messages; }
 };
 struct tick {};
+struct beat {};
+std::chrono::milliseconds up_to_ms(unsigned n) { return std::chrono::milliseconds(up_to(n)); }
 int answer_to(int sender, int number) { return sender * 1000 + number; }
 
 template <bool IsReentrant>
 struct basic_clerk {
     static constexpr bool reentrant = IsReentrant;
+    using team = std::vector<rondo::actor_ref<basic_clerk>>;
     history* h;
     std::size_t seat;
     rondo::channel<int> gate;
+    const team* staff;                                    // complete before the first note
     std::vector<std::pair<rondo::reply<int>, int>> owed;
+    bool has_every = false, has_idle_timeout = false, has_watch = false;
 
-    basic_clerk(history* to, std::size_t s, rondo::channel<int> g) : h(to), seat(s), gate(std::move(g)) { ++h->seats[seat].made; }
+    basic_clerk(history* to, std::size_t s, rondo::channel<int> g, const team* all)
+        : h(to), seat(s), gate(std::move(g)), staff(all) {
+        if (one_in(4)) wait_in(constructing, h->ended, [] { rondo::sleep_for(up_to_ms(10)); });
+        ++h->seats[seat].made;
+    }
     basic_clerk(const basic_clerk&) = delete;
-    ~basic_clerk() { ++h->seats[seat].gone; }
+    ~basic_clerk() {
+        if (!owed.empty()) ++h->ended[owing];
+        if (has_every) ++h->ended[with_every];
+        if (has_idle_timeout) ++h->ended[with_idle_timeout];
+        if (has_watch) ++h->ended[with_watch];
+        if (one_in(4)) linger(h->ended, up_to_ms(10));
+        ++h->seats[seat].gone;
+    }
 
+    void on(rondo::started) {
+        if (one_in(4)) wait_in(starting, h->ended, [] { rondo::sleep_for(up_to_ms(10)); });
+    }
     void on(const note& n, rondo::reply<int> r) {
         auto& mine = h->seats[seat];
         const std::pair me(n.sender, n.number);
         const bool was_aside = h->put_aside.contains(me);
-        if (!IsReentrant && n.what % 24 == 9 && !was_aside) {
+        if (!IsReentrant && n.what % 36 == 9 && !was_aside) {
             h->put_aside.insert(me);
             return rondo::this_actor::stash();            // with its asker
         }
-        ++h->handled;
-        check(++h->times_handled[me] == 1, "no message is handled twice");
-        auto [last, is_first] = mine.last.try_emplace(n.sender, n.number);
-        check(is_first || was_aside || last->second < n.number, "messages of one sender come in order");
-        last->second = std::max(last->second, n.number);
-        check(mine.made == mine.gone + 1, "a handler has its object");
-        switch (n.what % 24) {
+        note_handling(n, was_aside);
+        switch (n.what % 36) {
             case 0:
                 mine.crashes.push_back("note " + std::to_string(answer_to(n.sender, n.number)));
                 throw std::runtime_error(mine.crashes.back());
@@ -86,12 +107,12 @@ struct basic_clerk {
                 break;
             case 2: owed.emplace_back(std::move(r), answer_to(n.sender, n.number)); return;
             case 3: rondo::yield(); break;
-            case 4: rondo::sleep_for(std::chrono::milliseconds(n.what % 40)); break;
-            case 5: rondo::this_actor::after(std::chrono::milliseconds(n.what % 40), tick{}); break;
+            case 4: wait_in(sleeping, h->ended, [] { rondo::sleep_for(up_to_ms(40)); }); break;
+            case 5: rondo::this_actor::after(up_to_ms(40), tick{}); break;
             case 6: throw rondo::refused("not today");
-            case 7: (void)gate.receive_for(50ms); break;
+            case 7: wait_in(on_channel, h->ended, [&] { (void)gate.receive_for(50ms); }); break;
             case 8: on(tick{}); break;
-            default: break;
+            default: wait_or_begin(n.what % 36);
         }
         r.send(answer_to(n.sender, n.number));
     }
@@ -99,6 +120,86 @@ struct basic_clerk {
         for (auto& [r, value] : owed) r.send(value);
         owed.clear();
         rondo::this_actor::unstash();
+    }
+    void on(beat) {}
+    void on(rondo::idle) {}
+    void on(const rondo::down&) { has_watch = false; }
+
+private:
+    void note_handling(const note& n, bool was_aside) {
+        auto& mine = h->seats[seat];
+        ++h->handled;
+        check(++h->times_handled[{n.sender, n.number}] == 1, "no message is handled twice");
+        auto [last, is_first] = mine.last.try_emplace(n.sender, n.number);
+        check(is_first || was_aside || last->second < n.number, "messages of one sender come in order");
+        last->second = std::max(last->second, n.number);
+        check(mine.made == mine.gone + 1, "a handler has its object");
+    }
+    const rondo::actor_ref<basic_clerk>& next_door() const { return (*staff)[(seat + 1) % staff->size()]; }
+    // The first of a sender's own. Each handler is one, so that the order says something.
+    note first_of_chain() { return {h, 1000 + ++h->chains, 0, up_to(1200)}; }
+
+    // Each for a while only: then all go on who wait for each other in a circle.
+    void wait_or_begin(unsigned which) {
+        if (staff->size() == 1) return;                   // its own neighbour
+        switch (which) {
+            case 10: return wait_in(asking, h->ended, [&] { ask_next_door(); });
+            case 11:
+            case 12: return wait_in(telling, h->ended, [&] { tell_next_door(); });
+            case 13:
+            case 14:
+                return wait_in(locking, h->ended, [&] {
+                    const std::lock_guard hold(h->door);
+                    rondo::sleep_for(up_to_ms(10));
+                });
+            case 15:
+                return wait_in(selecting, h->ended, [&] {
+                    rondo::select(rondo::from(gate, [](int) {}), rondo::joined(next_door(), [](const auto&) {}),
+                                  rondo::after(50ms, [] {}));
+                });
+            case 16:
+                return wait_in(joining_actor, h->ended, [&] { (void)rondo::within(50ms, [&] { next_door().join(); }); });
+            case 17:
+                return wait_in(joining_tasklet, h->ended,
+                               [] { rondo::spawn([d = up_to_ms(20)] { rondo::sleep_for(d); }).join(); });
+            case 18: return behave();
+            case 19:
+                if (!has_watch) rondo::watch(next_door());
+                has_watch = true;
+                return;
+            case 20: return begin_timers();
+            default: return;
+        }
+    }
+    void ask_next_door() {
+        ++h->perhaps_sent;
+        try {
+            const auto n = first_of_chain();
+            const auto answer = rondo::within(50ms, [&] { return next_door().ask(n); });
+            check(!answer || *answer == answer_to(n.sender, n.number), "an answer is that to the question");
+        } catch (const std::exception&) {}                // its neighbour's affair
+    }
+    void tell_next_door() {
+        auto n = first_of_chain();
+        for (; n.number < 4; ++n.number) {
+            ++h->perhaps_sent;
+            (void)rondo::within(20ms, [&] { next_door().tell(n); });
+        }
+    }
+    // For one message.
+    void behave() {
+        rondo::this_actor::become([this](const note& n) {
+            note_handling(n, h->put_aside.contains({n.sender, n.number}));
+            wait_in(behaving, h->ended, [] { rondo::sleep_for(up_to_ms(20)); });
+            rondo::this_actor::become();
+            return answer_to(n.sender, n.number);
+        });
+    }
+    void begin_timers() {
+        if (!has_every) rondo::this_actor::every(100ms + up_to_ms(100), beat{});
+        has_every = true;
+        rondo::this_actor::idle_timeout(50ms + up_to_ms(100));
+        has_idle_timeout = true;
     }
 };
 
@@ -118,6 +219,7 @@ struct witness {                                          // watches, so that no
 struct totals {
     long handled = 0, dead = 0, answered = 0, refused = 0, lost = 0, crashed = 0, restarts = 0;
     std::map<rondo::exit_kind, long> ends;
+    std::array<long, states> in_state{};
 };
 
 template <class Clerk>
@@ -142,7 +244,7 @@ public:
                                      .shutdown = std::chrono::milliseconds(up_to(20)),
                                      .mailbox_slots = 1 + up_to(4),
                                      .full = static_cast<rondo::when_full>(up_to(3))},
-                &h_, i, gate_));
+                &h_, i, gate_, &staff_));
         boss_ = rondo::supervise({.strategy = static_cast<rondo::restart>(up_to(3)),
                                   .max_restarts = one_in(4) ? 2u : 1000u,
                                   .within = 1h,
@@ -150,7 +252,8 @@ public:
                                  std::move(specs));
         for (std::size_t i = 0; i < children_; ++i) staff_.push_back(boss_.ref<Clerk>(std::to_string(i)));
         for (std::size_t i = children_; i < all; ++i)
-            staff_.push_back(rondo::start<Clerk>(rondo::actor_options{.mailbox_slots = 1 + up_to(4)}, &h_, i, gate_));
+            staff_.push_back(
+                rondo::start<Clerk>(rondo::actor_options{.mailbox_slots = 1 + up_to(4)}, &h_, i, gate_, &staff_));
         witness_.ask(look{boss_});
         for (const auto& a : staff_) witness_.ask(look{a});
         if (all >= children_ + 2) {                       // two free ones, for better or worse
@@ -194,6 +297,7 @@ public:
         ++totals_.ends[end_of_boss.kind];
         for (const auto& a : staff_) ++totals_.ends[a.join().kind];
         for (const auto& s : h_.seats) totals_.restarts += s.made - 1;
+        for (unsigned s = 0; s < states; ++s) totals_.in_state[s] += h_.ended[s];
     }
 
 private:
@@ -317,6 +421,10 @@ void in_every_schedule() {
         CHECK(all.ends[kind] > 0);
     }
     const auto schedules = static_cast<long>(report.schedules);
+    for (unsigned s = 0; s < states; ++s) {
+        INFO("killed " << state_names[s]);
+        CHECK(all.in_state[s] > schedules / 1000);
+    }
     CHECK(all.handled > 3 * schedules);
     CHECK(all.restarts > schedules / 2);
     CHECK(std::min({all.dead, all.answered, all.refused, all.lost, all.crashed}) > schedules / 10);

@@ -13,10 +13,15 @@
 #include "support/seeds.hpp"
 
 TEST_CASE("actors killed in every state: no message, object or asker is lost", "[actor]") {
-    const unsigned seeds = support::seeds_or(40);
+    const unsigned seeds = support::seeds_or(96);
+    actor_states::ends ended{};
     for (unsigned seed = 1; seed <= seeds; ++seed) {
         INFO("seed " << seed);
-        CHECK(actor_storm::play(seed, 1 + seed % 4, seed % 2 == 0) == "");
+        CHECK(actor_storm::play(seed, 1 + seed % 4, seed / 4 % 2 == 0, ended) == "");
+    }
+    for (unsigned s = 0; s < actor_states::states && seeds >= 96; ++s) {
+        INFO("killed " << actor_states::state_names[s]);
+        CHECK(ended[s] > 0);
     }
 }
 

@@ -50,7 +50,8 @@ rondo_stress::outcome play_one(std::uint64_t seed, const options& o) {
     if (o.actors) {
         const auto n = static_cast<unsigned>(seed);
         try {
-            return {.problem = actor_storm::play(n, 1 + n % 4, n % 2 == 0)};
+            actor_states::ends ended{};
+            return {.problem = actor_storm::play(n, 1 + n % 4, n / 4 % 2 == 0, ended)};
         } catch (const std::exception& e) {
             return {.problem = e.what()};
         }
