@@ -23,6 +23,9 @@ constexpr int fewer = 100;
 constexpr int fewer = 1;
 #endif
 
+// Every resume on another worker wakes that one up.
+constexpr int fewer_if(bool migrate) { return migrate && fewer == 1 ? 20 : 1; }
+
 long fib(int n) {
     if (n < 2) return n;
     auto left = rondo::spawn(&fib, n - 1);
@@ -34,9 +37,10 @@ long fib(int n) {
 
 TEST_CASE("a million suspended tasklets wait for one event and all go on", "[stress][many]") {
     const auto workers = GENERATE(1u, 2u);
-    constexpr int many = 1'000'000 / fewer;
+    const bool migrate = GENERATE(false, true);
+    const int many = 1'000'000 / fewer / fewer_if(migrate);
     std::atomic<int> suspended{0}, resumed{0};
-    rondo::run({.workers = workers}, [&] {
+    rondo::run({.workers = workers, .force_migration = migrate}, [&] {
         rondo::event go;
         for (int i = 0; i < many; ++i)
             rondo::spawn([&] {
@@ -60,10 +64,11 @@ TEST_CASE("a million idle actors take 192 bytes each, and every one is told and 
         std::uint64_t on(how_much) const { return cents; }
     };
     const auto workers = GENERATE(1u, 2u);
-    constexpr std::size_t many = 1'000'000 / fewer;
+    const bool migrate = GENERATE(false, true);
+    const std::size_t many = 1'000'000 / fewer / fewer_if(migrate);
     std::size_t bytes_each = 0;
     std::uint64_t sum = 0;
-    rondo::run({.workers = workers}, [&] {
+    rondo::run({.workers = workers, .force_migration = migrate}, [&] {
         std::vector<rondo::actor_ref<saver>> all(many);
         const auto before = support::resident_bytes();
         for (auto& a : all) a = rondo::start<saver>();
@@ -78,9 +83,10 @@ TEST_CASE("a million idle actors take 192 bytes each, and every one is told and 
 
 TEST_CASE("a hundred thousand suspended tasklets can all be stopped", "[stress][many]") {
     const auto workers = GENERATE(1u, 2u, 4u);
-    constexpr int many = 100'000 / fewer;
+    const bool migrate = GENERATE(false, true);
+    const int many = 100'000 / fewer / fewer_if(migrate);
     int stopped = 0;
-    rondo::run({.workers = workers}, [&] {
+    rondo::run({.workers = workers, .force_migration = migrate}, [&] {
         rondo::channel<int> never;
         std::vector<rondo::tasklet<void>> all;
         for (int i = 0; i < many; ++i) all.push_back(rondo::spawn([&] { never.receive(); }));
@@ -99,7 +105,7 @@ TEST_CASE("a thousand runtimes come and go", "[stress][many]") {
     constexpr int many = 1000 / (fewer > 1 ? 10 : 1);
     int done = 0;
     for (int i = 0; i < many; ++i)
-        done += rondo::run({.workers = 1 + static_cast<unsigned>(i % 3)}, [i] {
+        done += rondo::run({.workers = 1 + static_cast<unsigned>(i % 3), .force_migration = i % 5 == 0}, [i] {
             auto t = rondo::spawn([i] {
                 if (i % 2) rondo::yield();
                 return 1;
@@ -114,7 +120,7 @@ TEST_CASE("runtimes that come and go at once with tasklets that wait leave none 
     constexpr int many = 300 / (fewer > 1 ? 10 : 1);
     std::atomic<int> alive{0};
     for (int i = 0; i < many; ++i) {
-        rondo::runtime rt({.workers = 1 + static_cast<unsigned>(i % 3)});
+        rondo::runtime rt({.workers = 1 + static_cast<unsigned>(i % 3), .force_migration = i % 5 == 0});
         for (int k = 0; k < 10; ++k)
             rt.spawn([&] {
                 struct witness {
