@@ -80,7 +80,7 @@ public:
     }
     /// Has it ended, for good? A snapshot.
     [[nodiscard]] bool has_ended() const { return cell().has_ended(); }
-    /// Messages that wait in its mailbox. A snapshot.
+    /// Messages that wait in its mailbox. A snapshot; of 64 slots or more up to 15 that have left it may still be counted.
     [[nodiscard]] std::size_t mailbox_size() const { return cell().messages.depth(); }
     /// Unique in its runtime; stays the same over restarts.
     [[nodiscard]] std::uint64_t id() const { return cell().id; }
