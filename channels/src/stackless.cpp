@@ -63,16 +63,7 @@ void schedule() {
     detail::look(*me);
     session_core& s = me.ring();
     if (!s.is_ring) {
-        if (me->is_main) std::this_thread::yield();
-        else rondo::yield();
-        lock.lock();
-        if (me->remove_wanted.exchange(false, relaxed)) {
-            access::leave_ring(s, *me);
-            me->at = phase::paused;
-            return detail::switch_away(*me, {lowlevel::wait_kind::other, &*me});
-        }
-        lock.unlock();
-        return detail::throw_pending(*me);
+        return detail::let_others_go_first(*me);
     }
     lock.lock();
     if (me->next == &*me) {
@@ -115,8 +106,7 @@ std::any schedule_remove(std::any value) {
             throw detail::make_deadlock(s, "the last runnable tasklet cannot be paused while main waits");
         }
     }
-    access::leave_ring(s, *me);
-    me->at = phase::paused;
+    access::pause(s, *me);
     detail::switch_away(*me, {lowlevel::wait_kind::other, &*me});
     return std::exchange(me->tempval, std::any());
 }

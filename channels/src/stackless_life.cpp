@@ -70,20 +70,8 @@ void live(context& c) noexcept {
     }
     std::unique_ptr<callable> body = std::move(c.body);
     try {
-        if (c.remove_wanted.load(relaxed)) {             // several workers
-            lowlevel::ensure_stack();                    // to leave this one: nothing has seen to that yet
-            lock.lock();
-            if (c.remove_wanted.exchange(false, relaxed)) {
-                access::leave_ring(s, c);
-                c.at = phase::paused;
-                switch_away(c, {lowlevel::wait_kind::other, &c});
-            } else {
-                lock.unlock();
-                arrive(c);
-            }
-        } else {
-            arrive(c);
-        }
+        if (s.is_ring) arrive(c);
+        else come_back(c);
         body->call();
     } catch (const stopped&) {
     } catch (...) {
@@ -226,8 +214,7 @@ void remove(context& c) {
     lock.lock();
     switch (c.at) {
         case phase::ready:
-            access::leave_ring(s, c);
-            c.at = phase::paused;
+            access::pause(s, c);
             if (!c.started) drop = std::move(c.self);
             break;
         case phase::running:
@@ -329,16 +316,14 @@ void switch_to(context& c) {
     }
     if (s.is_ring) {
         bring_in(s, c, std::move(self));
-        access::leave_ring(s, *me);
-        me->at = phase::paused;
+        access::pause(s, *me);
         return switch_into(*me, c, {lowlevel::wait_kind::other, &*me});
     }
     if (c.at == phase::paused) {
         keep_alive(c, std::move(self));
         access::make_ready(c);
     }
-    access::leave_ring(s, *me);
-    me->at = phase::paused;
+    access::pause(s, *me);
     switch_away(*me, {lowlevel::wait_kind::other, &*me});
 }
 

@@ -158,6 +158,13 @@ struct access {
         c.prev = c.next = nullptr;
     }
 
+    /// Out of the ring, in no queue. Whoever has asked for that (remove) has got it.
+    static void pause(session_core& s, context& c) noexcept {
+        leave_ring(s, c);
+        c.at = phase::paused;
+        c.remove_wanted.store(false, relaxed);
+    }
+
     // ---- channel queues
     static void push(channel_core& ch, context& c, bool sending, void* slot) noexcept {
         c.at = phase::blocked;
@@ -321,6 +328,10 @@ inline void look_at_trap(const session_core& s) {
 
 /// The first thing that a context does when its turn has come.
 void arrive(context& me);
+/// Several workers: the caller has been away without leaving the ring. Whoever wanted to remove it meanwhile has his way now.
+void come_back(context& me);
+/// The same: others on this worker go first.
+void let_others_go_first(context& me);
 /// Could somebody else still wake this session's main context? Lets go of the lock and takes it again.
 [[nodiscard]] bool somebody_may_help(const session_core& s, const context& asking);
 /// `me` has left the ring, or moved in it; whoever is current now goes on. With the lock held; returns without it.

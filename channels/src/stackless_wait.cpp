@@ -7,6 +7,7 @@
 #include <limits>
 #include <optional>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include <rondo/lowlevel/threads.hpp>
@@ -187,20 +188,27 @@ void switch_away(context& me, const lowlevel::wait_site& site) {
         return throw_pending(me);
     }
     park(me, site);
-    while (me.remove_wanted.load(relaxed)) {
+    if (s.is_ring) arrive(me);
+    else come_back(me);
+}
+
+void come_back(context& me) {
+    if (me.remove_wanted.load(relaxed)) {
+        lowlevel::ensure_stack();                        // one that has just begun has none to leave this one for
         lock.lock();
-        const bool still = me.remove_wanted.exchange(false, relaxed);
-        if (!still) {
-            lock.unlock();
-            break;
+        if (me.remove_wanted.load(relaxed)) {
+            access::pause(*me.home, me);
+            return switch_away(me, {lowlevel::wait_kind::other, &me});
         }
-        access::leave_ring(s, me);
-        me.at = phase::paused;
-        me.granted = false;
-        access::choose_when_idle(s);
-        park(me, {lowlevel::wait_kind::other, &me});
+        lock.unlock();
     }
     arrive(me);
+}
+
+void let_others_go_first(context& me) {
+    if (me.is_main) std::this_thread::yield();
+    else rondo::yield();
+    come_back(me);
 }
 
 namespace {

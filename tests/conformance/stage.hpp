@@ -1,4 +1,5 @@
-// What the conformance tests share: a log that several workers may write to, and what a call comes to.
+// What the conformance tests share: a log that several workers may write to, what a call comes to, and workers that are held
+// so that nobody else runs.
 //
 // Each test is a row of the list that Stackless Python 3.7.5 was measured against; its id is a tag. With one worker the
 // order is Stackless's, line by line; with several the test checks what must hold whatever the order. Where Rondo differs
@@ -6,10 +7,13 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <cstddef>
+#include <memory>
 #include <mutex>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <rondo/stackless.hpp>
@@ -64,6 +68,30 @@ std::string end_of(F&& f) {
     });
     return killed ? "tasklet_exit" : end;
 }
+
+/// Keeps some workers of the caller's session busy: with all of them held, what is ready stays ready. One worker alone runs
+/// nobody before main waits, and need not be held.
+class held_workers {
+public:
+    explicit held_workers(unsigned n, unsigned of) : go_on_(std::make_shared<std::atomic<bool>>(of == 1)) {
+        if (of == 1) return;
+        const auto held = std::make_shared<std::atomic<unsigned>>(0);
+        for (unsigned i = 0; i < n; ++i)
+            sl::tasklet([held, go_on = go_on_] {
+                ++*held;
+                while (!*go_on) std::this_thread::yield();
+            })();
+        while (*held != n) std::this_thread::yield();        // each holds its own: it does not suspend
+    }
+    explicit held_workers(unsigned all) : held_workers(all, all) {}
+    ~held_workers() { let_go(); }
+    void let_go() { *go_on_ = true; }
+    held_workers(const held_workers&) = delete;
+    held_workers& operator=(const held_workers&) = delete;
+
+private:
+    std::shared_ptr<std::atomic<bool>> go_on_;
+};
 
 /// An error with arguments.
 struct oops : std::runtime_error {

@@ -152,24 +152,53 @@ TEST_CASE("with several workers remove is a request, honoured at the next switch
 TEST_CASE("with several workers any number may be removed before they have begun", "[T06][several]") {
     constexpr unsigned workers = 2;
     sl::session s({.workers = workers});
-    std::atomic<unsigned> held{0};
-    std::atomic<bool> go_on{false};
-    for (unsigned i = 0; i < workers; ++i)
-        sl::tasklet([&] {
-            ++held;
-            while (!go_on) std::this_thread::yield();
-        })();
-    while (held != workers) std::this_thread::yield();
+    held_workers held(workers);
     std::atomic<int> ran{0};
     std::vector<sl::tasklet_ref> all;
     for (int i = 0; i < 100; ++i) all.push_back(sl::tasklet([&] { ++ran; })());
     for (auto& t : all) t.remove();
-    go_on = true;
+    held.let_go();
     CHECK(sl::run().parked == 100);
     CHECK(ran == 0);
     for (auto& t : all) t.insert();
     CHECK(sl::run().parked == 0);
     CHECK(ran == 100);
+}
+
+TEST_CASE("with several workers a tasklet that pauses by itself has been removed: one insert lets it go on", "[T06][several]") {
+    sl::session s({.workers = 2});
+    std::atomic<bool> has_begun{false}, go_on{false};
+    auto t = sl::tasklet([&] {
+        has_begun = true;
+        while (!go_on) std::this_thread::yield();
+        sl::schedule_remove();
+        sl::schedule();
+    })();
+    while (!has_begun) std::this_thread::yield();
+    t.remove();                                       // it runs: a request
+    go_on = true;
+    while (!t.paused()) std::this_thread::yield();
+    t.insert();
+    CHECK(sl::run().parked == 0);
+    CHECK_FALSE(t.alive());
+}
+
+TEST_CASE("with several workers a kill comes before a remove that has not been honoured yet", "[T06][X03][several]") {
+    sl::session s({.workers = 2});
+    sl::channel<int> c;
+    std::atomic<bool> has_begun{false}, go_on{false};
+    auto t = sl::tasklet([&] {
+        has_begun = true;
+        while (!go_on) std::this_thread::yield();
+        c.receive();
+    })();
+    while (!has_begun) std::this_thread::yield();
+    t.remove();
+    go_on = true;
+    while (!t.blocked()) std::this_thread::yield();
+    t.kill();
+    CHECK(sl::run().parked == 0);
+    CHECK_FALSE(t.alive());
 }
 
 TEST_CASE("the current and a blocked tasklet cannot be removed, and stay as they are", "[T07]") {

@@ -1,6 +1,7 @@
 // Traps: R01 to R07. Budgets: W01 to W06. Observers: B01 to B03.
 #include <catch2/catch.hpp>
 
+#include <atomic>
 #include <map>
 #include <mutex>
 #include <string>
@@ -300,4 +301,30 @@ TEST_CASE("with several workers, what a worker's switch goes to is what its next
     sl::set_schedule_callback({});
     for (auto& [thread, events] : seen)
         for (std::size_t i = 1; i < events.size(); ++i) CHECK(events[i].first == events[i - 1].second);
+}
+
+TEST_CASE("with several workers a schedule callback sees those go on who had yielded", "[B01][several]") {
+    sl::session s({.workers = 2});
+    held_workers held(1, 2);                          // so that the two share the other one
+    journal j;
+    sl::tasklet_ref a, b;
+    std::atomic<int> ended{0};
+    const auto yields = [&] {
+        for (int i = 0; i < 20; ++i) sl::schedule();
+        ++ended;
+    };
+    sl::tasklet([&] {
+        a = sl::tasklet(yields)();
+        b = sl::tasklet(yields)();
+        sl::set_schedule_callback([&](const sl::tasklet_ref& from, const sl::tasklet_ref& to) {
+            if (from == a && to == b) j.say("a to b");
+            if (from == b && to == a) j.say("b to a");
+        });
+    })();
+    while (ended != 2) std::this_thread::yield();
+    held.let_go();
+    sl::run();
+    sl::set_schedule_callback({});
+    CHECK(j.count("a to b") >= 10);
+    CHECK(j.count("b to a") >= 10);
 }
