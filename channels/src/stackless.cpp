@@ -14,24 +14,42 @@ using detail::phase;
 using detail::session_core;
 using rondo::detail::relaxed;
 
+namespace {
+
+// Lock held, the caller in the ring.
+std::size_t count_parked(const session_core& s) {
+    std::size_t watching = 0;
+    for (auto* r : s.runners) watching += !r->is_main;
+    const std::size_t in_ring = s.active - (s.main->at == phase::running || s.main->at == phase::ready ? 1 : 0);
+    return s.live - std::min(s.live, in_ring + watching);
+}
+
+// Unless a run further out has set one. Lock held.
+void set_limit(session_core& s, detail::context& runner, const run_options& options) {
+    if (!options.timeout || s.limit_runner.load(relaxed)) return;
+    s.limit_runner.store(&runner, relaxed);
+    s.limit = options.timeout;
+    s.ticks = 0;
+    ++s.limited_runs;
+    s.is_total = options.total;
+    s.is_soft = options.soft;
+}
+
+}  // namespace
+
 run_result run(const run_options& options) {
     lowlevel::enter();
     const caller me;
     detail::look(*me);
     session_core& s = me.ring();
-    const auto count_parked = [&] {                      // lock held, the caller in the ring
-        std::size_t watching = 0;
-        for (auto* r : s.runners) watching += !r->is_main;
-        const std::size_t in_ring = s.active - (s.main->at == phase::running || s.main->at == phase::ready ? 1 : 0);
-        return s.live - std::min(s.live, in_ring + watching);
-    };
     lock.lock();
     const auto before = s.finished;
     const bool others = s.active > 1;
-    if (!others) {
-        const run_result result{.finished = 0, .parked = count_parked(), .interrupted = {}};
+    if (!others || me->interrupted) {                    // an error came out of the last run in its place
+        auto interrupted = std::exchange(me->interrupted, nullptr);
+        const auto parked = count_parked(s);
         lock.unlock();
-        return result;
+        return {.finished = 0, .parked = parked, .interrupted = tasklet_ref(std::move(interrupted))};
     }
     if (s.traps.load(relaxed) > 0) {
         lock.unlock();
@@ -41,19 +59,13 @@ run_result run(const run_options& options) {
     me->at = phase::watching;
     if (s.runners.capacity() == s.runners.size()) s.runners.reserve(2 * s.runners.size() + 8);
     s.runners.push_back(&*me);
-    if (options.timeout && s.is_ring && !s.limit_runner) {
-        s.limit_runner = &*me;
-        s.limit = options.timeout;
-        s.ticks = 0;
-        s.is_total = options.total;
-        s.is_soft = options.soft;
-    }
+    set_limit(s, *me, options);
     detail::switch_away(*me, {lowlevel::wait_kind::other, &s});
     run_result result;
     result.interrupted = tasklet_ref(std::exchange(me->interrupted, nullptr));
     const hold_lock hold;
     result.finished = s.finished - before;
-    result.parked = count_parked();
+    result.parked = count_parked(s);
     return result;
 }
 
@@ -62,22 +74,20 @@ void schedule() {
     const caller me;
     detail::look(*me);
     session_core& s = me.ring();
-    if (!s.is_ring) {
-        return detail::let_others_go_first(*me);
-    }
+    if (!s.is_ring) return detail::let_others_go_first(*me);
     lock.lock();
-    if (me->next == &*me) {
-        access::look_at_soft_limit(s);
-        if (s.current == &*me) {
-            lock.unlock();
-            return detail::throw_pending(*me);
-        }
-    } else {
+    if (s.active > 1) {
         if (s.traps.load(relaxed) > 0) {
             lock.unlock();
             detail::look_at_trap(s);
         }
         access::make_current(s, *me->next);
+    } else {
+        access::look_at_soft_limit(s, *me);
+        if (s.current == &*me) {
+            lock.unlock();
+            return detail::throw_pending(*me);
+        }
     }
     me->at = phase::ready;
     detail::switch_away(*me, detail::in_ring);
@@ -111,23 +121,34 @@ std::any schedule_remove(std::any value) {
     return std::exchange(me->tempval, std::any());
 }
 
+namespace {
+
+// Is this the tick at which `me` is interrupted? Lock held.
+bool is_over_limit(session_core& s, detail::context& me) {
+    if (!s.limit_runner.load(relaxed)) return false;
+    access::count_tick(s, me);
+    if (!access::has_used_up(s, me) || s.is_soft || me.atomic_depth > 0 || s.traps.load(relaxed) > 0) return false;
+    return !me.has_pending.load(relaxed) && !me.killed.load(relaxed);      // since we looked: that comes first
+}
+
+}  // namespace
+
 void checkpoint() {
     const caller me;
     detail::look(*me);
-    if (!me->home || !me->home->is_ring) return rondo::checkpoint();
-    session_core& s = *me->home;
-    if (!s.limit_runner || ++s.ticks < s.limit || s.is_soft || me->atomic_depth > 0 || s.traps.load(relaxed) > 0) return;
-    lowlevel::enter();
-    auto self = me->shared_from_this();
-    lock.lock();
-    detail::context& runner = *s.limit_runner;
-    access::withdraw_from_run(s, runner);
-    access::leave_ring(s, *me);
-    me->at = phase::paused;
-    runner.interrupted = std::move(self);
-    access::enter_ring(s, runner);
-    access::make_current(s, runner);
-    detail::switch_away(*me, {lowlevel::wait_kind::other, &*me});
+    session_core* const s = me->home.get();
+    if (s && s->limit_runner.load(relaxed)) {
+        lowlevel::enter();
+        lock.lock();
+        if (is_over_limit(*s, *me)) {
+            s->limit_runner.load(relaxed)->interrupted = me->shared_from_this();
+            access::pause(*s, *me);
+            access::end_limited_run(*s);
+            return detail::switch_away(*me, {lowlevel::wait_kind::other, &*me});
+        }
+        lock.unlock();
+    }
+    if (!s || !s->is_ring) rondo::checkpoint();
 }
 
 tasklet_ref getcurrent() {

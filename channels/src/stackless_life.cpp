@@ -47,10 +47,8 @@ void finish(context& c, std::exception_ptr e) noexcept {
     ++s.finished;
     if (e) deliver(s, e);
     access::choose_when_idle(s);
-    if (s.is_ring) {
-        access::look_at_soft_limit(s);
-        if (s.current && !s.current->granted) next = access::grant(*s.current);
-    }
+    access::look_at_soft_limit(s, c);
+    if (s.is_ring && s.current && !s.current->granted) next = access::grant(*s.current);
     lock.unlock();
     if (next) lowlevel::resume(*next, lowlevel::placement::tail);
 }

@@ -131,7 +131,7 @@ void end_session(session_core& s) noexcept {
     }
     std::unique_ptr<runtime> rt;
     std::vector<std::exception_ptr> unseen;
-    context_ptr last;
+    context_ptr last, interrupted;
     std::shared_ptr<session_core> self;
     {
         const hold_lock hold;
@@ -142,6 +142,7 @@ void end_session(session_core& s) noexcept {
         s.main->pending = nullptr;
         s.main->at = phase::done;
         last = std::move(s.last);
+        interrupted = std::move(s.main->interrupted);    // that no run has given
         self = std::move(s.main->home);                  // it held itself
     }
     for (auto& e : unseen) print_unseen(e);

@@ -116,8 +116,9 @@ struct session_core {
     std::vector<std::exception_ptr> more_errors;         // that main has not been thrown yet
     bool main_polls = false;                             // main sleeps, and looks now and then for a deadlock
 
-    context* limit_runner = nullptr;                     // run(timeout)
-    std::uint64_t limit = 0, ticks = 0;
+    // run(timeout). Written with the lock held; limit_runner is looked at without it, too: is there a limit at all?
+    rondo::detail::atomic<context*> limit_runner{nullptr};
+    std::uint64_t limit = 0, ticks = 0, limited_runs = 0;
     bool is_total = false, is_soft = false;
 
     rondo::detail::atomic<int> traps{0};
@@ -157,7 +158,6 @@ struct access {
         c.next->prev = c.prev;
         c.prev = c.next = nullptr;
     }
-
     /// Out of the ring, in no queue. Whoever has asked for that (remove) has got it.
     static void pause(session_core& s, context& c) noexcept {
         leave_ring(s, c);
@@ -188,7 +188,7 @@ struct access {
     }
     static void withdraw_from_run(session_core& s, context& c) noexcept {
         std::erase(s.runners, &c);
-        if (s.limit_runner == &c) s.limit_runner = nullptr;
+        if (s.limit_runner.load(relaxed) == &c) s.limit_runner.store(nullptr, relaxed);
     }
 
     // ---- giving the turn
@@ -243,13 +243,26 @@ struct access {
         if (s.is_ring) s.set_current(c);
         else go(*c);
     }
-    /// run({.soft}): its time is up.
-    static void look_at_soft_limit(session_core& s) noexcept {
-        context* c = s.limit_runner;
-        if (!c || !s.is_soft || s.ticks < s.limit) return;
-        withdraw_from_run(s, *c);
-        enter_ring(s, *c);
-        s.set_current(c);
+
+    // ---- run(timeout)
+    static void count_tick(session_core& s, context& c) noexcept {
+        if (std::exchange(c.limited_run, s.limited_runs) != s.limited_runs) c.ticks = 0;
+        ++(s.is_total ? s.ticks : c.ticks);
+    }
+    static bool has_used_up(const session_core& s, const context& c) noexcept {
+        if (s.is_total) return s.ticks >= s.limit;
+        return c.limited_run == s.limited_runs && c.ticks >= s.limit;
+    }
+    static void end_limited_run(session_core& s) noexcept {
+        context& c = *s.limit_runner.load(relaxed);
+        withdraw_from_run(s, c);
+        enter_ring(s, c);
+        if (s.is_ring) s.set_current(&c);
+        else go(c);
+    }
+    /// run({.soft}): is its time up, now that `c` switches?
+    static void look_at_soft_limit(session_core& s, const context& c) noexcept {
+        if (s.limit_runner.load(relaxed) && s.is_soft && has_used_up(s, c)) end_limited_run(s);
     }
 
     // ---- life

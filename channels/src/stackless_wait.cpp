@@ -36,7 +36,7 @@ void throw_pending(context& me) {
 void arrive(context& me) {
     if (!me.home) return throw_pending(me);
     session_core& s = *me.home;
-    if (s.is_ring && !s.is_total) s.ticks = 0;
+    me.ticks = 0;                                        // a new slice
     if (s.on_switch.is_set.load(relaxed)) [[unlikely]] {
         context_ptr& last = last_of(s);
         context_ptr before = last ? last : s.main;
@@ -174,14 +174,12 @@ void switch_away(context& me, const lowlevel::wait_site& site) {
     }
     me.granted = false;
     access::choose_when_idle(s);
-    if (s.is_ring) {
-        access::look_at_soft_limit(s);
-        if (s.current == &me) {
-            me.granted = true;
-            me.at = phase::running;
-            lock.unlock();
-            return throw_pending(me);
-        }
+    access::look_at_soft_limit(s, me);
+    if (s.is_ring && s.current == &me) {
+        me.granted = true;
+        me.at = phase::running;
+        lock.unlock();
+        return throw_pending(me);
     }
     if (me.granted) {                                    // several workers: chosen at once
         lock.unlock();
@@ -206,6 +204,11 @@ void come_back(context& me) {
 }
 
 void let_others_go_first(context& me) {
+    session_core& s = *me.home;
+    if (s.limit_runner.load(relaxed)) {
+        const hold_lock hold;
+        access::look_at_soft_limit(s, me);
+    }
     if (me.is_main) std::this_thread::yield();
     else rondo::yield();
     come_back(me);

@@ -118,8 +118,9 @@ TEST_CASE("atomic nests, restores, and does not stop a tasklet from switching by
 // ------------------------------------------------------------------------------------------------------------- budgets
 
 TEST_CASE("an endless loop of checkpoints is interrupted by run with a timeout, which names it", "[W01]") {
-    sl::session s;
-    int other = 0;
+    const auto workers = GENERATE(1u, 2u, 4u);
+    sl::session s({.workers = workers});
+    std::atomic<int> other{0};
     auto endless = sl::tasklet([] {
         for (;;) sl::checkpoint();                    // Rondo: only checkpoints count, and can be interrupted
     })();
@@ -127,7 +128,7 @@ TEST_CASE("an endless loop of checkpoints is interrupted by run with a timeout, 
     const auto result = sl::run(1000);
     CHECK(result.interrupted == endless);
     CHECK(endless.paused());
-    CHECK(other == 0);
+    if (workers == 1) CHECK(other == 0);
     while (sl::getruncount() > 1)
         if (auto t = sl::run(1000).interrupted) t.insert();
     CHECK(other == 1);
@@ -135,15 +136,20 @@ TEST_CASE("an endless loop of checkpoints is interrupted by run with a timeout, 
 }
 
 TEST_CASE("a budget that is not used up reports nobody", "[W02]") {
-    sl::session s;
-    sl::tasklet([] {
-        for (int i = 0; i < 10; ++i) sl::checkpoint();
-    })();
-    CHECK_FALSE(sl::run(1000).interrupted);
+    sl::session s({.workers = GENERATE(1u, 2u, 4u)});
+    for (int i = 0; i < 200; ++i)
+        sl::tasklet([] {
+            for (int n = 0; n < 10; ++n) sl::checkpoint();
+        })();
+    const auto result = sl::run(11);
+    CHECK_FALSE(result.interrupted);
+    CHECK(result.parked == 0);
+    CHECK(sl::getruncount() == 1);
 }
 
 TEST_CASE("counting tasklets are done in order without a limit, and all are done with one", "[W03]") {
-    sl::session s;
+    const auto workers = GENERATE(1u, 2u);
+    sl::session s({.workers = workers});
     journal j;
     const auto timeout = GENERATE(0ull, 3ull, 1000ull);
     for (int n : {100, 101, 102, 103})
@@ -153,12 +159,12 @@ TEST_CASE("counting tasklets are done in order without a limit, and all are done
         })(n);
     while (sl::getruncount() > 1)
         if (auto t = sl::run(timeout).interrupted) t.insert();
-    if (timeout != 3) CHECK(j.said() == lines{"100", "101", "102", "103"});
+    if (timeout != 3 && workers == 1) CHECK(j.said() == lines{"100", "101", "102", "103"});
     else CHECK(j.sorted() == lines{"100", "101", "102", "103"});
 }
 
 TEST_CASE("an interrupt waits until the atomic part is over", "[W04]") {
-    sl::session s;
+    sl::session s({.workers = GENERATE(1u, 2u, 4u)});
     journal j;
     auto t = sl::tasklet([&] {
         {
@@ -177,7 +183,7 @@ TEST_CASE("an interrupt waits until the atomic part is over", "[W04]") {
 }
 
 TEST_CASE("a timeout is for each slice: many short ones never use it up", "[W05]") {
-    sl::session s;
+    sl::session s({.workers = GENERATE(1u, 2u, 4u)});
     for (int i = 0; i < 2; ++i)
         sl::tasklet([] {
             for (int k = 0; k < 100; ++k) {
@@ -190,21 +196,30 @@ TEST_CASE("a timeout is for each slice: many short ones never use it up", "[W05]
 }
 
 TEST_CASE("a total timeout is used up by yielding tasklets too", "[W06]") {
-    sl::session s;
+    const auto workers = GENERATE(1u, 2u, 4u);
+    sl::session s({.workers = workers});
+    std::atomic<int> ended{0};
     for (int i = 0; i < 2; ++i)
-        sl::tasklet([] {
+        sl::tasklet([&] {
             for (int k = 0; k < 100; ++k) {
                 for (int n = 0; n < 5; ++n) sl::checkpoint();
                 sl::schedule();
             }
+            ++ended;
         })();
-    CHECK(sl::run({.timeout = 50, .total = true}).interrupted);
-    CHECK(sl::getruncount() == 2);
+    auto t = sl::run({.timeout = 50, .total = true}).interrupted;
+    CHECK(t.paused());
+    if (workers == 1) CHECK(sl::getruncount() == 2);
+    t.insert();
+    CHECK(sl::run().parked == 0);
+    CHECK(ended == 2);
 }
 
 TEST_CASE("a soft timeout interrupts nobody: run returns at the next switch, and all stay queued", "[W06]") {
-    sl::session s;
-    int slices = 0;
+    const auto workers = GENERATE(1u, 2u, 4u);
+    const bool total = GENERATE(false, true);
+    sl::session s({.workers = workers});
+    std::atomic<int> slices{0};
     for (int i = 0; i < 2; ++i)
         sl::tasklet([&] {
             for (;;) {
@@ -213,9 +228,112 @@ TEST_CASE("a soft timeout interrupts nobody: run returns at the next switch, and
                 sl::schedule();
             }
         })();
-    CHECK_FALSE(sl::run({.timeout = 10, .soft = true}).interrupted);
-    CHECK(slices == 1);
+    CHECK_FALSE(sl::run({.timeout = 10, .total = total, .soft = true}).interrupted);
+    CHECK(slices >= 1);
+    if (workers == 1) CHECK(slices == 1);
     CHECK(sl::getruncount() == 3);
+}
+
+TEST_CASE("a soft timeout is up when the tasklet that has used it up ends or waits, too", "[W06]") {
+    const bool ends = GENERATE(false, true);
+    sl::session s({.workers = GENERATE(1u, 2u, 4u)});
+    sl::channel<int> never;
+    sl::tasklet([&, ends] {
+        for (int n = 0; n < 20; ++n) sl::checkpoint();
+        if (!ends) never.receive();
+    })();
+    auto endless = sl::tasklet([] {
+        for (;;) sl::schedule();
+    })();
+    const auto result = sl::run({.timeout = 10, .soft = true});
+    CHECK_FALSE(result.interrupted);
+    CHECK(result.finished == (ends ? 1 : 0));
+    CHECK(result.parked == (ends ? 0 : 1));
+    CHECK(endless.scheduled());
+}
+
+TEST_CASE("a run that has a timeout inside one that has one goes by the outer one's", "[W01]") {
+    sl::session s({.workers = GENERATE(1u, 2u, 4u)});
+    const auto main = sl::getmain();
+    std::atomic<int> ticks{0};
+    sl::tasklet_ref endless;
+    sl::tasklet([&] {
+        while (!main.paused()) sl::schedule();        // inside its run
+        endless = sl::tasklet([&] {
+            for (;;) {
+                ++ticks;
+                sl::checkpoint();
+            }
+        })();
+        sl::run(5);
+    })();
+    const auto result = sl::run(1000);
+    CHECK(result.interrupted == endless);
+    CHECK(ticks == 1000);
+}
+
+TEST_CASE("whom a run could not give, since it threw an error instead, the next one gives", "[W01]") {
+    sl::session s;
+    auto main = sl::getmain();
+    bool has_thrown = false;
+    sl::set_schedule_callback([&](const sl::tasklet_ref&, const sl::tasklet_ref& next) {
+        if (next.is_main() && !std::exchange(has_thrown, true))
+            main.throw_exception(std::make_exception_ptr(oops("first")), true);
+    });
+    auto endless = sl::tasklet([] {
+        for (;;) sl::checkpoint();
+    })();
+    CHECK(end_of([] { sl::run(10); }) == "first");
+    CHECK(endless.paused());
+    CHECK(sl::run(10).interrupted == endless);
+    CHECK_FALSE(sl::run(10).interrupted);
+}
+
+// Rondo: with several workers run gives the first that has used up its slice; the others go on in parallel, without a limit
+// until the next run that has one.
+TEST_CASE("with several workers the others go on while an interrupted tasklet waits", "[W01][several]") {
+    sl::session s({.workers = GENERATE(2u, 4u)});
+    std::atomic<bool> go_on{false}, has_ended{false};
+    auto endless = sl::tasklet([] {
+        for (;;) sl::checkpoint();
+    })();
+    auto other = sl::tasklet([&] {
+        while (!go_on) sl::schedule();
+        for (int i = 0; i < 100; ++i) sl::checkpoint();      // more than the limit was
+        has_ended = true;
+    })();
+    CHECK(sl::run(10).interrupted == endless);
+    CHECK(other.scheduled());
+    go_on = true;
+    while (!has_ended) std::this_thread::yield();            // without another run
+    CHECK(endless.paused());
+    CHECK(sl::run().parked == 1);
+    CHECK(endless.paused());
+}
+
+TEST_CASE("with several workers ticks of an earlier run do not count in the next", "[W02][several]") {
+    sl::session s({.workers = 2});
+    std::atomic<bool> has_counted{false}, go_on{false}, has_ended{false};
+    auto t = sl::tasklet([&] {                        // one long slice
+        for (int i = 0; i < 90; ++i) sl::checkpoint();
+        has_counted = true;
+        while (!go_on) std::this_thread::yield();
+        for (int i = 0; i < 90; ++i) sl::checkpoint();
+        has_ended = true;
+    });
+    auto endless = sl::tasklet([&] {
+        t();
+        while (!has_counted) sl::schedule();
+        for (;;) sl::checkpoint();
+    })();
+    CHECK(sl::run(100).interrupted == endless);
+    REQUIRE(has_counted);
+    auto opener = sl::tasklet([&] {
+        while (!sl::getmain().paused()) sl::schedule();
+        go_on = true;
+    })();
+    CHECK_FALSE(sl::run(100).interrupted);
+    CHECK(has_ended);
 }
 
 // ----------------------------------------------------------------------------------------------------------- observers
@@ -272,7 +390,7 @@ TEST_CASE("a channel callback sees each operation, and whether it will wait", "[
 }
 
 TEST_CASE("setting a callback gives the one before, an empty one takes it away", "[B03]") {
-    sl::session s;
+    sl::session s({.workers = GENERATE(1u, 2u)});
     CHECK_FALSE(sl::get_schedule_callback());
     CHECK_FALSE(sl::set_schedule_callback([](const auto&, const auto&) {}));
     CHECK(sl::get_schedule_callback());

@@ -19,12 +19,17 @@
 //   a dropped channel  ends the waits of those who wait on it with `closed`; nobody stays paused for ever.
 //   end of thread    kills what is left of its tasklets, so that every destructor runs. No tasklet outlives its thread.
 //   run              says how many tasklets are left waiting; parked_tasklets() says which, and for what.
-//   run(timeout)     counts calls of checkpoint(): C++ has no bytecodes to count.
+//   run(timeout)     counts calls of checkpoint(): C++ has no bytecodes to count. With several workers each tasklet's slice
+//                    counts its own; the first that has used up its limit is paused, and run returns it, while the others
+//                    go on in parallel, without a limit until the next run(timeout).
 //   main, waiting    sleeps in the system while other threads of the process could still wake it; else rule by rule the
 //                    deadlock errors of Stackless.
 //   native waits     (rondo::sleep_for, rondo::channel, a mutex) hold up the whole ring, as a blocking call did; with
 //                    several workers they hold up nobody. rondo::within reaches the waits of this layer.
 //   finished tasklets can be set up again, but a finished one's stack goes back to the pool in between.
+//   several workers  need no run() to go on: what is made ready (also by kill and raise_exception, which then are always
+//                    as with `pending`) runs as soon as a worker is free. So who is queued counts as begun: unbind()
+//                    refuses it, remove() is a request, kill() ends it when its turn comes.
 //   left out         pickling, soft switching, nesting levels, moving a tasklet to another thread.
 //
 // Attributes are calls: c.balance(), c.preference(1), t.alive(). RuntimeError is usage_error, a Deadlock error is
@@ -215,19 +220,20 @@ template <class F>
 // ------------------------------------------------------------------------------------------------------- the scheduler
 
 struct run_options {
-    std::uint64_t timeout = 0;       ///< calls of checkpoint() until a tasklet is interrupted; 0: no limit
+    std::uint64_t timeout = 0;       ///< calls of checkpoint() in a slice until its tasklet is interrupted; 0: no limit
     bool total = false;              ///< counted over all tasklets of this run, not for each slice
     bool soft = false;               ///< interrupts nobody: run() returns at the next switch after the limit
 };
 struct run_result {
     std::size_t finished = 0;        ///< tasklets that ended meanwhile
     std::size_t parked = 0;          ///< tasklets left that wait for something, or are paused
-    tasklet_ref interrupted;           ///< who used up the timeout; it is paused: insert() it to let it go on
+    tasklet_ref interrupted;           ///< who used up the timeout (of the last run, if that threw an error instead); it is
+                                       ///< paused: insert() it to let it go on
 };
 
 /// Runs the tasklets until nobody can go on. The caller is out of the ring meanwhile. May be called in a tasklet: inner
 /// runs return before outer ones. Throws the error that a tasklet ended with (the innermost run does); the other tasklets
-/// go on at the next run. With one worker an outer run with a timeout makes inner timeouts be ignored.
+/// go on at the next run. An outer run with a timeout makes inner timeouts be ignored.
 run_result run(const run_options& options);
 inline run_result run(std::uint64_t timeout = 0) { return run(run_options{.timeout = timeout}); }
 

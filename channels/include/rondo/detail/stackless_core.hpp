@@ -68,6 +68,7 @@ struct context : std::enable_shared_from_this<context> {
     bool found_closed = false;                    // its wait was ended by close()
     rondo::detail::atomic<bool> remove_wanted{false};      // several workers: pause at the next switch
     unsigned atomic_depth = 0;
+    std::uint64_t ticks = 0, limited_run = 0;     // of its slice, and in which run(timeout) they were counted
     std::any tempval;
 
     context* prev = nullptr;                      // the ring, or a channel's queue
