@@ -74,13 +74,16 @@ void schedule() {
     const caller me;
     detail::look(*me);
     session_core& s = me.ring();
-    if (!s.is_ring) return detail::let_others_go_first(*me);
     lock.lock();
+    if (s.active > 1 && s.traps.load(relaxed) > 0) {
+        lock.unlock();
+        detail::look_at_trap(s);
+    }
+    if (!s.is_ring) {
+        lock.unlock();
+        return detail::let_others_go_first(*me);
+    }
     if (s.active > 1) {
-        if (s.traps.load(relaxed) > 0) {
-            lock.unlock();
-            detail::look_at_trap(s);
-        }
         access::make_current(s, *me->next);
     } else {
         access::look_at_soft_limit(s, *me);

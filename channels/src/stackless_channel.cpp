@@ -64,14 +64,37 @@ void channel_core::transfer(void* mine, bool sending) {
     // The channel may be gone. Nothing of it is touched any more.
 }
 
+namespace {
+
+// The ring: right behind the caller, and it is the partner's turn. Lock held.
+void put_first(session_core& s, context& me, context& partner) noexcept {
+    access::enter_ring(s, partner);
+    if (me.next != &partner) {
+        partner.prev->next = partner.next;
+        partner.next->prev = partner.prev;
+        access::link_before(partner, *me.next);
+    }
+    access::make_current(s, partner);
+}
+// Several workers: it takes over this one, and the caller goes to the tail. Lock held; returns without it.
+void hand_over_worker(session_core& s, context& me, context& partner) {
+    access::enter_ring(s, partner);
+    lowlevel::waiter* const w = access::grant(partner);
+    lock.unlock();
+    if (w) lowlevel::resume_now(*w);
+    come_back(me);
+}
+
+}  // namespace
+
 // A partner waits. Lock held; returns without it.
 void channel_core::meet(context& me, context& partner, bool sending) {
     session_core* const s = me.home.get();
-    const bool same_ring = s && s->is_ring && partner.home.get() == s;
+    const bool same = s && partner.home.get() == s;
     const int favours = preference();
-    const bool all = schedule_all();
-    const bool to_partner = !all && (sending ? favours < 0 : favours > 0);
-    if (same_ring && (all || to_partner) && s->traps.load(relaxed) > 0) {
+    const bool all = same && schedule_all();
+    const bool to_partner = same && !all && (sending ? favours < 0 : favours > 0);
+    if ((all || to_partner) && s->traps.load(relaxed) > 0) {
         lock.unlock();
         return look_at_trap(*s);
     }
@@ -83,22 +106,15 @@ void channel_core::meet(context& me, context& partner, bool sending) {
     if (sending) move(theirs, mine);
     else move(mine, theirs);
     lock.lock();
-    if (!same_ring || !to_partner) {
-        access::make_ready(partner);
-        if (!same_ring || !all) {
-            lock.unlock();
-            return;
-        }
-        access::make_current(*s, *me.next);
-    } else {                                             // right behind us, and it is its turn
-        access::enter_ring(*s, partner);
-        if (me.next != &partner) {
-            partner.prev->next = partner.next;
-            partner.next->prev = partner.prev;
-            access::link_before(partner, *me.next);
-        }
-        access::make_current(*s, partner);
+    if (to_partner && !s->is_ring) return hand_over_worker(*s, me, partner);
+    if (to_partner) put_first(*s, me, partner);
+    else access::make_ready(partner);
+    if (!to_partner && (!all || !s->is_ring)) {
+        lock.unlock();
+        if (all) let_others_go_first(me);
+        return;
     }
+    if (all) access::make_current(*s, *me.next);
     me.at = phase::ready;
     switch_away(me, in_ring);
 }

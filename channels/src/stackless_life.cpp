@@ -276,7 +276,7 @@ void run_now(context& c) {
     session_core& s = home_of(c);
     if (&c == &*me) return;
     const bool same = me->home.get() == &s;
-    if (same && s.is_ring) look_at_trap(s);
+    if (same) look_at_trap(s);
     auto self = c.shared_from_this();
     lock.lock();
     if (same && s.is_ring) wait_for_value(c);

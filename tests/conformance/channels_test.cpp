@@ -1,12 +1,18 @@
 // Channels: C01 to C11; who goes first when two meet: P01 to P07.
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <any>
 #include <atomic>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
+#include <thread>
+#include <utility>
 #include <vector>
+
+#include <rondo/lowlevel/job.hpp>
 
 #include "stage.hpp"
 
@@ -177,6 +183,7 @@ TEST_CASE("when the last handle of a channel goes, those who wait on it get clos
 // ------------------------------------------------------------------------------------------------------- who goes first
 
 TEST_CASE("the receiver goes first by default, other preferences count by their sign", "[P01]") {
+    sl::session s({.workers = GENERATE(1u, 2u)});
     sl::channel<int> c;
     CHECK(c.preference() == -1);
     CHECK_FALSE(c.schedule_all());
@@ -233,6 +240,100 @@ TEST_CASE("preference none: the caller goes on, the partner goes to the tail", "
 }
 TEST_CASE("schedule_all: the caller yields, the partner goes to the tail", "[P07]") {
     CHECK(meeting(GENERATE(-1, 0, 1), true, true) == lines{"A", "R", "S"});
+}
+
+namespace {
+
+// What the two who meet say before and after, and A, queued meanwhile on the same worker: as that worker saw it, whoever
+// else has taken A. The one who acts spawns A, so that it is queued there.
+lines meeting_on_a_worker(unsigned workers, int preference, bool receiver_waits) {
+    sl::session s({.workers = workers});
+    sl::channel<int> c;
+    c.preference(preference);
+    std::mutex lock;
+    std::vector<std::pair<unsigned, std::string>> said;
+    const auto say = [&](const char* what) {
+        const std::lock_guard hold(lock);
+        said.emplace_back(rondo::lowlevel::worker_here(), what);
+    };
+    const auto act = [&](bool sends) {
+        say("begins");
+        if (sends) c.send(1);
+        else c.receive();
+        say(sends ? "S" : "R");
+    };
+    sl::tasklet(act)(!receiver_waits);
+    sl::run();
+    said.clear();
+    sl::tasklet([&] {
+        for (int i = 0; i < 3; ++i) sl::tasklet([&] { say("A"); })();
+        act(receiver_waits);
+    })();
+    CHECK(sl::run().parked == 0);
+    CHECK(said.size() == 6);
+    const auto began = std::find_if(said.begin(), said.end(), [](auto& x) { return x.second == "begins"; });
+    lines there;
+    for (auto i = began; i != said.end(); ++i)
+        if (i->first == began->first) there.push_back(i->second);
+    return there;
+}
+// What comes right after the second one begins to send, or receive, on that worker.
+std::string next_there(int preference, bool receiver_waits) {
+    const auto said = meeting_on_a_worker(GENERATE(2u, 4u), preference, receiver_waits);
+    return said.size() < 2 ? "nothing" : said[1];
+}
+
+}  // namespace
+
+TEST_CASE("with several workers the receiver goes on where it was sent to, ahead of that worker's queue", "[P02][several]") {
+    CHECK(next_there(-1, true) == "R");
+}
+TEST_CASE("with several workers a receiver that finds a sender keeps its worker", "[P03][several]") {
+    CHECK(next_there(-1, false) == "R");
+}
+TEST_CASE("with several workers and sender first a sender that finds a receiver keeps its worker", "[P04][several]") {
+    CHECK(next_there(1, true) == "S");
+}
+TEST_CASE("with several workers and sender first the sender goes on where it was received from", "[P05][several]") {
+    CHECK(next_there(1, false) == "S");
+}
+TEST_CASE("with several workers and no preference the caller never loses its worker", "[P06][several]") {
+    CHECK(next_there(0, true) == "S");
+    CHECK(next_there(0, false) == "R");
+}
+TEST_CASE("with several workers and schedule_all somebody else goes on first", "[P07][several]") {
+    sl::session s({.workers = 2});
+    const held_workers held(1, 2);                    // nobody takes A away from the other one
+    sl::channel<int> c;
+    c.preference(GENERATE(-1, 0, 1));
+    c.schedule_all(true);
+    journal j;
+    auto r = sl::tasklet([&] {
+        c.receive();
+        j.say("R");
+    })();
+    while (!r.blocked()) std::this_thread::yield();
+    auto t = sl::tasklet([&] {
+        sl::tasklet([&] { j.say("A"); })();
+        c.send(1);
+        j.say("S");
+    })();
+    while (t.alive() || r.alive()) std::this_thread::yield();
+    const auto said = j.said();
+    REQUIRE(said.size() >= 2);
+    CHECK(said.back() == "S");
+}
+
+// Rondo: main is a thread of its own then, and goes on whatever the preference.
+TEST_CASE("with several workers main keeps its thread when it meets a tasklet", "[P02][several]") {
+    sl::session s({.workers = 2});
+    sl::channel<int> c;
+    c.preference(GENERATE(-1, 0, 1));
+    auto r = sl::tasklet([&] { c.receive(); })();
+    sl::run();
+    const held_workers held(2);
+    c.send(1);                                        // returns though r cannot go on
+    CHECK(r.scheduled());
 }
 
 TEST_CASE("with several workers both go on, whatever the preference", "[P02][P06][several]") {

@@ -27,9 +27,11 @@
 //   native waits     (rondo::sleep_for, rondo::channel, a mutex) hold up the whole ring, as a blocking call did; with
 //                    several workers they hold up nobody. rondo::within reaches the waits of this layer.
 //   finished tasklets can be set up again, but a finished one's stack goes back to the pool in between.
+//   preference       with several workers says who keeps the worker on which two tasklets meet, ahead of all that is queued
+//                    there; the other one may go on at once elsewhere. Main keeps its thread, whatever the preference.
 //   several workers  need no run() to go on: what is made ready (also by kill and raise_exception, which then are always
 //                    as with `pending`) runs as soon as a worker is free. So who is queued counts as begun: unbind()
-//                    refuses it, remove() is a request, kill() ends it when its turn comes.
+//                    refuses it, remove() is a request, kill() ends it when its turn comes. switch_trap concerns them all.
 //   left out         pickling, soft switching, nesting levels, moving a tasklet to another thread.
 //
 // Attributes are calls: c.balance(), c.preference(1), t.alive(). RuntimeError is usage_error, a Deadlock error is
@@ -292,7 +294,8 @@ public:
 
     /// > 0: so many senders wait; < 0: so many receivers.
     [[nodiscard]] std::ptrdiff_t balance() const noexcept { return core_->balance(); }
-    /// -1 (default): the receiver goes on first; 1: the sender; 0: whoever acts. Other values count by their sign.
+    /// -1 (default): the receiver goes on first; 1: the sender; 0: whoever acts. Other values count by their sign. Between
+    /// tasklets of one session; with several workers: on the worker where they meet.
     [[nodiscard]] int preference() const noexcept { return core_->preference(); }
     void preference(int p) const noexcept { core_->preference(p); }
     /// Overrides preference: the partner to the tail, and the caller yields.
