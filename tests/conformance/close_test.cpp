@@ -12,7 +12,7 @@
 using namespace conformance;
 
 TEST_CASE("an empty closed channel refuses send and receive", "[K01]") {
-    sl::session s;
+    sl::session s({.workers = GENERATE(1u, 2u)});
     sl::channel<int> c;
     CHECK_FALSE(c.closing());
     c.close();
@@ -102,11 +102,19 @@ TEST_CASE("a sequence that is given away is moved from, one that is not keeps it
 }
 
 TEST_CASE("a loop over an empty closed channel ends at once", "[K06]") {
-    sl::session s;
+    sl::session s({.workers = GENERATE(1u, 2u)});
     sl::channel<int> c;
     c.close();
     int n = 0;
     for (int v : c) n += v + 1;
+    CHECK(n == 0);
+    bool has_ended = false;
+    sl::tasklet([&] {
+        for (int v : c) n += v + 1;
+        has_ended = true;
+    })();
+    CHECK(sl::run().parked == 0);
+    CHECK(has_ended);
     CHECK(n == 0);
 }
 

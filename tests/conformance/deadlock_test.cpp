@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <rondo/time.hpp>
@@ -180,6 +181,20 @@ TEST_CASE("what a tasklet owns is gone when it has finished", "[L02]") {
     CHECK_FALSE(watch.expired());
     sl::run();
     CHECK(watch.expired());
+}
+
+TEST_CASE("a tasklet that has finished is freed when its last handle goes", "[L02]") {
+    sl::session s({.workers = GENERATE(1u, 2u)});
+    auto owned = std::make_shared<int>(1);
+    const std::weak_ptr<int> watch = owned;
+    sl::tasklet_ref t = sl::tasklet([] {})();
+    sl::run();
+    t.tempval() = std::move(owned);                   // the tasklet's own
+    auto same = t;
+    t = {};
+    CHECK_FALSE(watch.expired());
+    same = {};
+    while (!watch.expired()) std::this_thread::yield();      // the worker that it ended on may just be letting go of it
 }
 
 TEST_CASE("what lies on the stack of a tasklet that waits for ever is destroyed with its session", "[L03]") {
