@@ -53,7 +53,8 @@ scheduler::scheduler(runtime_options o)
       deep_above(times(options.breadth_limit, options.workers)), alone(options.workers == 1),
       soloist(alone ? take_soloist() : nullptr),
       stacks(default_stack_bytes(options), options.stack_memory_bytes), tasks(*this), idle(options.workers),
-      blocking(std::make_unique<blocking_threads>(*this)), dog(watchdog_wanted(*this, options)) {
+      look(idle, !options.world), blocking(std::make_unique<blocking_threads>(*this)),
+      dog(watchdog_wanted(*this, options)) {
     install_overflow_handler();
     errors_.reserve(most_errors);
     make_memory_errors();

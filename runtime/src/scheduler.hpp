@@ -14,6 +14,7 @@
 #include <rondo/run.hpp>
 
 #include "idle_workers.hpp"
+#include "lookout.hpp"
 #include "soloists.hpp"
 #include "stack_arena.hpp"
 #include "task_pool.hpp"
@@ -95,9 +96,9 @@ public:
     stack_arena stacks;
     task_pool tasks;
     idle_workers idle;
+    lookout look;                                         // who of the parked looks after stalled workers
     std::vector<std::unique_ptr<worker>> workers;
     atomic<bool> terminating{false};
-    atomic<bool> somebody_looks{false};                   // worker::park(): the one who looks after stalled workers
     /// How much ready work (the time it takes its worker) a theft must promise; theft_ledger learns it.
     atomic<std::uint64_t> worth_a_theft{worker::soon_stamps};
     atomic<bool> is_ending{false};                        // what is left is being stopped

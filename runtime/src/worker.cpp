@@ -37,7 +37,7 @@ worker* worker::current() noexcept {
 worker::worker(scheduler& s, unsigned i)
     : slice_length(s.simulated ? 0 : slice_operations), solo(s.soloist.get()), home(s), index(i), wheel(s.now_ns()),
       alone_(s.alone), migrates_(s.options.force_migration && !s.alone), is_looked_after_(!s.options.world),
-      stacks_(s.stacks), tasks_(s.tasks), random_state_(0x9e3779b97f4a7c15ull * (i + 1)), now_ns_(s.now_ns()),
+      wakes_lightly_(is_looked_after_ && has_asymmetric_fences()), stacks_(s.stacks), tasks_(s.tasks), random_state_(0x9e3779b97f4a7c15ull * (i + 1)), now_ns_(s.now_ns()),
       thefts_(s.worth_a_theft), fences_lightly_(has_asymmetric_fences()),
       takes_ahead_(fences_lightly_ && is_looked_after_ && !s.alone && !s.simulated && !migrates_),
       fresh_(fences_lightly_ ? most_private : 0) {

@@ -214,6 +214,7 @@ public:
     owned_counter stacks_taken, stacks_kept;
 
 private:
+    friend class lookout;
     friend class scheduler;
     friend class simulation;
     friend class watchdog;
@@ -288,8 +289,13 @@ private:
     task* search() noexcept;
     void found_while_searching() noexcept;
     void count_out() noexcept;
+    void park(bool searching) noexcept;                   // from here to until_woken(): see lookout.hpp
     [[nodiscard]] bool sees_work() noexcept;
-    bool park(bool searching) noexcept;                   // true: now counted as searching
+    [[nodiscard]] bool sees_work_later() noexcept;
+    void all_parked() noexcept;
+    void tidy_up() noexcept;
+    void sleep(bool looks) noexcept;
+    void until_woken() noexcept;
     void measure_slices(std::uint64_t n) noexcept;
     void accept_inbox(worker& from) noexcept;
     [[nodiscard]] bool is_worth_a_wake() const noexcept;
@@ -327,7 +333,8 @@ private:
     std::size_t backlog_;                                 // from so many unstarted on push_fresh() takes the slow way
     const bool alone_;                                    // the only worker: no thieves, so no fences
     const bool migrates_;
-    const bool is_looked_after_;                          // under a virtual clock nobody looks (park())
+    const bool is_looked_after_;                          // under a virtual clock nobody looks (lookout.hpp)
+    const bool wakes_lightly_;                            // no push has a fence (the same)
     thread_state here_{};
     stack* on_ = nullptr;
     std::uint64_t row_ = 0;                               // how many came from next_ in a row
@@ -344,7 +351,7 @@ private:
     std::vector<std::uint64_t> seen_moves_;               // of the others, when the search began
     std::vector<std::uint64_t> stuck_moves_;              // of the others, when we last looked after them
     std::uint64_t looked_stamp_ = 0;
-    std::int64_t look_pause_ns_ = first_look_ns;          // park(): how long until the next look at the others
+    std::int64_t look_pause_ns_ = first_look_ns;          // sleep(): how long until the next look at the others
     theft_ledger thefts_;
     std::int64_t in_line_until_ = 0;                      // unstarted ones up to here come before all ready ones
     depth_first deep_;

@@ -49,16 +49,12 @@ void worker::push_unstarted(task& t) noexcept {
     if (fresh_.size() > home.options.spawn_backlog) yield_for_backlog();
 }
 
-// No fence keeps the push apart from the first look at who is parked: it would cost a spawn more than all the rest. So we may
-// miss somebody who parks just now and who misses our push. He looks a second time a moment later (park()), and if that
-// were too early as well, then whoever looks after stalled workers finds it within milliseconds. For that the light fence
-// below has its partner in found_while_searching(): if nobody looks, then either we see that or the last looker sees our push.
+// No fence keeps the push apart from the look at who is parked (lookout): so we may miss somebody who parks just now and who misses
+// our push. He looks a second time a moment later, and if that were too early as well, then whoever looks after stalled
+// workers finds it within milliseconds.
 void worker::wake_for_fresh() noexcept {
-    if (!is_looked_after_) [[unlikely]] fence_seq_cst();
-    if (!home.idle.would_wake()) [[likely]] return;
-    if (fences_lightly_) fence_light();
-    else fence_seq_cst();
-    if (is_worth_a_wake()) wake_another();
+    lookout::after_push(wakes_lightly_);
+    if (home.idle.would_wake()) [[unlikely]] wake_if_worth();
 }
 
 void worker::push_job(task& t) noexcept {
@@ -90,8 +86,9 @@ void worker::push_ready(task& t) noexcept {
 }
 
 inline void worker::wake_for_ready() noexcept {
-    fence_light();                                    // as in wake_for_fresh()
-    if (!alone_ && home.idle.would_wake()) [[unlikely]] wake_if_worth();
+    if (alone_) return;
+    lookout::after_push(wakes_lightly_);              // as in wake_for_fresh()
+    if (home.idle.would_wake()) [[unlikely]] wake_if_worth();
 }
 [[gnu::noinline]] void worker::wake_if_worth() noexcept {
     if (is_worth_a_wake()) wake_another();
@@ -124,7 +121,7 @@ void worker::push_warm(task& t) noexcept {
 // We may be wrong, the average says nothing about the next slice: so somebody must be there who looks after us in some
 // milliseconds.
 bool worker::is_worth_a_wake() const noexcept {
-    if (!home.somebody_looks.load(relaxed)) return true;
+    if (!home.look.somebody_looks()) return true;
     const auto slice = slice_cost_.load(relaxed);
     if (ready_.size() * slice >= std::max(wake_cost_stamps, home.worth_a_theft.load(relaxed))) return true;
     if (streak_.load(relaxed) < long_list) return !fresh_.empty();

@@ -100,7 +100,8 @@ task* worker::find_work() noexcept {
             if (searching) home.idle.end_search();
             return nullptr;
         }
-        searching = park(searching);
+        park(searching);
+        searching = true;
         if (home.dog) home.dog->somebody_unparks();
         now_ns_ = home.now_ns();
         slice_stamp_ = stamp();
@@ -135,13 +136,12 @@ task* worker::search() noexcept {
 }
 
 void worker::found_while_searching() noexcept {
-    if (!home.idle.end_search() || alone_ || !home.idle.somebody_parked()) return;
-    // The last searcher wakes the next one, if there is more; also for little, if nobody looks after us any more (park()).
-    const bool anything = !home.somebody_looks.load(relaxed);
-    if (anything && fences_lightly_ && home.idle.others_run()) fence_heavy();     // pairs with the light one in wake_for_fresh()
-    for (auto& w : home.workers)
-        if (w->offers_fresh(*this) || w->offers_ready() || !w->inbox.empty() || (anything && w->maybe_has_work()))
-            return home.wake_for_work();
+    const bool wakes = home.look.found(wakes_lightly_, [this](bool anything) {
+        for (auto& w : home.workers)
+            if (w->offers_fresh(*this) || w->offers_ready() || !w->inbox.empty() || (anything && w->maybe_has_work())) return true;
+        return false;
+    });
+    if (wakes) home.wake_for_work();
 }
 
 // Called after home.idle.park(). Under forced migration nobody takes from another's inbox.
@@ -156,43 +156,34 @@ bool worker::sees_work() noexcept {
     return false;
 }
 
-bool worker::park(bool searching) noexcept {
+bool worker::sees_work_later() noexcept {
+    for (int i = 0; i < 30; ++i) cpu_relax();     // about a microsecond
+    return sees_work();
+}
+
+void worker::park(bool searching) noexcept {
     ++counters.parks;
-    // While others run, one of the parked looks now and then whether somebody keeps its worker busy for so long that what
-    // waits behind it, or its timers, had better move. Known before we count as parked, so that nobody wakes us for want of
-    // it. Once all are parked nobody looks: an idle runtime is idle.
-    bool looks = is_looked_after_ && !home.somebody_looks.exchange(true, acq_rel);
-    home.idle.park(index, searching);
-    bool work = sees_work();
-    if (!work && is_looked_after_ && !idle_workers::all_parked(home.idle.snapshot())) {
-        for (int i = 0; i < 30; ++i) cpu_relax();     // about a microsecond: what was pushed before is visible then
-        work = sees_work();
-    }
-    if (work) {
-        if (looks) home.somebody_looks.store(false, release);
-        if (!home.idle.take_back(index)) token_.wait();
-        return true;
-    }
-    if (idle_workers::all_parked(home.idle.snapshot())) home.all_parked();
-    // Nothing to do: give back the depth of idle stacks, a few at a time.
+    home.look.park(*this, index, searching);
+}
+
+void worker::all_parked() noexcept { home.all_parked(); }
+
+// Nothing to do: gives back the depth of idle stacks, a few at a time.
+void worker::tidy_up() noexcept {
     while (!token_.has_come() && home.stacks.trim(4)) {}
+}
+
+void worker::sleep(bool looks) noexcept {
     auto until = home.options.world ? timer_wheel::never : wheel.next_deadline();
-    if (looks && idle_workers::all_parked(home.idle.snapshot())) {
-        home.somebody_looks.store(false, seq_cst);
-        fence_seq_cst();                              // keeps that apart from the second look: somebody may have been woken since
-        looks = !idle_workers::all_parked(home.idle.snapshot()) && !home.somebody_looks.exchange(true, acq_rel);
-    }
     if (looks) {
         until = std::min(until, home.now_ns() + look_pause_ns_);
         look_pause_ns_ = std::min(look_pause_ns_ * 2, longest_look_ns);
     }
     token_.wait(until, [this] { return home.now_ns(); }, [this] { return home.idle.take_back(index); });
-    if (looks) {
-        home.somebody_looks.store(false, release);
-        thefts_.forget_a_little();
-    }
-    return true;
+    if (looks) thefts_.forget_a_little();
 }
+
+void worker::until_woken() noexcept { token_.wait(); }
 
 void worker::unpark() noexcept { token_.wake(); }
 

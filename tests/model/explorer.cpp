@@ -27,6 +27,8 @@
 
 #include <rondo/lowlevel/spin_lock.hpp>
 
+#include "runtime/src/futex.hpp"
+
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
@@ -127,7 +129,7 @@ public:
     outcome explore_all();
 
     // What the body calls.
-    void run_threads(const std::vector<std::function<void()>>&);
+    void run_threads(const std::vector<std::function<void()>>&, at_end);
     void fail(const char* what);
 
     // What the atomics call.
@@ -158,6 +160,7 @@ private:
     [[nodiscard]] std::string schedule() const;
     void hand_over(bool could_go_on);
     [[nodiscard]] bool can_go_on(const thread& t) const;
+    [[nodiscard]] bool may_be_left(const thread& t) const;
     void switch_to(unsigned next);
     static void thread_main(boost::context::detail::transfer_t from);
     thread& me() { return threads_[running_]; }
@@ -180,6 +183,7 @@ private:
     std::size_t position_ = 0;           // in the path
     std::array<thread, max_threads> threads_;
     unsigned running_ = 0, started_ = 0;
+    at_end others_ = at_end::ended;
     std::vector<location> locations_;
     unsigned used_ = 0;                  // of locations_
     positions order_{};
@@ -306,9 +310,10 @@ void explorer::read_schedule(const char* text) {
 
 // ---------------------------------------------------------------------------------------------- threads
 
-void explorer::run_threads(const std::vector<std::function<void()>>& bodies) {
+void explorer::run_threads(const std::vector<std::function<void()>>& bodies, at_end others) {
     if (bodies.empty() || bodies.size() >= max_threads) fail("no threads, or too many");
     started_ = static_cast<unsigned>(bodies.size());
+    others_ = others;
     const view at_start = threads_[0].now;
     for (unsigned i = 1; i <= started_; ++i) {
         if (stacks_.size() < i) stacks_.push_back(std::make_unique<char[]>(stack_bytes));
@@ -354,6 +359,10 @@ bool explorer::can_go_on(const thread& t) const {
     return false;
 }
 
+bool explorer::may_be_left(const thread& t) const {
+    return t.state == thread::phase::ended || (t.state == thread::phase::waits && others_ == at_end::may_wait);
+}
+
 void explorer::hand_over(bool could_go_on) {
     std::array<unsigned, max_threads> who{};
     unsigned n = 0;
@@ -363,7 +372,7 @@ void explorer::hand_over(bool could_go_on) {
             if (!(could_go_on && i == running_) && can_go_on(threads_[i])) who[n++] = i;
     if (n == 0) {
         for (unsigned i = 1; i <= started_; ++i)
-            if (threads_[i].state != thread::phase::ended) return fail("stuck: every thread left waits for another");
+            if (!may_be_left(threads_[i])) return fail("stuck: every thread left waits for another");
         return switch_to(0);
     }
     const unsigned next = who[choose(n, !could_go_on)];
@@ -580,7 +589,7 @@ void explorer::tell(const place& at, const char* what, unsigned l, order o, bits
 // ---------------------------------------------------------------------------------------------- the face
 
 outcome explore(const bounds& b, const std::function<void()>& body) { return explorer(b, body).explore_all(); }
-void threads(const std::vector<std::function<void()>>& bodies) { here().run_threads(bodies); }
+void threads(const std::vector<std::function<void()>>& bodies, at_end others) { here().run_threads(bodies, others); }
 void check(bool holds, const char* what) {
     if (!holds) here().fail(what);
 }
@@ -616,5 +625,9 @@ void note_write(accesses& a) { here().note_write(a); }
 }  // namespace detail
 }  // namespace rondo::model
 
-// spin_lock.hpp declares it; the runtime's own is not linked.
+// The model's kernel: the runtime's own is not linked. Whoever has a limit finds it over at any time.
+void rondo::detail::futex_wait_until(atomic<std::uint32_t>& word, std::uint32_t value, std::int64_t until_ns) noexcept {
+    if (until_ns == no_limit_ns) word.wait(value, relaxed);
+}
+void rondo::detail::futex_wake(const atomic<std::uint32_t>*) noexcept {}       // model threads that wait look by themselves
 void rondo::lowlevel::detail::spin_wait(unsigned) noexcept { rondo::detail::cpu_relax(); }

@@ -1,6 +1,7 @@
 // The real idle_workers and wake_token, with a real work_deque or injection_queue, under the model's atomics: no worker stays
-// parked while work is left that nobody else is going to look for. What a worker does around them is worker::find_work() and
-// park() of runtime/src/worker_search.cpp, line for line but without timers and with one search round.
+// parked while work is left that nobody else is going to look for. What a worker does around them is worker::find_work() of
+// runtime/src/worker_search.cpp, without timers and with one search round, where every push has its fence and nobody looks after
+// the others (that is lookout_test.cpp's).
 //
 // A worker here ends with the first thing that it finds, as if that took for ever. So a lost wake-up shows as a thread
 // that waits for its token for good, which explore() reports as stuck.
@@ -17,14 +18,6 @@
 
 using namespace rondo::detail;
 namespace model = rondo::model;
-
-// The model's kernel. Whoever has a limit finds it over at any time.
-namespace rondo::detail {
-void futex_wait_until(atomic<std::uint32_t>& word, std::uint32_t value, std::int64_t until_ns) noexcept {
-    if (until_ns == no_limit_ns) word.wait(value, relaxed);
-}
-void futex_wake(const atomic<std::uint32_t>*) noexcept {}       // model threads that wait look by themselves
-}  // namespace rondo::detail
 
 namespace {
 

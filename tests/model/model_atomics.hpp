@@ -63,9 +63,12 @@ std::ostream& operator<<(std::ostream&, const outcome&);
 /// It must depend on nothing else that varies. With RONDO_MODEL_REPLAY in the environment it runs that schedule only.
 outcome explore(const bounds&, const std::function<void()>& body);
 
+enum class at_end : std::uint8_t { ended, may_wait };
+
 /// From the body: runs the functions as model threads 1, 2, ... and returns when all have ended. A failure if they
-/// cannot: each one that is left waits for another.
-void threads(const std::vector<std::function<void()>>&);
+/// cannot: each one that is left waits for another; may_wait: those that are in atomic::wait() stay there for ever, and their
+/// frames are never left (they must own nothing).
+void threads(const std::vector<std::function<void()>>&, at_end = at_end::ended);
 
 /// From anywhere: ends this execution, as a failure, unless `holds`.
 void check(bool holds, const char* what);

@@ -477,6 +477,87 @@ model::outcome walk_last_searcher() {
     });
 }
 
+// ---- runtime/src/lookout.hpp: a push without a fence, one who has looked and has found work, one who parks; and one who stops
+// looking since all are parked, while one of them is woken and pushes
+
+enum class look_bug {
+    none, offers_once, no_heavy_fence, light_for_all, fence_after_the_look, not_for_little, no_fence_in_go_on,
+    stops_for_good
+};
+
+template <look_bug Bug>
+struct small_lookout {
+    static constexpr unsigned searching = 1, parked = 16, all = 2 * parked;
+    bool lightly = true;
+    atomic<unsigned> counts{0}, kept{0};
+    atomic<bool> looks{false};
+    bool woken = false, looks_on = false;
+
+    void push() {
+        kept.store(1, release);
+        if (!lightly && Bug != look_bug::light_for_all && Bug != look_bug::fence_after_the_look) fence_seq_cst();
+        const auto c = counts.load(relaxed);
+        if (c < parked || c % parked != 0) return;
+        if (Bug == look_bug::fence_after_the_look) fence_seq_cst();
+        woken |= !looks.load(relaxed);
+    }
+    void found() {
+        const auto c = counts.fetch_sub(searching, seq_cst) - searching;
+        fence_seq_cst();
+        if (c % parked != 0 || c < parked || looks.load(relaxed) || Bug == look_bug::not_for_little) return;
+        if (lightly && Bug != look_bug::no_heavy_fence) fence_heavy();
+        woken |= kept.load(relaxed) != 0;
+    }
+    bool offer() { return !looks.exchange(true, relaxed); }
+    void park() {
+        looks_on = offer();
+        counts.fetch_add(parked - searching, seq_cst);
+        fence_seq_cst();
+        if (Bug != look_bug::offers_once) looks_on = looks_on || offer();
+    }
+    void wake_by_clock() {
+        looks.store(false, relaxed);
+        counts.fetch_add(searching, seq_cst);
+    }
+    void go_on() {                                    // if all are parked
+        looks.store(false, relaxed);
+        if (Bug != look_bug::no_fence_in_go_on) fence_seq_cst();
+        looks_on = Bug != look_bug::stops_for_good && counts.load(seq_cst) != all && offer();
+    }
+};
+
+template <look_bug Bug>
+model::outcome walk_lookout(bool lightly) {
+    return model::explore({}, [lightly] {
+        small_lookout<Bug> x;
+        x.lightly = lightly;
+        x.counts.store(small_lookout<Bug>::searching, relaxed);
+        x.looks.store(true, relaxed);
+        model::threads({[&] { x.push(); }, [&] { x.park(); },
+                        [&] {
+                            x.wake_by_clock();
+                            x.found();
+                        }});
+        model::check(x.woken || x.looks_on, "somebody looks, or has been woken");
+    });
+}
+
+template <look_bug Bug>
+model::outcome walk_giving_up() {
+    return model::explore({}, [] {
+        small_lookout<Bug> x;
+        x.counts.store(x.all, relaxed);
+        x.looks.store(true, relaxed);
+        model::threads({[&] { x.go_on(); },
+                        [&] {
+                            x.counts.fetch_sub(x.parked - x.searching, seq_cst);      // woken, by a push from outside
+                            x.found();
+                            x.push();
+                        }});
+        model::check(x.woken || x.looks_on, "somebody looks, or has been woken");
+    });
+}
+
 // ---- runtime/include/rondo/lowlevel/wait.hpp: {generation | stop, open}
 
 enum class wait_bug { none, double_claim, no_generation, relaxed_publish, relaxed_claim, stop_overwritten };
@@ -625,6 +706,21 @@ TEST_CASE("mutants of parking and waking are caught", "[mutants]") {
     CHECK(walk_park<park_bug::no_second_look>().failure == stuck);
     CHECK(walk_last_searcher<true>());
     CHECK(walk_last_searcher<false>().failure == "the producer or the last searcher wakes another worker");
+}
+
+TEST_CASE("mutants of who looks after the others are caught", "[mutants]") {
+    const std::string nobody = "somebody looks, or has been woken";
+    for (const bool lightly : {true, false}) {
+        CHECK(walk_lookout<look_bug::none>(lightly));
+        CHECK(walk_lookout<look_bug::offers_once>(lightly).failure == nobody);
+        CHECK(walk_lookout<look_bug::not_for_little>(lightly).failure == nobody);
+    }
+    CHECK(walk_lookout<look_bug::no_heavy_fence>(true).failure == nobody);
+    CHECK(walk_lookout<look_bug::light_for_all>(false).failure == nobody);
+    CHECK(walk_lookout<look_bug::fence_after_the_look>(false).failure == nobody);
+    CHECK(walk_giving_up<look_bug::none>());
+    CHECK(walk_giving_up<look_bug::no_fence_in_go_on>().failure == nobody);
+    CHECK(walk_giving_up<look_bug::stops_for_good>().failure == nobody);
 }
 
 TEST_CASE("mutants of the wait word are caught", "[mutants]") {
