@@ -114,6 +114,7 @@ public:
 
     [[nodiscard]] std::uint64_t snapshot() const noexcept { return counts_.load(seq_cst); }
     static bool all_parked(std::uint64_t c) noexcept { return unparked(c) == 0; }
+    [[nodiscard]] bool is_parked(unsigned i) const noexcept { return parked_[i / 64].load(relaxed) & bit(i); }
     [[nodiscard]] bool somebody_searches() const noexcept { return searching(counts_.load(relaxed)) != 0; }
     [[nodiscard]] bool others_run() const noexcept { return unparked(counts_.load(relaxed)) > 1; }
     [[nodiscard]] bool somebody_parked() const noexcept { return unparked(counts_.load(relaxed)) != workers_; }

@@ -288,6 +288,7 @@ private:
     task* find_work() noexcept;                           // searches, parks; nullptr: the runtime ends
     task* search() noexcept;
     void found_while_searching() noexcept;
+    [[nodiscard]] bool timers_need_a_look() const noexcept;
     void count_out() noexcept;
     void park(bool searching) noexcept;                   // from here to until_woken(): see lookout.hpp
     [[nodiscard]] bool sees_work() noexcept;

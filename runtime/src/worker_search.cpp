@@ -139,9 +139,20 @@ void worker::found_while_searching() noexcept {
     const bool wakes = home.look.found(wakes_lightly_, [this](bool anything) {
         for (auto& w : home.workers)
             if (w->offers_fresh(*this) || w->offers_ready() || !w->inbox.empty() || (anything && w->maybe_has_work())) return true;
-        return false;
+        return anything && is_looked_after_ && timers_need_a_look();
     });
     if (wakes) home.wake_for_work();
+}
+
+// Who runs may be held up when his timers are due: somebody must be awake then who looks, and be it for timers of his own.
+bool worker::timers_need_a_look() const noexcept {
+    auto due = timer_wheel::never, awake = timer_wheel::never;
+    for (auto& w : home.workers)
+        if (w->wheel.size()) {
+            auto& first = home.idle.is_parked(w->index) ? awake : due;
+            first = std::min(first, w->wheel.next_hint());
+        }
+    return due != timer_wheel::never && awake - longest_look_ns > due;
 }
 
 // Called after home.idle.park(). Under forced migration nobody takes from another's inbox.

@@ -45,6 +45,27 @@ TEST_CASE("sleepers wake in the order of their deadlines", "[time]") {
     CHECK(order == std::vector{1, 3, 5, 7, 9});
 }
 
+// Whichever of the two keeps the sleeper's timer: sooner or later that one is woken by what comes from outside.
+TEST_CASE("a sleeper wakes in time though the worker that keeps its timer is held up and all others are parked", "[time]") {
+    rondo::runtime rt{{.workers = 2}};
+    for (int round = 0; round < 6; ++round) {
+        std::atomic<bool> is_asleep{false}, is_awake{false};
+        auto sleeper = rt.spawn([&] {
+            is_asleep = true;
+            rondo::sleep_for(20ms);
+            is_awake = true;
+        });
+        while (!is_asleep) std::this_thread::yield();
+        std::this_thread::sleep_for(2ms);                 // most probably all are parked now
+        const bool in_time = rt.spawn([&] {               // holds its worker
+            for (const auto limit = clock_type::now() + 5s; !is_awake && clock_type::now() < limit;) std::this_thread::yield();
+            return is_awake.load();
+        }).join();
+        sleeper.join();
+        REQUIRE(in_time);
+    }
+}
+
 TEST_CASE("sleepers with the same deadline wake in the order in which they fell asleep", "[time]") {
     std::vector<int> order;
     rondo::run({.workers = one_worker}, [&] {
