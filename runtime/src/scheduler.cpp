@@ -65,7 +65,7 @@ scheduler::scheduler(runtime_options o)
         if (dog) dog->begin();
     } catch (...) {
         // Those that never started count as parked, so that the others can leave.
-        terminating.store(true, seq_cst);
+        terminating.store(true, release);         // pairs with the acquire in find_work()
         for (auto& w : workers) w->unpark();
         for (auto& t : threads_) t.join();
         throw;
@@ -114,9 +114,7 @@ scheduler::~scheduler() {
     print_errors();
     blocking.reset();
     if (dog) dog->end();
-    terminating.store(true, seq_cst);
-    for (int w; (w = idle.take_parked()) >= 0;) workers[static_cast<std::size_t>(w)]->unpark();
-    for (auto& t : threads_) t.join();
+    end_workers();
     // acquire: pairs with the release in inject().
     while (visitors_.load(acquire) != 0) std::this_thread::yield();
     if (auto* layer = above.load(acquire)) layer->home_is_gone();
@@ -159,6 +157,13 @@ std::int64_t scheduler::now_ns() noexcept {
 }
 
 // ---------------------------------------------------------------------------------------------- work from outside
+
+void scheduler::end_workers() noexcept {
+    terminating.store(true, release);             // pairs with the acquire in find_work()
+    fence_seq_cst();                              // keeps that apart from the look at who is parked
+    for (int w; (w = idle.take_parked()) >= 0;) workers[static_cast<std::size_t>(w)]->unpark();
+    for (auto& t : threads_) t.join();
+}
 
 void scheduler::inject(task& t) noexcept {
     // Once it lies in an inbox the tasklet may run and end, and this runtime with it, before we have woken anybody.

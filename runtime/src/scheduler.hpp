@@ -113,6 +113,7 @@ public:
 
 private:
     void start_thread(unsigned worker);
+    void end_workers() noexcept;
     [[nodiscard]] bool is_virtual() const noexcept { return options.world != nullptr; }   // timers wait for a test
     /// Tasklets that only wait in the background, for timers of a layer above, do not count.
     [[nodiscard]] bool only_background_left() const noexcept;

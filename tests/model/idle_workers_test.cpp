@@ -128,6 +128,27 @@ TEST_CASE("two jobs get two workers in long random runs", "[idle_workers]") {
     CHECK(seen);
 }
 
+// scheduler::end_workers() and, of a worker, find_work() and lookout::park().
+TEST_CASE("the end of a runtime reaches a worker that parks just then", "[idle_workers]") {
+    const auto seen = model::explore({.preemptions = 3, .stale_reads = 3}, [] {
+        idle_workers idle{1};
+        wake_token token;
+        atomic<bool> terminating{false};
+        model::threads({[&] {
+                            terminating.store(true, release);
+                            fence_seq_cst();
+                            while (idle.take_parked() >= 0) token.wake();
+                        },
+                        [&] {
+                            for (bool searching = false; !terminating.load(acquire); searching = true) {
+                                idle.park(0, searching);
+                                if (!terminating.load(relaxed) || !idle.take_back(0)) token.wait();
+                            }
+                        }});
+    });
+    CHECK(seen);
+}
+
 TEST_CASE("one parked worker is woken by one of two producers", "[idle_workers]") {
     const auto seen = model::explore({.preemptions = 3, .stale_reads = 2 + model::deep}, [] {
         idle_workers idle{3};
