@@ -217,6 +217,8 @@ TEST_CASE("an overflow is found on guards of each kind, and the message names th
     const auto waits_first = GENERATE(false, true);
     const auto far = GENERATE(how_far::a_little, how_far::for_ever);
     for (const auto kind : all_kinds()) {
+        // A sanitizer has its own word for who runs over his neighbours' frames.
+        if (sanitized && kind == guard_kind::canary && far == how_far::for_ever) continue;
         CAPTURE(static_cast<int>(kind), static_cast<int>(far));
         const auto said = overflow(kind, far, waits_first);
         CAPTURE(said);
