@@ -10,6 +10,7 @@
 #include <cstring>
 #include <ctime>
 #include <string>
+#include <system_error>
 
 #include <fmt/format.h>
 
@@ -80,7 +81,12 @@ void watchdog::end() noexcept {
 
 void watchdog::begin() {
     marks_.resize(home_.workers.size());
-    thread_ = std::thread([this] { thread_main(); });
+    try {
+        thread_ = std::thread([this] { thread_main(); });
+    } catch (const std::system_error& e) {
+        throw std::system_error(e.code(), "rondo: no thread to look for stalls (runtime_options::stall_limit); larger limits "
+                                          "(ulimit -u, -v) would help");
+    }
 }
 
 void watchdog::wake() noexcept {
