@@ -1,5 +1,6 @@
 // What a handler may ask of its own actor: behaviours, the stash, timers; and what it is told where it has none.
 #include <algorithm>
+#include <initializer_list>
 #include <memory>
 #include <mutex>
 #include <utility>
@@ -35,6 +36,18 @@ void wrong_answer(const message_ops& ops, const type_tag& wanted) {
     throw usage_error(fmt::format("{} is answered with {}, not with {}", ops.type->name(), ops.answer->name(), wanted.name()));
 }
 void no_such_actor() { throw usage_error("this actor handle is empty or was moved from: it names no actor"); }
+any_actor one_actor(std::initializer_list<actor_cell*> parts) {
+    actor_cell* const first = *parts.begin();
+    for (actor_cell* other : parts) {
+        if (!first || !other) no_such_actor();
+        if (other != first)
+            throw usage_error(fmt::format("an address names one actor, and these are two: {} and {}. To spread messages over "
+                                          "several, start an actor that passes them on",
+                                          first->label(), other->label()));
+    }
+    first->add_ref();
+    return any_actor(first);
+}
 void throw_too_many_slots(std::size_t slots) {
     throw usage_error(fmt::format("actor_options::mailbox_slots: {} is too many; at most {}, or 0 for no bound", slots,
                                   actor_cell::box::most_slots));

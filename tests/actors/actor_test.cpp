@@ -310,6 +310,57 @@ TEST_CASE("an address names whoever takes its messages, and narrows", "[actor]")
     });
 }
 
+TEST_CASE("addresses of one actor make one that takes what any of them takes", "[actor]") {
+    rondo::run([] {
+        const auto alice = rondo::start<account>();
+        const rondo::address<deposit> in = alice;
+        const rondo::address<long(balance)> in_sight = alice;
+        const rondo::address<deposit, balance> both{in, in_sight};
+        both.tell(deposit{7});
+        CHECK(both.ask<long>(balance{}) == 7);
+        const rondo::address<withdraw, long(balance), deposit> all{alice, both};    // an actor_ref may be a part
+        all.tell(withdraw{2});
+        CHECK(all.ask(balance{}) == 5);
+        CHECK(all == in);                                 // one actor, by whatever handle
+        CHECK(std::hash<rondo::detail::any_actor>{}(both) == std::hash<rondo::detail::any_actor>{}(alice));
+        const rondo::address<deposit> again = all;
+        again.tell(deposit{1});
+        CHECK(alice.ask(balance{}) == 6);
+        both.stop();
+        CHECK(alice.join().kind == rondo::exit_kind::stopped);
+    });
+}
+
+TEST_CASE("the answer that an address lists comes from the part that gives it", "[actor]") {
+    struct two_faced {
+        long on(balance) const { return 1; }
+        int on(deposit d) const { return static_cast<int>(d.cents); }
+    };
+    rondo::run([] {
+        const auto a = rondo::start<two_faced>();
+        const rondo::address<balance, deposit> loose = a;
+        const rondo::address<int(deposit)> exact = a;
+        const rondo::address<long(balance), int(deposit)> typed{exact, loose};
+        CHECK(typed.ask(balance{}) == 1);
+        CHECK(typed.ask(deposit{3}) == 3);
+    });
+}
+
+TEST_CASE("addresses of two actors make none, and say which two, nor does an empty one", "[actor]") {
+    rondo::run([] {
+        const rondo::address<deposit> in = rondo::start<account>(rondo::actor_options{.name = "ann"});
+        const rondo::address<balance> other = rondo::start<account>(rondo::actor_options{.name = "bob"});
+        using both = rondo::address<deposit, balance>;
+        const auto text = message_of([&] { both{in, other}; });
+        CHECK(text.find("an address names one actor") == 0);
+        CHECK(text.find("\"ann\"") != text.npos);
+        CHECK(text.find("\"bob\"") != text.npos);
+        CHECK_THROWS_AS((both{in, rondo::address<balance>()}), rondo::usage_error);
+        CHECK_THROWS_AS((both{rondo::address<deposit>(), rondo::address<balance>()}), rondo::usage_error);
+    });
+    CHECK(sizeof(rondo::address<deposit, balance>) == 3 * sizeof(void*));
+}
+
 TEST_CASE("handles are keys, and those of one actor are one key", "[actor]") {
     rondo::run([] {
         const auto alice = rondo::start<account>(), bob = rondo::start<account>();

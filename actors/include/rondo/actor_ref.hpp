@@ -8,6 +8,7 @@
 #include <concepts>
 #include <cstddef>
 #include <functional>
+#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <string>
@@ -108,6 +109,9 @@ protected:
 private:
     std::optional<exit_reason> join_by(lowlevel::time_point until) const { return wait_for_end(cell(), until); }
 };
+
+/// Of the one actor that all of these are; else usage_error.
+[[nodiscard]] any_actor one_actor(std::initializer_list<actor_cell*> parts);
 
 /// See joined(). Keeps its actor's memory, as any handle does.
 template <class F>
@@ -316,6 +320,25 @@ constexpr bool is_listed() {
               std::is_same_v<typename entry<E>::answer, typename entry<F>::answer>)) || ...);
 }
 
+// Does a handle take what the entry E says?
+template <class Handle, class E>
+inline constexpr bool takes_entry = false;
+template <class A, class E>
+inline constexpr bool takes_entry<actor_ref<A>, E> = fits_entry<A, E>;
+template <class... F, class E>
+inline constexpr bool takes_entry<address<F...>, E> = is_listed<E, F...>();
+template <class E, class... Handle>
+concept taken_by_one_of = (takes_entry<Handle, E> || ...);
+
+// How the actor takes it, as the first of these knows that does.
+template <class E, class First, class... Rest>
+const message_ops* first_ops(const First& first, const Rest&... rest) noexcept {
+    using M = typename entry<E>::message;
+    if constexpr (!takes_entry<First, E>) return first_ops<E>(rest...);
+    else if constexpr (requires { typename First::actor_type; }) return &ops_of<typename First::actor_type, M>;
+    else return first.template ops<M>();
+}
+
 // For ask<R>: no R was named.
 struct as_listed {};
 
@@ -327,8 +350,9 @@ using message_in_t = std::conditional_t<
 
 }  // namespace detail
 
-/// Whoever takes these messages, of whatever class. Made from an actor_ref, or from an address that takes more. An entry
-/// is a message type, or `R(M)` if asking it must give an R.
+/// Whoever takes these messages, of whatever class: one actor. Made from an actor_ref, from an address that takes more, or
+/// from several handles of that actor which take it all between them, `address<deposit, balance> both{in, out}`. An entry is
+/// a message type, or `R(M)` if asking it must give an R.
 template <class... E>
 class address : public detail::any_actor {
 public:
@@ -341,6 +365,13 @@ public:
         requires(!std::is_same_v<address<F...>, address> && (detail::is_listed<E, F...>() && ...))
     address(const address<F...>& wider) noexcept    // NOLINT
         : any_actor(wider), ops_{wider.template ops<typename detail::entry<E>::message>()...} {}
+    /// Each message is told as the first part that takes it would. Throws usage_error if the parts name different actors: who
+    /// is watched, joined, a member or a key is one. To spread messages over several, start an actor that passes them on.
+    template <class Part, class... More>
+        requires(sizeof...(More) > 0 && (detail::taken_by_one_of<E, Part, More...> && ...))
+    address(const Part& part, const More&... more)
+        : any_actor(detail::one_actor({part.cell_or_null(), more.cell_or_null()...})),
+          ops_{detail::first_ops<E>(part, more...)...} {}
 
     /// These four as actor_ref's.
     template <class V>
