@@ -7,6 +7,7 @@
 #include <array>
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 using namespace rondo::detail;
@@ -618,6 +619,112 @@ model::outcome walk_wait() {
     });
 }
 
+// ---- actors/include/rondo/detail/mailbox.hpp, without a bound: {newest message | signalled, idle}
+
+enum class box_bug {
+    none, relaxed_push, push_sees_no_runner, relaxed_take, relaxed_rest, looks_before_it_pushes, wakes_only_at_first,
+    rests_blindly, rests_on_a_signal, signal_leaves_it_idle, signal_unscheduled, forgets_a_signal
+};
+
+template <box_bug Bug>
+struct small_box {
+    static constexpr unsigned idle = 1, signalled = 2, one_message = 4;
+    struct message {
+        model::plain<int> payload{0};
+        model::plain<unsigned> before{0};
+        int handled = 0;
+    };
+    std::array<message, 4> messages;                  // 0 is none
+    atomic<unsigned> word{idle}, signals{0};
+    model::plain<int> state{0};                       // of whoever runs the actor: two at once are a race
+    std::vector<unsigned> fifo;                       // the runner's, as the next two
+    unsigned kept = 0, seen = 0;
+
+    bool push(unsigned i) {                           // true: the caller must run the actor
+        messages[i].payload = 1;
+        auto w = word.load(relaxed);
+        const bool was_idle = w & idle;
+        constexpr auto order = Bug == box_bug::relaxed_push          ? acquire
+                               : Bug == box_bug::push_sees_no_runner ? release
+                                                                     : acq_rel;
+        do messages[i].before = w / one_message;
+        while (!word.compare_exchange_weak(w, i * one_message | (w & signalled), order, relaxed));
+        if (Bug == box_bug::looks_before_it_pushes) return was_idle || (w & idle);
+        if (Bug == box_bug::wakes_only_at_first) return was_idle && (w & idle);
+        return w & idle;
+    }
+    bool signal() {                                   // the same
+        signals.fetch_add(1, release);
+        auto w = word.load(relaxed);
+        constexpr unsigned kept_flag = Bug == box_bug::signal_leaves_it_idle ? idle : 0;
+        while (!word.compare_exchange_weak(w, (w & ~(idle & ~kept_flag)) | signalled, acq_rel, relaxed)) {}
+        return Bug != box_bug::signal_unscheduled && (w & idle);
+    }
+    void look_round() {
+        if (!(word.load(relaxed) & signalled)) return;
+        if (Bug == box_bug::forgets_a_signal) seen += signals.exchange(0, acquire);
+        word.fetch_and(~signalled, acq_rel);
+        if (Bug != box_bug::forgets_a_signal) seen += signals.exchange(0, acquire);
+        state = state + 1;
+    }
+    bool handle_next() {
+        if (fifo.empty()) {
+            const auto w = word.load(Bug == box_bug::relaxed_take ? relaxed : acquire);
+            for (unsigned n = w / one_message; n != kept; n = messages[n].before) fifo.push_back(n);
+            kept = w / one_message;
+        }
+        if (fifo.empty()) return false;
+        message& m = messages[fifo.back()];
+        fifo.pop_back();
+        state = state + 1;
+        model::check(m.payload == 1, "the runner sees what was written before the push");
+        model::check(++m.handled == 1, "no message is handled twice");
+        return true;
+    }
+    bool rest() {
+        auto w = word.load(relaxed);
+        if (w / one_message != kept || (w & signalled && Bug != box_bug::rests_on_a_signal)) return false;
+        const auto before = std::exchange(kept, 0);
+        if (Bug == box_bug::rests_blindly) return word.store(idle, release), true;
+        constexpr auto order = Bug == box_bug::relaxed_rest ? relaxed : acq_rel;
+        if (word.compare_exchange_strong(w, idle | (w & signalled), order, relaxed)) return true;
+        kept = before;
+        return false;
+    }
+    void run() {
+        state = state + 1;
+        for (;;) {
+            look_round();
+            if (!handle_next() && rest()) return;
+        }
+    }
+};
+
+template <box_bug Bug>
+model::outcome walk_box(bool signals = true) {
+    return model::explore({.preemptions = 2, .stale_reads = 1}, [signals] {
+        small_box<Bug> box;
+        const auto tell = [&](unsigned i) {
+            if (box.push(i)) box.run();
+        };
+        const auto signal = [&] {
+            if (signals && box.signal()) box.run();
+        };
+        model::threads({[&] {
+                            tell(1);
+                            tell(2);
+                        },
+                        [&] {
+                            tell(3);
+                            signal();
+                        },
+                        signal});
+        for (unsigned i = 1; i < box.messages.size(); ++i) model::check(box.messages[i].handled == 1, "each message is handled");
+        model::check(box.seen == (signals ? 2 : 0), "each signal is seen");
+        model::check(box.word.load(relaxed) == box.idle, "the actor is idle in the end");
+    });
+}
+
 // How a bug shows. Named, so that none is caught by accident.
 const std::string races = "a data race: it reads what another thread has written";
 const std::string stuck = "stuck: every thread left waits for another";
@@ -697,6 +804,22 @@ TEST_CASE("mutants of the injection queue are caught", "[mutants]") {
     CHECK(walk_queue<queue_bug::relaxed_push>().failure == races);
     CHECK(walk_queue<queue_bug::relaxed_take>().failure == races);
     CHECK(walk_queue<queue_bug::push_in_two_steps>().failure == "each element is taken");
+}
+
+TEST_CASE("mutants of the mailbox are caught", "[mutants]") {
+    const std::string unhandled = "each message is handled", unseen = "each signal is seen";
+    CHECK(walk_box<box_bug::none>());
+    CHECK(walk_box<box_bug::relaxed_push>().failure == races);
+    CHECK(walk_box<box_bug::push_sees_no_runner>().failure == races);
+    CHECK(walk_box<box_bug::relaxed_take>().failure == races);
+    CHECK(walk_box<box_bug::relaxed_rest>().failure == races);
+    CHECK(walk_box<box_bug::looks_before_it_pushes>().failure == races);
+    CHECK(walk_box<box_bug::wakes_only_at_first>().failure == unhandled);
+    CHECK(walk_box<box_bug::rests_blindly>(false).failure == unhandled);
+    CHECK(walk_box<box_bug::rests_on_a_signal>().failure == unseen);
+    CHECK(walk_box<box_bug::signal_leaves_it_idle>().failure == races);
+    CHECK(walk_box<box_bug::signal_unscheduled>().failure == unseen);
+    CHECK(walk_box<box_bug::forgets_a_signal>().failure == unseen);
 }
 
 TEST_CASE("mutants of parking and waking are caught", "[mutants]") {
