@@ -18,19 +18,13 @@
 #include "soloists.hpp"
 #include "stack_arena.hpp"
 #include "task_pool.hpp"
+#include "wait_word.hpp"
 #include "watchdog.hpp"
 #include "worker.hpp"
 
 namespace rondo::lowlevel {
 /// After a stop request on the tasklet `id` that was not waiting: ends the wait of the child that it runs as a plain call.
 void pass_stop_on(rondo::detail::task& t, std::uint64_t id) noexcept;
-/// The word after a stop. `ends_wait`: it ends a wait, so who has stored it must resume the waiter.
-inline std::uint64_t stopped_word(std::uint64_t w, bool& ends_wait) noexcept {
-    ends_wait = (w & waiter::open_flag) && !(w & waiter::shield_flag);
-    if (ends_wait)
-        w = (w & ~(waiter::open_flag | std::uint64_t{0xff00})) | (static_cast<std::uint64_t>(wake::stopped) << 8);
-    return w | waiter::stop_flag;
-}
 /// Around a wait of a watched job.
 void watch_wait(rondo::detail::task& t, bool begins, watched_wait& w) noexcept;
 /// attachment::describe_job, if t is a job.

@@ -144,31 +144,15 @@ void publish(rondo::detail::departure& d, void* left) noexcept {
         w.wheel.lock();
         w.wheel.insert_locked(*timer);
     }
-    auto now = me.word.load(relaxed);
     const auto generation = s.generation;
-    bool opened = false, early = false;
-    std::uint64_t next;
-    do {
-        if (waiter::generation_of(now) == generation) {      // claim_published() was faster
-            early = true;
-            break;
-        }
-        const bool stops = (now & waiter::stop_flag) && !is_shielded;
-        opened = !stops && !(now & waiter::missed_flag);
-        next = (static_cast<std::uint64_t>(generation) << 32) | (now & waiter::kept);
-        if (opened) next |= (is_shielded ? waiter::shield_flag : 0) | waiter::open_flag;
-        else next |= static_cast<std::uint64_t>(stops ? wake::stopped : wake::none) << 8;
-        // release: the claimer sees our frame. seq_cst: in one order with a stop of a tasklet below us. acquire:
-        // pairs with the release in claim(), if it has set `missed`.
-    } while (!me.word.compare_exchange_weak(now, next, seq_cst, relaxed));
+    const published how = publish_word(me, generation, is_shielded);
     if (timer) w.wheel.unlock();
     if (lock) lock->unlock();
-    if (early) {
-        // acq_rel: pairs with the winner's in settle(), either way round. After this `me` may be gone on.
-        if (me.word.fetch_or(waiter::left_flag, acq_rel) & waiter::settled_flag) push_to_tail(w, me);
+    if (how == published::early) {
+        if (sign_left(me)) push_to_tail(w, me);   // else `me` may have gone on by now
         return;
     }
-    if (!opened) return push_to_tail(w, me);      // a stop came first, or a partner that enlisting has missed
+    if (how == published::refused) return push_to_tail(w, me);
     // Joiners that run us as a plain call cannot be resumed before us: their stop is ours. The claim finds our wait
     // still open, or does nothing. A shield holds against theirs, too.
     for (task* b = is_shielded ? nullptr : below; b; b = b->joiner_below())
@@ -239,28 +223,15 @@ wake block_thread(plain_thread& me, std::uint32_t generation, const wait_site& s
     const bool unlimited = first == timer_wheel::never;
     me.counted = unlimited;
     if (unlimited) rondo::detail::blocked_foreign_threads().fetch_add(1, seq_cst);
-    const auto open = (static_cast<std::uint64_t>(generation) << 32) | waiter::open_flag;
     const auto go_on = [&] {                      // without having waited
         if (unlimited) rondo::detail::blocked_foreign_threads().fetch_sub(1, seq_cst);
         me.kind.store(wait_kind::none, relaxed);
         return waiter::outcome_of(me.word.load(relaxed));
     };
-    bool early = false;
-    for (auto now = me.word.load(relaxed);;) {
-        if ((early = waiter::generation_of(now) == generation)) {      // claim_published() was faster
-            // acq_rel: pairs with the winner's in settle(), either way round.
-            if (me.word.fetch_or(waiter::left_flag, acq_rel) & waiter::settled_flag) return go_on();
-            break;
-        }
-        const bool missed = now & waiter::missed_flag;
-        // release: the claimer sees our frame. acquire: pairs with the release in claim(), which has set `missed`.
-        if (me.word.compare_exchange_weak(now, missed ? open & ~waiter::open_flag : open, acq_rel, relaxed)) {
-            if (missed) return go_on();
-            break;
-        }
-    }
+    const published how = publish_thread_word(me, generation);
+    if (how == published::refused || (how == published::early && sign_left(me))) return go_on();
     if (lock) lock->unlock();
-    bool limited = !unlimited && !early;
+    bool limited = !unlimited && how != published::early;
     while (me.signal.load(acquire) == 0) {        // acquire: pairs with the release in resume()
         rondo::detail::futex_wait_until(me.signal, 0, limited ? first : rondo::detail::no_limit_ns);
         if (limited && me.signal.load(acquire) == 0 && steady_now_ns() >= first) {
@@ -472,13 +443,7 @@ void begin_enlisting(waiter& me) noexcept {
 
 bool missed(const waiter& me) noexcept { return me.word.load(relaxed) & waiter::missed_flag; }
 
-void end_enlisting(waiter& me) noexcept {
-    auto now = me.word.load(relaxed);
-    std::uint64_t next;
-    do next = (static_cast<std::uint64_t>(waiter::generation_of(now) + 1) << 32) | (now & waiter::kept);
-    // acquire: pairs with the release in claim(), which may have set `missed`.
-    while (!me.word.compare_exchange_weak(now, next, acquire, relaxed));
-}
+void end_enlisting(waiter& me) noexcept { end_enlisting_word(me); }
 
 bool others_may_run() noexcept {
     const worker* w = worker::current();
@@ -546,46 +511,21 @@ void resume_now(waiter& who) noexcept {
     requeue_current(*w, *me, &static_cast<task&>(who));
 }
 
-namespace {
-
-// True: the owner of a wait that was won early has left, so that whoever has won it makes it go on.
-bool has_left(waiter& who) noexcept {
-    // acq_rel: pairs with the owner's in publish() and block_thread(), either way round.
-    return who.word.fetch_or(waiter::settled_flag, acq_rel) & waiter::left_flag;
-}
-
-}  // namespace
-
 void settle(waiter& who, waiter::hold how, placement where) noexcept {
-    if (how == waiter::hold::early && !has_left(who)) return;
+    if (how == waiter::hold::early && !sign_settled(who)) return;
     resume(who, where);
 }
 
 void settle_now(waiter& who, waiter::hold how) noexcept {
-    if (how == waiter::hold::early && !has_left(who)) return;
+    if (how == waiter::hold::early && !sign_settled(who)) return;
     resume_now(who);
 }
 
 void interrupt(waiter& who) noexcept {
-    auto w = who.word.load(relaxed);
-    for (;;) {
-        bool ends_wait;
-        const auto next = stopped_word(w + waiter::one_failing_scope, ends_wait);
-        if (who.word.compare_exchange_weak(w, next, seq_cst, relaxed)) {
-            if (ends_wait) return resume(who, placement::tail);
-            break;
-        }
-    }
+    if (interrupt_word(who)) return resume(who, placement::tail);
     if (who.is_tasklet) pass_stop_on(static_cast<task&>(who), static_cast<task&>(who).id.load(relaxed));
 }
-void forgive(waiter& who) noexcept {
-    auto w = who.word.load(relaxed);
-    std::uint64_t next;
-    do {
-        next = w - waiter::one_failing_scope;
-        if (!(next & std::uint64_t{0xffff0000})) next &= ~waiter::stop_flag;
-    } while (!who.word.compare_exchange_weak(w, next, acq_rel, relaxed));
-}
+void forgive(waiter& who) noexcept { forgive_word(who); }
 
 namespace {
 

@@ -13,36 +13,9 @@
 
 #include <rondo/detail/slots_channel.hpp>
 
-namespace {
-
-tasklet* running = nullptr;              // set just before a call; enter() comes before its first access to an atomic
-rondo::lowlevel::soloist* alone = nullptr;       // the same: of whom the call is, if its worker is its runtime's only one
-rondo::lowlevel::soloist* maker = nullptr;       // of whom a channel is made; nobody tries on it
-
-}  // namespace
-
-// What the channel needs of the runtime.
-namespace rondo::lowlevel {
-
-waiter& enter() {
-    waiter& me = *running;
-    if (me.stop_requested()) throw stopped();
-    return me;
-}
-entry enter_here() {
-    soloist* const here = alone;
-    return {enter(), here};
-}
-soloist* soloist_here() noexcept { return maker; }
-wake suspend_published(waiter& me, std::uint32_t generation, const wait_site&, time_point) noexcept {
-    return static_cast<tasklet&>(me).suspend_published(generation);
-}
-void settle(waiter& who, waiter::hold how, placement) noexcept { static_cast<tasklet&>(who).settle(how); }
-void raise(wake outcome) {
-    if (outcome == wake::stopped) throw stopped();
-}
-
-}  // namespace rondo::lowlevel
+using rondo::model::alone;
+using rondo::model::maker;
+using rondo::model::running;
 
 namespace {
 

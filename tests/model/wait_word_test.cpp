@@ -1,14 +1,13 @@
-// The real waiter, wait_node, wait_list and spin_lock of rondo/lowlevel/ under the model's atomics: a wait has exactly
-// one end, no stop is lost, and nobody ends a wait that he does not mean.
-//
-// publish() and interrupt() live in runtime/src/wait.cpp between things that a model cannot have (stacks, futexes);
-// what they do to the word is repeated here step by step. Whoever changes the one must change the other. (Waits that are
-// enlisting, or won early: cell_queue_test.cpp.)
+// The real waiter, wait_node, wait_list and spin_lock of rondo/lowlevel/, and wait_word.hpp, under the model's atomics: a wait
+// has exactly one end, no stop is lost, and nobody ends a wait that he does not mean. (Waits that are enlisting, or won
+// early: cell_queue_test.cpp.)
 #include "model_atomics.hpp"
 
 #include <catch2/catch.hpp>
 
 #include <rondo/lowlevel/wait.hpp>
+
+#include "runtime/src/wait_word.hpp"
 
 using namespace rondo::detail;
 namespace model = rondo::model;
@@ -39,38 +38,16 @@ struct table {
             wheel.lock();
             in_wheel = true;
         }
-        auto now = who.word.load(relaxed);
-        const auto generation = waiter::generation_of(now) + 1;
-        bool opened = false;
-        do {
-            if ((now & waiter::stop_flag) && !who.shield) break;
-            const auto next = (static_cast<std::uint64_t>(generation) << 32) | (now & waiter::stop_flag) |
-                              (who.shield ? waiter::shield_flag : 0) | waiter::open_flag;
-            opened = who.word.compare_exchange_weak(now, next, seq_cst, relaxed);
-        } while (!opened);
+        const auto how = publish_word(who, waiter::generation_of(who.word.load(relaxed)) + 1, who.shield != 0);
         if (with_timer) wheel.unlock();
         if (held) held->unlock();
-        if (!opened) {
-            who.word.store((static_cast<std::uint64_t>(generation) << 32) | waiter::stop_flag |
-                               (static_cast<std::uint64_t>(wake::stopped) << 8),
-                           relaxed);
-            resume();
-        }
+        if (how == rondo::lowlevel::published::refused) resume();
     }
-    // wait.cpp: interrupt(); tasklet.cpp: stop_task()
+    // A stop: wait.cpp: interrupt().
     bool stop() {
-        auto w = who.word.load(relaxed);
-        for (;;) {
-            const bool ends_wait = (w & waiter::open_flag) && !(w & waiter::shield_flag);
-            auto next = w | waiter::stop_flag;
-            if (ends_wait)
-                next = (next & ~(waiter::open_flag | std::uint64_t{0xff00})) |
-                       (static_cast<std::uint64_t>(wake::stopped) << 8);
-            if (who.word.compare_exchange_weak(w, next, seq_cst, relaxed)) {
-                if (ends_wait) resume();
-                return ends_wait;
-            }
-        }
+        const bool ends_wait = interrupt_word(who);
+        if (ends_wait) resume();
+        return ends_wait;
     }
     wake until_resumed() {
         resumed.wait(waits++, acquire);

@@ -38,7 +38,8 @@
 //     So it neither fires before the wait is open nor after cancel() has returned.
 // Progress: claim() is lock-free; it retries only when a flag arrives in between. Two selects that enlist with each
 //           other at the same time both begin anew: obstruction-free, with a random pause.
-// Checked:  tests/model/wait_word_test.cpp walks through every interleaving of owner, partner, timer and stop.
+// Checked:  tests/model/wait_word_test.cpp walks through every interleaving of owner, partner, timer and stop; the owner's steps
+//           are in runtime/src/wait_word.hpp.
 #pragma once
 
 #include <chrono>
