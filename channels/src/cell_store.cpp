@@ -1,16 +1,12 @@
-// Free segments are a stack (R. K. Treiber, 1986), linked by index; the head carries a count against ABA. Reading the link
-// of a segment that somebody else has just taken is harmless: the memory stays what it is, and the count has changed.
+// Free segments are a stack (index_stack.hpp); those that have never been given out lie behind `used`.
 //
-//   word            who may change it        how                           next
-//   free            release(), anybody       CAS acq_rel, count + 1        the segment, above those that were there
-//                   allocate(), anybody      CAS acq_rel, count + 1        the one below it
-//   segment::link   release(), whose it is   store relaxed, before that    the index of the one below it
-//   used            allocate(), free empty   CAS relaxed, +1               one more has been given out, after it was opened
-//   open            is_open(), under lock    store release                 the memory may be touched up to here
+//   word     who may change it        how                     next
+//   used     allocate(), none free    CAS relaxed, +1         one more has been given out, after it was opened
+//   open     is_open(), under lock    store release           the memory may be touched up to here
 //
-// I1  Whoever has taken an index off `free`, or has moved `used` past it, alone has that segment until release().
+// I1  Whoever has moved `used` past an index, or has taken it off the stack, alone has that segment until release().
 // Progress: lock-free, but for the first one of each 1024, which is opened under a lock.
-// Checked:  tests/stress/channel_stress_test.cpp (TSan).
+// Checked:  tests/model/index_stack_test.cpp; all of it: tests/stress/channel_stress_test.cpp (TSan).
 #include <rondo/detail/cell_store.hpp>
 
 #include <sys/mman.h>
@@ -19,6 +15,8 @@
 #include <mutex>
 
 #include <rondo/detail/atomic.hpp>
+
+#include "index_stack.hpp"
 
 namespace rondo::detail {
 
@@ -29,10 +27,8 @@ template class cell_queue<cell_store, true>;
 
 namespace {
 
-constexpr std::uint64_t index_mask = (1u << 24) - 1, one_count = 1u << 24;
-
 struct pool {
-    alignas(64) atomic<std::uint64_t> free{0};                  // {count:40 | index:24}
+    index_stack free;
     alignas(64) atomic<std::uint32_t> used{1};                  // never given out yet: from here on; 0 is no segment
     std::uint32_t limit = 0;
     atomic<std::uint32_t> open{0};                              // the memory may be touched up to here
@@ -43,7 +39,7 @@ constinit pool all;
 // Address space costs nothing, but a process may be limited in it; then there are fewer. It is opened piece by piece:
 // memory checkers and core dumps go through all that may be touched.
 std::uint32_t reserve(cell_store::segment*& memory) noexcept {
-    for (std::size_t n = std::size_t{1} << 24; n >= 1024; n /= 4) {
+    for (std::size_t n = index_stack::index_mask + 1; n >= 1024; n /= 4) {
         void* p = ::mmap(nullptr, n * sizeof(cell_store::segment), PROT_NONE,
                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if (p == MAP_FAILED) continue;
@@ -52,6 +48,8 @@ std::uint32_t reserve(cell_store::segment*& memory) noexcept {
     }
     return 0;
 }
+
+constexpr auto link_of = [](std::uint32_t i) noexcept -> atomic<std::uint32_t>& { return cell_store()[i].link; };
 
 bool is_open(cell_store::segment* memory, std::uint32_t i) noexcept {
     // acquire: pairs with the release below.
@@ -70,12 +68,7 @@ bool is_open(cell_store::segment* memory, std::uint32_t i) noexcept {
 }  // namespace
 
 std::uint32_t cell_store::allocate() const noexcept {
-    // acquire: pairs with the release of whoever put it there.
-    auto head = all.free.load(acquire);
-    while (const auto i = static_cast<std::uint32_t>(head & index_mask)) {
-        const auto next = memory[i].link.load(relaxed);
-        if (all.free.compare_exchange_weak(head, ((head & ~index_mask) + one_count) | next, acq_rel, acquire)) return i;
-    }
+    if (const auto i = all.free.pop(link_of)) return i;
     static std::once_flag reserved;
     std::call_once(reserved, [] { all.limit = reserve(memory); });
     auto i = all.used.load(relaxed);
@@ -85,17 +78,8 @@ std::uint32_t cell_store::allocate() const noexcept {
     return i;
 }
 
-void cell_store::release(std::uint32_t index) const noexcept {
-    auto head = all.free.load(relaxed);
-    do memory[index].link.store(static_cast<std::uint32_t>(head & index_mask), relaxed);
-    // release: pairs with the acquire in allocate(): who gets it sees that we are done with it.
-    while (!all.free.compare_exchange_weak(head, ((head & ~index_mask) + one_count) | index, acq_rel, relaxed));
-}
+void cell_store::release(std::uint32_t index) const noexcept { all.free.push(index, link_of); }
 
-std::size_t cell_store::in_use() noexcept {
-    std::size_t n = all.used.load(relaxed) - 1;
-    for (auto i = static_cast<std::uint32_t>(all.free.load(acquire) & index_mask); i; i = memory[i].link.load(relaxed)) --n;
-    return n;
-}
+std::size_t cell_store::in_use() noexcept { return all.used.load(relaxed) - 1 - all.free.size(link_of); }
 
 }  // namespace rondo::detail
