@@ -9,7 +9,7 @@
 // I1  While somebody waits the word is never 0: nobody can slip in before the heir.
 // I2  The holder is the heir from the moment its wait is claimed; a stop that comes later finds the mutex locked.
 // Progress: lock() and unlock() of who meets nobody are one CAS; the rest is behind the spin lock.
-// Checked:  tests/runtime/sync_test.cpp, tests/stress/sync_stress_test.cpp (TSan).
+// Checked:  tests/model/mutex_test.cpp, tests/runtime/sync_test.cpp, tests/stress/sync_stress_test.cpp (TSan).
 #include <rondo/mutex.hpp>
 
 #include <exception>
