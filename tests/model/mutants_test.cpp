@@ -725,6 +725,122 @@ model::outcome walk_box(bool signals = true) {
     });
 }
 
+// ---- channels/src/index_stack.hpp
+
+enum class stack_bug { none, no_count, relaxed_push, relaxed_pop, relaxed_retry };
+
+template <stack_bug Bug>
+model::outcome walk_stack() {
+    return model::explore({.preemptions = 3, .stale_reads = 2}, [] {
+        struct element {
+            atomic<unsigned> link{0};
+            model::plain<int> payload{0};
+            bool taken = true;
+        };
+        atomic<unsigned> head{0};                     // {count | index:4}
+        std::array<element, 3> elements;
+        const auto next = [](unsigned h) { return Bug == stack_bug::no_count ? 0 : (h & ~15u) + 16; };
+        const auto push = [&](unsigned i) {
+            if (i == 0) return;
+            elements[i].payload = elements[i].payload + 1;
+            elements[i].taken = false;
+            auto h = head.load(relaxed);
+            do elements[i].link.store(h & 15, relaxed);
+            while (!head.compare_exchange_weak(h, next(h) | i, Bug == stack_bug::relaxed_push ? relaxed : release, relaxed));
+        };
+        const auto pop = [&] {
+            constexpr auto again = Bug == stack_bug::relaxed_retry ? relaxed : acquire;
+            auto h = head.load(Bug == stack_bug::relaxed_pop ? relaxed : acquire);
+            while (h & 15)
+                if (const auto i = h & 15; head.compare_exchange_weak(h, next(h) | elements[i].link.load(relaxed), relaxed, again)) {
+                    model::check(!std::exchange(elements[i].taken, true), "no element is taken twice");
+                    elements[i].payload = elements[i].payload + 1;
+                    return i;
+                }
+            return 0u;
+        };
+        push(2);
+        push(1);
+        model::threads({[&] { push(pop()); },
+                        [&] {
+                            const auto first = pop(), second = pop();
+                            push(first);
+                            push(second);
+                        }});
+        model::check(pop() && pop() && !pop(), "each element is there again");
+    });
+}
+
+// ---- runtime/src/mutex.cpp: {the holder's number | contended}, and who waits, a bit each, under a lock
+
+enum class mutex_bug { none, relaxed_lock, relaxed_unlock, contended_without_lock, free_for_the_heir, heir_not_contended };
+
+template <mutex_bug Bug>
+struct small_mutex {
+    static constexpr unsigned contended = 1;
+    atomic<unsigned> word{0};
+    atomic<bool> spin{false};
+    model::plain<unsigned> waiting{0};
+    std::array<atomic<unsigned>, 4> resumed;
+
+    void hold() {
+        while (spin.exchange(true, acquire)) spin.wait(true, relaxed);
+    }
+    void let_go() { spin.store(false, release); }
+    bool take_or_contend(unsigned me) {
+        for (auto now = word.load(relaxed);;) {
+            if (now == 0) {
+                if (word.compare_exchange_weak(now, me * 2, Bug == mutex_bug::relaxed_lock ? relaxed : acquire, relaxed)) return true;
+            } else if ((now & contended) || word.compare_exchange_weak(now, now | contended, relaxed, relaxed)) {
+                return false;
+            }
+        }
+    }
+    void lock(unsigned me) {
+        bool mine = Bug == mutex_bug::contended_without_lock && take_or_contend(me);
+        if (mine) return;
+        hold();
+        if (Bug != mutex_bug::contended_without_lock) mine = take_or_contend(me);
+        if (!mine) waiting = waiting | 1u << me;
+        let_go();
+        if (!mine) resumed[me].wait(0, acquire);
+    }
+    void unlock(unsigned me) {
+        auto mine = me * 2;
+        constexpr auto order = Bug == mutex_bug::relaxed_unlock ? relaxed : release;
+        if (word.compare_exchange_strong(mine, 0, order, relaxed)) return;
+        hold();
+        unsigned heir = 0;
+        for (unsigned i = 1; i < resumed.size() && !heir; ++i)
+            if (waiting & 1u << i) heir = i;
+        if (heir) waiting = waiting & ~(1u << heir);
+        const unsigned others = waiting && Bug != mutex_bug::heir_not_contended ? contended : 0;
+        word.store(heir && Bug != mutex_bug::free_for_the_heir ? heir * 2 | others : 0, order);
+        let_go();
+        if (heir) resumed[heir].store(1, release);
+    }
+};
+
+template <mutex_bug Bug>
+model::outcome walk_mutex() {
+    return model::explore({.preemptions = 2, .stale_reads = 1}, [] {
+        small_mutex<Bug> m;
+        model::plain<int> shared{0};
+        bool held = false;
+        const auto use = [&](unsigned me) {
+            return [&, me] {
+                m.lock(me);
+                model::check(!std::exchange(held, true), "one holds it at a time");
+                shared = shared + 1;
+                held = false;
+                m.unlock(me);
+            };
+        };
+        model::threads({use(1), use(2), use(3)});
+        model::check(shared == 3, "each has held it");
+    });
+}
+
 // How a bug shows. Named, so that none is caught by accident.
 const std::string races = "a data race: it reads what another thread has written";
 const std::string stuck = "stuck: every thread left waits for another";
@@ -854,4 +970,21 @@ TEST_CASE("mutants of the wait word are caught", "[mutants]") {
     CHECK(walk_wait<wait_bug::relaxed_publish>().failure == races);
     CHECK(walk_wait<wait_bug::relaxed_claim>().failure == races);
     CHECK(walk_wait<wait_bug::stop_overwritten>().failure == stuck);
+}
+
+TEST_CASE("mutants of the stack of indices are caught", "[mutants]") {
+    CHECK(walk_stack<stack_bug::none>());
+    CHECK_FALSE(walk_stack<stack_bug::no_count>());
+    CHECK(walk_stack<stack_bug::relaxed_push>().failure == races);
+    CHECK(walk_stack<stack_bug::relaxed_pop>().failure == races);
+    CHECK(walk_stack<stack_bug::relaxed_retry>().failure == races);
+}
+
+TEST_CASE("mutants of the mutex are caught", "[mutants]") {
+    CHECK(walk_mutex<mutex_bug::none>());
+    CHECK(walk_mutex<mutex_bug::relaxed_lock>().failure == races);
+    CHECK(walk_mutex<mutex_bug::relaxed_unlock>().failure == races);
+    CHECK(walk_mutex<mutex_bug::contended_without_lock>().failure == stuck);
+    CHECK_FALSE(walk_mutex<mutex_bug::free_for_the_heir>());
+    CHECK(walk_mutex<mutex_bug::heir_not_contended>().failure == stuck);
 }
