@@ -224,11 +224,15 @@ std::vector<row> channels() {
         all.push_back({"send_error, " + k.name, [&] { return send_error(k); }, "", is_unbounded, k.slots == 0});
     }
     all.push_back({"receive, oneshot", receive_once, "", false, false, "not now"});
-    all.push_back({"send, oneshot", send_once, "it never waits", true});
+    const auto add_quick = [&](const char* name, subject (*make)(), const char* holes) {
+        all.push_back({name, make, holes, true});
+        all.back().asks_for_a_stop = false;               // it never suspends
+    };
+    add_quick("send, oneshot", send_once, "it never waits");
     all.push_back({"receive, broadcast", receive_broadcast, "", false, false, "not now"});
-    all.push_back({"send, broadcast", send_broadcast, "it never waits, and always goes ahead", true});
+    add_quick("send, broadcast", send_broadcast, "it never waits, and always goes ahead");
     all.push_back({"receive, latest", receive_latest, "", false, false, "not now"});
-    all.push_back({"set, latest", set_latest, "it never waits, and always goes ahead", true});
+    add_quick("set, latest", set_latest, "it never waits, and always goes ahead");
     all.push_back({"get, work queue", get_work, "", false, false, "not now"});
     all.push_back({"put, work queue with a slot", [] { return put_work(true); }});
     all.push_back({"put, work queue without limit", [] { return put_work(false); }, "", true});

@@ -32,5 +32,6 @@ calls receives(std::shared_ptr<Source> from, int wanted) {
 
 std::vector<row> channels();
 std::vector<row> locks();
+std::vector<row> ends();
 
 }  // namespace matrix

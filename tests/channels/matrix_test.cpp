@@ -24,6 +24,7 @@ namespace {
 rows all_rows() {
     rows all = channels();
     for (auto& r : locks()) all.push_back(std::move(r));
+    for (auto& r : ends()) all.push_back(std::move(r));
     return all;
 }
 

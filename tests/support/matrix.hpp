@@ -35,6 +35,7 @@ struct subject {
     std::function<void()> allow;                          // so that the call can go ahead
     std::function<void()> close;                          // empty: there is no such thing
     std::function<void(bool is_done)> check;              // afterwards: nothing is lost, nobody is left in a queue
+    std::function<bool()> waits = {};                     // of a call that may wait through others, on top of it
 };
 
 struct row {
@@ -46,6 +47,8 @@ struct row {
     const char* attempt_on_closed = "closed";
     bool takes_time = false;                              // also once it is allowed: a limit that has passed may come first
     bool asks_for_a_stop = true;                          // also where it need not wait
+    enum class by : bool { everybody, tasklets } where = by::everybody;      // who can call it, and waits then
+    bool can_be_left = true;                              // false: neither a limit nor a stop ends the wait
 };
 
 inline outcome text(bool done, const char* otherwise) { return done ? "done" : otherwise; }

@@ -42,8 +42,8 @@ public:
         return kind != rondo::lowlevel::wait_kind::none && kind != rondo::lowlevel::wait_kind::yield;
     }
     [[nodiscard]] bool has_ended() const { return has_ended_.load(); }
-    void until_it_waits() const {
-        until([this] { return waits() || has_ended(); });
+    void until_it_waits(const std::function<bool()>& through_others = {}) const {
+        until([&] { return waits() || has_ended() || (through_others && through_others()); });
     }
     void call(const std::function<outcome()>& f) {
         who_.store(&rondo::lowlevel::self());
@@ -64,6 +64,7 @@ struct place {
     const char* name;
     // Runs f there and gives what it comes to. `meanwhile` runs on the test's own thread.
     std::function<outcome(const std::function<outcome()>& f, const std::function<void(caller&)>& meanwhile)> run;
+    bool is_tasklet = true;
 };
 inline std::vector<place> places() {
     const auto tasklet = [](unsigned workers) {
@@ -84,7 +85,7 @@ inline std::vector<place> places() {
                  meanwhile(c);
                  t.join();
                  return c.result();
-             }}};
+             }, false}};
 }
 inline constexpr auto nothing_meanwhile = [](caller&) {};
 
@@ -142,7 +143,7 @@ inline void goes_ahead_at_once(const place& where, const row& r, const form& how
 inline void goes_ahead_later(const place& where, const row& r, const form& how) {
     const auto s = r.make();
     CHECK(where.run(how.in(s.by), [&](caller& c) {
-              c.until_it_waits();
+              c.until_it_waits(s.waits);
               CHECK_FALSE(c.has_ended());
               s.allow();
           }) == "done");
@@ -159,7 +160,7 @@ inline void is_closed_while_it_waits(const place& where, const row& r, const for
     const auto s = r.make();
     if (!s.close) return;
     CHECK(where.run(how.in(s.by), [&](caller& c) {
-              c.until_it_waits();
+              c.until_it_waits(s.waits);
               s.close();
           }) == "closed");
     s.check(false);
@@ -177,18 +178,29 @@ inline void is_stopped_while_it_waits(rondo::runtime& rt, const row& r, const fo
     {
         caller c;
         auto t = rt.spawn([&] { c.call(how.in(s.by)); });
-        c.until_it_waits();
+        c.until_it_waits(s.waits);
         t.stop();
         t.join();
         CHECK(c.result() == "stopped");
     }
     caller again;                                         // it was as if it had never been there
     auto t = rt.spawn([&] { again.call(s.by.plain); });
-    again.until_it_waits();
+    again.until_it_waits(s.waits);
     CHECK_FALSE(again.has_ended());
     s.allow();
     t.join();
     CHECK(again.result() == "done");
+    s.check(true);
+}
+inline void a_stop_is_of_no_use(rondo::runtime& rt, const row& r, const form& how) {
+    const auto s = r.make();
+    caller c;
+    auto t = rt.spawn([&] { c.call(how.in(s.by)); });
+    c.until_it_waits(s.waits);
+    t.stop();
+    s.allow();
+    t.join();
+    CHECK(c.result() == "done");
     s.check(true);
 }
 inline void has_been_stopped_before(rondo::runtime& rt, const row& r, const form& how) {
@@ -226,14 +238,14 @@ inline void every_wait_everywhere(const rows& all) {
         for (const auto& r : all)
             for (const auto& how : forms) {
                 INFO(where.name << "; " << r.name << "; " << how.name);
-                if (!how.in(r.make().by)) continue;
+                if (!how.in(r.make().by) || (r.where == row::by::tasklets && !where.is_tasklet)) continue;
                 goes_ahead_at_once(where, r, how);
                 finds_it_closed(where, r, how);
                 if (r.never_waits) continue;
                 if (how.how == form::waits) {
                     goes_ahead_later(where, r, how);
                     is_closed_while_it_waits(where, r, how);
-                } else {
+                } else if (r.can_be_left) {
                     gives_up(where, r, how);
                 }
             }
@@ -245,8 +257,9 @@ inline void a_stop_reaches_every_wait(const rows& all) {
         for (const auto& r : all)
             for (const auto& how : forms) {
                 INFO(workers << " workers; " << r.name << "; " << how.name);
-                if (r.never_waits || !how.in(r.make().by)) continue;
-                if (how.how == form::waits) is_stopped_while_it_waits(rt, r, how);
+                if (!how.in(r.make().by)) continue;
+                if (how.how == form::waits && !r.never_waits)
+                    (r.can_be_left ? is_stopped_while_it_waits : a_stop_is_of_no_use)(rt, r, how);
                 if (r.asks_for_a_stop && std::string(how.name) != "try") has_been_stopped_before(rt, r, how);
             }
     }
