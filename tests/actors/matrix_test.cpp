@@ -139,6 +139,52 @@ struct untyped {
     auto ask_until(question q, auto tp) const { return to.ask_until<int>(q, tp); }
 };
 
+// ---- the errands of a supervisor: they wait while it is at another one
+
+struct slow_starter {
+    slow_starter(rondo::event* may_go, rondo::event* begins) {
+        begins->set();
+        may_go->wait();
+    }
+    void on(item) {}
+};
+struct head_office {
+    rondo::event may_go, is_busy, never;
+    std::atomic<int> handled{0}, hired{0};
+    rondo::runtime rt{{.workers = 1}};
+    rondo::supervisor chief = rt.run([this] { return rondo::supervise({}, rondo::child<clerk>("first", &never, &handled)); });
+    std::thread other;
+
+    head_office() {
+        other = std::thread([this] {
+            try {
+                chief.start(rondo::child<slow_starter>("slow", &may_go, &is_busy));
+            } catch (const rondo::actor_ended&) {         // as the one before us, then
+            }
+        });
+        is_busy.wait();
+    }
+    ~head_office() {
+        may_go.set();
+        never.set();
+        other.join();
+    }
+    // Under a name of its own: an errand whose asker has gone may be done nevertheless.
+    void hire() { chief.start(rondo::child<clerk>("clerk " + std::to_string(++hired), &never, &handled)); }
+};
+template <class Plain, class Another>
+subject errand(Plain plain, Another another) {
+    const auto o = std::make_shared<head_office>();
+    calls by;
+    by.plain = [=] { return unless_ended([&] { return text(plain(*o), "?"); }); };
+    by.another = [=] { return unless_ended([&] { return text(another(*o), "?"); }); };
+    return {std::move(by), [=] { o->may_go.set(); }, [=] {
+                o->chief.stop();
+                o->may_go.set();
+                o->chief.join();
+            }, [](bool) {}};
+}
+
 // ---- join: waits for the end
 
 subject join() {
@@ -195,6 +241,15 @@ rows all_rows() {
     all.push_back({"ask, address, its answer named", [] { return ask<untyped>([](auto& o) { return untyped{o.one}; }); }, no_try});
     all.push_back({"ask, pool", [] { return ask<rondo::pool<clerk>>([](auto& o) { return o.clerks; }); }, no_try});
     for (auto& r : all) r.takes_time = r.name.starts_with("ask");
+    const char* no_form = "an errand is an ask without forms of its own: within gives it a limit";
+    all.push_back({"ref and children, supervisor", [] {
+                       return errand([](auto& o) { return o.chief.template ref<clerk>("first").id() != 0; },
+                                     [](auto& o) { return !o.chief.children().empty(); });
+                   }, no_form});
+    all.push_back({"start and stop_child, supervisor", [] {
+                       return errand([](auto& o) { return o.hire(), true; },
+                                     [](auto& o) { return !o.chief.stop_child("nobody"); });
+                   }, no_form});
     all.push_back({"join, actor_ref", join});
     return all;
 }
