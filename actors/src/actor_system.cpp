@@ -96,31 +96,28 @@ bool actor_system::strike_off(actor_cell& c, bool only_if_last) noexcept {
 
 void actor_system::memory_is_freed(unsigned at) noexcept {
     shard& s = shards_[at];
+    bool is_last;
     {
         std::lock_guard hold(s.lock);
-        if (--s.in_memory != 0 || !is_home_gone_.load(acquire)) return;
+        is_last = --s.in_memory == 0 && s.is_home_gone;
     }
-    free_if_unused();
+    if (is_last) let_go();
 }
 
 void actor_system::home_is_gone() noexcept {
     names_.clear();
-    is_home_gone_.store(true, seq_cst);
-    free_if_unused();
-}
-
-// Whoever finds, with every shard locked, that nothing refers to it any more. The last memory is freed once, so there
-// may be two of them: home_is_gone() and the last memory_is_freed().
-void actor_system::free_if_unused() noexcept {
-    static lowlevel::spin_lock one_at_a_time;
-    std::lock_guard only(one_at_a_time);
-    bool unused = true;
     for (auto& s : shards_) {
         std::lock_guard hold(s.lock);
-        unused = unused && s.in_memory == 0;
+        s.is_home_gone = true;                            // so nobody is enrolled any more
+        // relaxed: the home still has its own part.
+        if (s.in_memory != 0) users_.fetch_add(1, relaxed);
     }
-    if (!unused) return;
-    delete this;
+    let_go();
+}
+
+void actor_system::let_go() noexcept {
+    // acq_rel: each pairs with the last one, who frees what the others have used.
+    if (users_.fetch_sub(1, acq_rel) == 1) delete this;
 }
 
 std::size_t actor_system::background() noexcept {

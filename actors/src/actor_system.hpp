@@ -191,14 +191,15 @@ private:
         lowlevel::spin_lock lock;
         actor_cell* first = nullptr;
         std::size_t living = 0, in_memory = 0;
+        bool is_home_gone = false;
         std::uint64_t numbered = 0;
         void add(actor_cell& c) noexcept;
         void remove(actor_cell& c) noexcept;
     };
-    void free_if_unused() noexcept;
+    void let_go() noexcept;
 
     std::array<shard, shard_count> shards_;
-    atomic<bool> is_home_gone_{false};
+    atomic<std::size_t> users_{1};                        // the home; when that has gone, each shard with something in memory
     atomic<bool> is_ending_{false};
     atomic<std::size_t> resting_{0};
 

@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <any>
+#include <array>
 #include <atomic>
+#include <chrono>
 #include <functional>
 #include <map>
 #include <memory>
@@ -1355,6 +1357,36 @@ TEST_CASE("a handle may outlive the runtime: what is told is lost, what is asked
     alice.tell(deposit{3});
     CHECK_THROWS_AS(alice.ask(balance{}), rondo::actor_ended);
     CHECK(alice.has_ended());
+}
+
+// Those of different workers are counted apart: so two threads may let go of what each of them thinks the last one.
+TEST_CASE("the last handles of a runtime that is gone may be dropped by several threads at once", "[actor]") {
+    for (int round = 0; round < 150; ++round) {
+        std::array<rondo::actor_ref<account>, 2> last;
+        {
+            rondo::runtime rt{{.workers = 2}};
+            std::atomic<unsigned> there{0};
+            const auto limit = std::chrono::steady_clock::now() + 100ms;
+            const auto make = [&](auto& into) {           // one on each worker, as a rule
+                return rt.spawn([&] {
+                    for (++there; there < 2 && std::chrono::steady_clock::now() < limit;) std::this_thread::yield();
+                    into = rondo::start<account>();
+                });
+            };
+            auto one = make(last[0]), other = make(last[1]);
+            one.join();
+            other.join();
+        }
+        std::atomic<unsigned> ready{0};
+        const auto drop = [&](auto& handle) {
+            for (++ready; ready < 2;) {}
+            handle = {};
+        };
+        std::thread elsewhere([&] { drop(last[0]); });
+        drop(last[1]);
+        elsewhere.join();
+    }
+    SUCCEED("a sanitizer, or the allocator, would have noticed");
 }
 
 TEST_CASE("outside any runtime start says what to do", "[actor]") {
