@@ -196,7 +196,7 @@ bool actor_cell::go_down(const exit_reason& why) noexcept {
         end_object(why);
         if (of.ends_at_once) refuse(false);
         else if (!under->keep_messages) empty_mailbox(dead_letter_reason::restarted, why);
-        now.store(phase::down, release);
+        now.store(phase::down, relaxed);
         orders.fetch_and(static_cast<std::uint8_t>(~(stop | kill | linked)), relaxed);     // that was for this life
         if (why.is_failure() && !is_ordered) tell_links(why);
     }
@@ -252,7 +252,7 @@ bool actor_cell::start_over() noexcept {
     const bool is_up = !under->failure;
     if (is_up) {
         e.why = {};
-        now.store(phase::alive, release);
+        now.store(phase::alive, relaxed);
         e.restarts.fetch_add(1, relaxed);
         if (first) post_system(first);
     }
@@ -340,7 +340,7 @@ bool actor_cell::tell_of_end(actor_extra& e, const exit_reason& why) noexcept {
         joiners.take_all(e.joiners);
         is_told = !joiners.empty() || !watchers.empty();
     }
-    now.store(phase::ended, release);
+    now.store(phase::ended, relaxed);
     if (!names.empty()) system.forget(*this, std::move(names));
     empty_for_good(why);
     senders.resume_all();
@@ -388,7 +388,7 @@ void actor_cell::end(exit_reason why, bool is_reported) noexcept {
     messages.close();
     // Or else nobody has made them an extra, and now nobody will.
     if (!e && !why.error && extra.compare_exchange_strong(e, ended_extra(why.kind), acq_rel, acquire)) {
-        now.store(phase::ended, release);
+        now.store(phase::ended, relaxed);
         empty_for_good(why);
     } else {
         is_reported |= tell_of_end(e ? *e : need_extra(), why);      // no memory: terminates, rather than lose a crash

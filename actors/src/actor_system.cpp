@@ -121,6 +121,7 @@ void actor_system::let_go() noexcept {
 }
 
 std::size_t actor_system::background() noexcept {
+    // acquire: pairs with the releases in begin_rest() and end_rest().
     return (timers.is_background() ? 1 : 0) + resting_.load(acquire);
 }
 
@@ -134,7 +135,7 @@ std::size_t actor_system::live() noexcept {
 }
 
 void actor_system::end() noexcept {
-    is_ending_.store(true, release);
+    is_ending_.store(true, release);                      // pairs with the acquire in is_ending()
     // Orders go out under the shard's lock: whoever lives stays in memory that long. They only schedule; an interruption may
     // run somebody's stop callback.
     std::vector<actor_cell*> to_interrupt;

@@ -143,7 +143,7 @@ public:
 
     static actor_system& at(lowlevel::home& h);
 
-    [[nodiscard]] bool is_ending() const noexcept { return is_ending_.load(acquire); }
+    [[nodiscard]] bool is_ending() const noexcept { return is_ending_.load(acquire); }       // pairs with the release in end()
 
     // ---- lowlevel::attachment
     std::size_t background() noexcept override;
@@ -160,9 +160,9 @@ public:
     void wait_has_ended(lowlevel::watched_wait& w) noexcept override;
     void home_is_gone() noexcept override;
 
-    // ---- supervisors that wait before a restart: run need not wait for that
-    void begin_rest() noexcept { resting_.fetch_add(1, acq_rel); }
-    void end_rest() noexcept { resting_.fetch_sub(1, acq_rel); }
+    // ---- supervisors that wait before a restart: run need not wait for that. release: pairs with the acquire in background()
+    void begin_rest() noexcept { resting_.fetch_add(1, release); }
+    void end_rest() noexcept { resting_.fetch_sub(1, release); }
 
     // ---- the living
     void enroll(actor_cell& c) noexcept;

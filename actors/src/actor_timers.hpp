@@ -25,7 +25,7 @@ public:
     void cancel(const actor_cell& of, const std::uint64_t* numbers, std::size_t n) noexcept;
     void forget_past(std::vector<std::uint64_t>& numbers) noexcept;       // keeps those still to come
     /// The tasklet that keeps the time waits, and only for periodic ones and idle timeouts.
-    [[nodiscard]] bool is_background() const noexcept { return is_background_.load(acquire); }   // pairs with each store
+    [[nodiscard]] bool is_background() const noexcept { return is_background_.load(acquire); }
     /// That tasklet's id, the last one's if there is none now.
     [[nodiscard]] std::uint64_t keeper_id() const noexcept { return keeper_id_.load(relaxed); }
     static void keep_time(void* self, bool stopped);      // that tasklet's job
@@ -56,7 +56,7 @@ private:
     lowlevel::wait_list keeper_;                          // who keeps the time, while it waits
     bool is_keeper_there_ = false;
     atomic<std::uint64_t> keeper_id_{0};
-    atomic<bool> is_background_{false};
+    atomic<bool> is_background_{false};                   // each store: a release, for the acquire in is_background()
 };
 
 }  // namespace rondo::detail

@@ -154,7 +154,7 @@ void add_known(atomic<known_message*>& list, known_message& one) noexcept {
 }
 
 const message_ops& known_ops(const actor_cell& c, const type_tag& message, const char* call) {
-    for (auto* k = c.of.known->load(acquire); k; k = k->next)
+    for (auto* k = c.of.known->load(acquire); k; k = k->next)      // pairs with the release of who has put it there
         if (k->ops->type == &message) return *k->ops;
     throw usage_error(fmt::format("{0}({1}): {2} is not known to take it from timers. If its class has a handler for {1}: add "
                                   "`using timer_messages = rondo::timer_list<{1}>;` to the class, since this call and the one "

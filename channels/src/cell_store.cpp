@@ -52,7 +52,7 @@ std::uint32_t reserve(cell_store::segment*& memory) noexcept {
 constexpr auto link_of = [](std::uint32_t i) noexcept -> atomic<std::uint32_t>& { return cell_store()[i].link; };
 
 bool is_open(cell_store::segment* memory, std::uint32_t i) noexcept {
-    // acquire: pairs with the release below.
+    // acquire: pairs with the release below: the memory is there.
     if (i < all.open.load(acquire)) return true;
     const std::lock_guard hold(all.opening);
     auto open = all.open.load(relaxed);
@@ -60,7 +60,7 @@ bool is_open(cell_store::segment* memory, std::uint32_t i) noexcept {
         const auto more = std::min(all.limit - open, std::uint32_t{1024});
         if (::mprotect(static_cast<void*>(memory + open), more * sizeof(cell_store::segment), PROT_READ | PROT_WRITE) != 0)
             return false;
-        all.open.store(open += more, release);
+        all.open.store(open += more, release);                  // pairs with the acquire above
     }
     return true;
 }

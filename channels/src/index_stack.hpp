@@ -34,8 +34,8 @@ public:
     /// 0: there is none.
     template <class Link>
     [[nodiscard]] std::uint32_t pop(Link link) noexcept {
-        // acquire, here and when the exchange fails: pairs with the release in push(), of the link, and of what its owner has done.
-        // relaxed when it succeeds: by the count it is the head that has been read before.
+        // acquire, here and when the exchange fails: pairs with the release in push(): we see the link, and what whoever had
+        // it has done. relaxed when it succeeds: by the count it is the head that has been read before.
         auto head = head_.load(acquire);
         while (const auto i = index_of(head)) {
             const auto below = link(i).load(relaxed);

@@ -12,6 +12,7 @@ void deliver(session_core& s, std::exception_ptr& e) {
     context* to = s.runners.empty() ? s.main.get() : s.runners.back();
     if (to->has_pending.load(relaxed)) {
         s.more_errors.push_back(std::move(e));
+        // release: as in put_pending().
         if (!to->is_main && !s.main->has_pending.load(relaxed)) s.main->has_pending.store(true, release);
         return;
     }

@@ -285,7 +285,7 @@ struct access {
     }
     static void put_pending(context& c, std::exception_ptr& e) noexcept {
         std::swap(c.pending, e);                         // the one before is destroyed by the caller, without the lock
-        c.has_pending.store(true, release);
+        c.has_pending.store(true, release);              // pairs with the acquire of who goes on: stackless_wait.cpp
     }
 };
 

@@ -293,7 +293,8 @@ private:
             }
             if (end != simulation::end::all_ended) clean_up(home);
             // The next schedule begins without anything of this one: names, counts, ids.
-            if (auto* layer = home.above.exchange(nullptr, detail::acq_rel)) layer->home_is_gone();
+            // acquire: as in every look at it.
+            if (auto* layer = home.above.exchange(nullptr, detail::acquire)) layer->home_is_gone();
         }
         return std::move(outcome_);
     }

@@ -59,7 +59,7 @@ constexpr task::operations job_operations{&run_job, [](task& t, void*) { run_job
 }
 [[gnu::always_inline]] inline void write_down(job_record& in, job j) noexcept {
     in.id.store(j.id, relaxed);
-    in.t.store(j.t, release);
+    in.t.store(j.t, release);                             // pairs with the acquire of who stops it: he sees the id
 }
 [[gnu::noinline]] void start_slowly(home& at, job_function run, void* what, std::source_location where, job_record& in) noexcept {
     const job j = make_job(at, run, what, where);
@@ -145,6 +145,7 @@ attachment& attach(home& at, attachment* (*make)(home&)) {
     if (auto* a = at.above.load(acquire)) return *a;
     attachment* fresh = make(at);
     attachment* other = nullptr;
+    // acquire, if somebody was faster: as above.
     if (at.above.compare_exchange_strong(other, fresh, acq_rel, acquire)) return *fresh;
     fresh->home_is_gone();
     return *other;

@@ -258,6 +258,7 @@ RONDO_UNWATCHED std::size_t walk(const task& t, const lowlevel::wait_part* part,
 }
 
 std::vector<lowlevel::wait_site> parts_of(const task& t, const lowlevel::wait_part* first) {
+    // acquire: pairs with the release in publish_word(): the parts are there while that wait is open.
     const auto before = t.word.load(acquire);
     std::vector<lowlevel::wait_site> sites(64);
     sites.resize(walk(t, first, sites.data(), sites.size()));
@@ -355,7 +356,7 @@ bool look_at(task& t, std::int64_t now_ns, lock_holders& holders, bool with_fram
     if (auto* extra = t.extra.load(acquire)) g.info.name = extra->name;
     g.info.spawn_site = site_text(where_of(t));
     if (state == task::phase::fresh) return true;
-    const auto word = t.word.load(acquire);
+    const auto word = t.word.load(acquire);           // pairs with the release in publish_word()
     if (word & lowlevel::waiter::open_flag) {
         look_at_wait(t, word, now_ns, holders, g);
     } else if (const task* child = t.above.load(relaxed)) {

@@ -79,6 +79,7 @@ public:
     bool wait_for_others();
     [[nodiscard]] deadlock make_deadlock() const;
     void all_parked() noexcept;                           // called by the last worker to park
+    // seq_cst: keeps it apart from this worker's leaving (idle_workers): who finds all parked has seen it, in is_quiet().
     void operation_begins() noexcept { outside_operations.fetch_add(1, seq_cst); }
     void operation_ends() noexcept;
 
@@ -103,7 +104,8 @@ public:
     atomic<std::uint64_t> stalls{0};
     std::unique_ptr<blocking_threads> blocking;
     const std::unique_ptr<watchdog> dog;                  // nullptr: nobody looks
-    atomic<lowlevel::attachment*> above{nullptr};         // what the layer above keeps with us
+    atomic<lowlevel::attachment*> above{nullptr};         // what the layer above keeps with us; each acquire of it pairs with
+                                                          // the release in attach(): we see what has been made
 
 private:
     void start_thread(unsigned worker);

@@ -72,7 +72,7 @@ bool simulation::abandon(task_ref one) noexcept {
     // Nobody finds its wait open, should its object outlive the schedule.
     t.claim(lowlevel::waiter::generation_of(t.word.load(relaxed)), lowlevel::wake::none);
     // The descriptor is used no more: objects in those frames may still refer to it.
-    t.state.store(task::phase::finished, release);
+    t.state.store(task::phase::finished, release);    // these two: see detail::task
     t.id.store(0, release);
     ++w.counters.finished;
     ++abandoned_;

@@ -20,7 +20,7 @@ void give_back(task& t) noexcept {
     delete t.extra.exchange(nullptr, relaxed);
     t.error = nullptr;
     t.deadline_ns = INT64_MAX;
-    t.id.store(0, release);
+    t.id.store(0, release);                           // these two: see detail::task
     t.state.store(task::phase::free, release);
     if (t.home) t.home->tasks.put_batch(&t, &t);
 }

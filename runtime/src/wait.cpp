@@ -156,6 +156,7 @@ void publish(rondo::detail::departure& d, void* left) noexcept {
     // Joiners that run us as a plain call cannot be resumed before us: their stop is ours. The claim finds our wait
     // still open, or does nothing. A shield holds against theirs, too.
     for (task* b = is_shielded ? nullptr : below; b; b = b->joiner_below())
+        // seq_cst: keeps it apart from the opening of our word above (the stop: b's word, then ours, in pass_stop_on()).
         if (b->word.load(seq_cst) & waiter::stop_flag) {
             if (me.claim(generation, wake::stopped)) push_to_tail(w, me);
             break;
@@ -240,7 +241,7 @@ wake block_thread(plain_thread& me, std::uint32_t generation, const wait_site& s
         }
     }
     me.kind.store(wait_kind::none, relaxed);
-    return waiter::outcome_of(me.word.load(acquire));
+    return waiter::outcome_of(me.word.load(acquire));         // pairs with the release in claim()
 }
 
 // Leaves without a wait: the tasklet goes straight to the tail of the run queue.
@@ -531,6 +532,7 @@ namespace {
 
 task& top_of(task& t) noexcept {                  // who really runs or waits on t's stack
     task* top = &t;
+    // seq_cst: keeps it apart from the stop in t's word (publish(): its own word, then t's); as do those in pass_stop_on().
     while (task* above = top->above.load(seq_cst)) top = above;
     return *top;
 }

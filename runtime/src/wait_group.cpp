@@ -36,6 +36,7 @@ void wait_group::add(std::ptrdiff_t jobs) {
     lock_.lock();
     now = jobs_.load(relaxed);
     try {
+        // acq_rel: as above.
         while (!jobs_.compare_exchange_weak(now, sum(now, jobs), acq_rel, relaxed)) {}
     } catch (...) {
         lock_.unlock();

@@ -24,7 +24,7 @@ public:
         return lowlevel::time_point(std::chrono::nanoseconds(now_ns_.load(detail::acquire)));
     }
     std::uint64_t random() noexcept override { return detail::next_random(state_); }       // by any worker
-    void set(std::int64_t ns) noexcept { now_ns_.store(ns, detail::release); }
+    void set(std::int64_t ns) noexcept { now_ns_.store(ns, detail::release); }      // pairs with the acquire in now()
     [[nodiscard]] std::int64_t ns() const noexcept { return now_ns_.load(relaxed); }
 
 private:

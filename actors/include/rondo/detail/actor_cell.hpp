@@ -16,6 +16,13 @@
 // Counts: `strong` are handles that can send. When the last one goes the actor ends once its mailbox is empty. `weak`
 // keep the memory: one for all strong ones together, one for the living actor, one for each entry in a list of
 // somebody else's. A strong count that has been 0 may rise again only by the runner's own doing (this_actor::ref).
+//
+// Orders, where an operation does not say otherwise:
+//   extra          set once, by a release (need_extra(), end()): every acquire pairs with that
+//   orders         release in give_order(); every acquire, all of them the runner's, pairs with that
+//   runner.t       release by whoever becomes the runner; acquire in kill_now() and in dumps: they see its id
+//   strong, weak   who drops one releases, who finds that it was the last acquires: it sees what the others have done
+//   now            relaxed: the runner's own, but for a glance of a dump
 #pragma once
 
 #include <cstddef>

@@ -168,6 +168,7 @@ public:
     }
     /// How many messages wait. A snapshot.
     [[nodiscard]] std::size_t depth() const noexcept { return depth_of(); }
+    // acquire: pairs with the release in close(): who finds it closed sees how the actor has ended.
     [[nodiscard]] bool is_closed() const noexcept { return word_.load(acquire) & closed; }
     [[nodiscard]] bool is_idle() const noexcept { return word_.load(relaxed) & (idle | held); }
     [[nodiscard]] std::size_t slots() const noexcept { return slots_; }

@@ -65,6 +65,13 @@
 // I10 Beside its word a counter has hints for the processor: where the record and the frame lie of who enlisted last on that
 //     side. They are prefetched and never read, so it does not matter that they are stale, or of two different waiters; nor, but
 //     for the time, that of several who wait another one comes first.
+// Orders, where an operation says nothing else:
+//   a cell's state      a node or an item is left there by a release, and who comes second finds it by an acquire: it sees what
+//                       that refers to. `done` likewise, for is_done(): the visitor has gone, the segment may be used again.
+//   a counter's word,   moved on, or linked, by a release; who finds the segment there by an acquire sees it as it was made, and
+//   a link              in the word what those have done who had the tickets before.
+//   left, limbo_,       who puts a segment there releases, who takes it from there acquires: it is used again after all that was
+//   spare_              done with it. Of who is alone the stores are releases for those who come after open().
 // Progress: send, post and receive are lock-free: each step fails only because somebody else has got ahead. Select: see
 //           channels/src/select.cpp. A post waits for memory if there is none for a segment.
 // Dropped: publishing only after the tasklet has left its stack (then a late publisher may hit a cell that is used again,

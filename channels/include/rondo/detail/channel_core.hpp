@@ -38,6 +38,7 @@ public:
     }
     void pin() noexcept { refs_.fetch_add(one_pin, relaxed); }
     void unpin() noexcept {
+        // acq_rel: each pairs with the last one, which sees what all have done.
         if (refs_.fetch_sub(one_pin, acq_rel) == one_pin) delete this;
     }
 

@@ -13,7 +13,8 @@
 //   chunks_[i]  the constructor; grow(),  store; CAS release                a chunk: it stays until the pool goes
 //               if it is not there
 //
-// Who is alone with the pool (..._alone: lowlevel/solo.hpp) does the same by loads and stores.
+// Who is alone with the pool (..._alone: lowlevel/solo.hpp) does the same by loads and stores, and the stores of free_ are
+// releases as well. Whatever acquires pairs with the release of the same word.
 //
 // I1  fresh_ counts slots that have ever been given out; one chunk after the other is there before its first is.
 // Progress: lock-free. Who has lost a compare-and-swap stands back for some microseconds (stand_back).

@@ -37,6 +37,9 @@ struct task_extra {
 
 /// The descriptor. Lives in type-stable memory (task_pool): a stale pointer may be read, and `id` tells whether the
 /// tasklet that it meant is still there. `guard` protects id, state, joiner and detached against each other.
+///
+/// Orders, where an operation does not say otherwise: id and state are stored by release, when a tasklet begins and when it ends,
+/// and extra when it is made. Each acquire pairs with that: who finds the id that he means, or the end, sees what was written before.
 struct alignas(64) task : lowlevel::waiter {
     /// What can be done with the body, whose type only these functions know.
     struct operations {
