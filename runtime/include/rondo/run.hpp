@@ -96,7 +96,9 @@ enum class dump_format : std::uint8_t {
     json                                             ///< for programs: one value, UTF-8
 };
 
-/// Workers, their queues and their tasklets. Any number of them in a process; they share nothing.
+/// Workers, their queues and their tasklets. Any number of them in a process, each with its own. What a process has once: memory
+/// for descriptors, channels and actors that nobody uses now; the numbers of tasklets; the list of its runtimes, for a tasklet
+/// of one may wait for another's; the handler of stack overflows.
 class runtime {
 public:
     /// Starts the workers. Throws: usage_error (an option out of range, RONDO_WORKERS not a number), out_of_memory,
