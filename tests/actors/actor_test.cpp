@@ -1361,7 +1361,7 @@ TEST_CASE("a handle may outlive the runtime: what is told is lost, what is asked
 
 // Those of different workers are counted apart: so two threads may let go of what each of them thinks the last one.
 TEST_CASE("the last handles of a runtime that is gone may be dropped by several threads at once", "[actor]") {
-    for (int round = 0; round < 150; ++round) {
+    for (int round = 0; round < 60; ++round) {
         std::array<rondo::actor_ref<account>, 2> last;
         {
             rondo::runtime rt{{.workers = 2}};
