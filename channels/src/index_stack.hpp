@@ -4,7 +4,7 @@
 //
 //   word     who may change it       how                          next
 //   head_    push(), anybody         CAS release, count + 1       its index, above those that were there
-//            pop(), anybody          CAS relaxed, count + 1       the index below it
+//            pop(), anybody          CAS acquire, count + 1       the index below it
 //   a link   push(), whose it is     store relaxed, before that   the index of the one below it
 //
 // I1  Whoever has popped an index alone has what it names, until he pushes it.
@@ -35,11 +35,12 @@ public:
     template <class Link>
     [[nodiscard]] std::uint32_t pop(Link link) noexcept {
         // acquire, here and when the exchange fails: pairs with the release in push(): we see the link, and what whoever had
-        // it has done. relaxed when it succeeds: by the count it is the head that has been read before.
+        // it has done. When it succeeds relaxed would do, for by the count it is the head that has been read before; but g++ 12
+        // warns of a failure that is stronger.
         auto head = head_.load(acquire);
         while (const auto i = index_of(head)) {
             const auto below = link(i).load(relaxed);
-            if (head_.compare_exchange_weak(head, next_count(head) | below, relaxed, acquire)) return i;
+            if (head_.compare_exchange_weak(head, next_count(head) | below, acquire, acquire)) return i;
         }
         return 0;
     }
