@@ -309,15 +309,16 @@ private:
 };
 
 RONDO_UNWATCHED std::uint64_t parent_of(const task& t) noexcept { return t.parent; }
-// The builtin: a member function of std::atomic would be watched again. The descriptor may have been made just now.
+// volatile: std::atomic's member functions would be watched again, and clang's sanitizer watches atomic loads everywhere. The
+// descriptor may have been made just now.
 RONDO_UNWATCHED std::uint64_t running_on(const worker& w) noexcept {
-    const task* t = w.running;
-    return t ? __atomic_load_n(reinterpret_cast<const std::uint64_t*>(&t->id), __ATOMIC_RELAXED) : 0;
+    const task* t = *const_cast<task* const volatile*>(&w.running);
+    return t ? *reinterpret_cast<const volatile std::uint64_t*>(&t->id) : 0;
 }
 
 namespace {
 
-RONDO_UNWATCHED task* task_on(const worker& w) noexcept { return w.running; }
+RONDO_UNWATCHED task* task_on(const worker& w) noexcept { return *const_cast<task* const volatile*>(&w.running); }
 
 // What one look at a descriptor gives, under its guard. The addresses are put into words afterwards, without it.
 struct glance {

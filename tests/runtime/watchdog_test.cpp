@@ -146,7 +146,7 @@ TEST_CASE("a handler that keeps its worker is reported as its actor's") {
     CHECK(told.all()[0].who.role.find("\"bee\"") != std::string::npos);
 }
 
-TEST_CASE("while everybody waits the watchdog sleeps; it watches again when somebody goes on") {
+TEST_CASE("while everybody waits the watchdog sleeps, and it watches again when somebody goes on") {
     reports told;
     runtime rt({.workers = 2, .stall_limit = 1ms, .on_stall = std::ref(told)});
     const auto looks = [&] { return rondo::lowlevel::watch_over(rt).looks; };
@@ -161,7 +161,7 @@ TEST_CASE("while everybody waits the watchdog sleeps; it watches again when some
     wait_until_it_sleeps();
 }
 
-TEST_CASE("without a handler a stall is told on stderr; the limit may come from the environment") {
+TEST_CASE("without a handler a stall is told on stderr, and the limit may come from the environment") {
     ::setenv("RONDO_STALL_MS", "2", 1);
     {
         runtime rt({.workers = 1});
