@@ -225,16 +225,7 @@ RONDO_UNWATCHED std::size_t walk(const task& t, const void** frames, std::size_t
     // Boost.Context's saved registers on x86-64: rbp at +38h, rip at +40h.
     const char* rbp = *reinterpret_cast<const char* const*>(context + 0x38);
     frames[0] = *reinterpret_cast<const void* const*>(context + 0x40);
-    std::size_t n = 1;
-    while (n < most && rbp >= low && rbp <= high && reinterpret_cast<std::uintptr_t>(rbp) % 8 == 0) {
-        frames[n] = *reinterpret_cast<const void* const*>(rbp + 8);
-        if (!frames[n]) break;
-        ++n;
-        const char* up = *reinterpret_cast<const char* const*>(rbp);
-        if (up <= rbp) break;
-        rbp = up;
-    }
-    return n;
+    return follow_frames(*on, low, rbp, frames, most);
 #else
     (void)t, (void)frames, (void)most;
     return 0;

@@ -15,8 +15,8 @@
 #include <ucontext.h>
 #include <unwind.h>
 
+#include <algorithm>
 #include <cerrno>
-#include <chrono>
 #include <cstdint>
 #include <mutex>
 
@@ -64,39 +64,21 @@ _Unwind_Reason_Code note_frame(_Unwind_Context* at, void* to) {
     return u.length < most_frames ? _URC_NO_REASON : _URC_END_OF_STACK;
 }
 
-// By frame pointers, as the reports on suspended tasklets do: every read stays inside the stack.
-RONDO_UNWATCHED std::size_t walk_from(const ucontext_t& at, const stack& on, const void** frames) noexcept {
+std::size_t frames_of(const ucontext_t& at, const stack& on, const void** frames) noexcept {
 #if defined(__x86_64__)
-    const char* const high = on.base + on.size - 2 * sizeof(void*);
-    auto* const sp = reinterpret_cast<const char*>(at.uc_mcontext.gregs[REG_RSP]);
-    auto* frame = reinterpret_cast<const char*>(at.uc_mcontext.gregs[REG_RBP]);
-    frames[0] = reinterpret_cast<const void*>(at.uc_mcontext.gregs[REG_RIP] + 1);      // as if it were a return address
-    std::size_t n = 1;
-    while (n < most_frames && frame >= sp && frame >= on.limit && frame <= high &&
-           reinterpret_cast<std::uintptr_t>(frame) % 8 == 0) {
-        frames[n] = *reinterpret_cast<const void* const*>(frame + 8);
-        if (!frames[n]) break;
-        ++n;
-        const char* const up = *reinterpret_cast<const char* const*>(frame);
-        if (up <= frame) break;
-        frame = up;
+    const auto& registers = at.uc_mcontext.gregs;
+    if constexpr (has_safe_unwinder) {
+        unwinding u{static_cast<std::uintptr_t>(registers[REG_RIP]), frames};
+        _Unwind_Backtrace(&note_frame, &u);
+        if (u.length > 1) return u.length;
     }
-    return n;
+    frames[0] = reinterpret_cast<const void*>(registers[REG_RIP] + 1);       // as if it were a return address
+    auto* const lowest = std::max<const char*>(reinterpret_cast<const char*>(registers[REG_RSP]), on.limit);
+    return follow_frames(on, lowest, reinterpret_cast<const char*>(registers[REG_RBP]), frames, most_frames);
 #else
     (void)at, (void)on, (void)frames;
     return 0;
 #endif
-}
-
-std::size_t frames_of(const ucontext_t& at, const stack& on, const void** frames) noexcept {
-#if defined(__x86_64__)
-    if constexpr (has_safe_unwinder) {
-        unwinding u{static_cast<std::uintptr_t>(at.uc_mcontext.gregs[REG_RIP]), frames};
-        _Unwind_Backtrace(&note_frame, &u);
-        if (u.length > 1) return u.length;
-    }
-#endif
-    return walk_from(at, on, frames);
 }
 
 // On the alternate stack; calls nothing that may not be called in a handler.
@@ -125,23 +107,34 @@ void install_handler() noexcept {
     ::sigaction(probe_signal, &ours, &before);
 }
 
-std::int64_t now_ns() noexcept {
-    return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
 // False: the time is up, and nobody will answer any more.
 bool wait_for_answer() noexcept {
-    const auto until = now_ns() + 100'000'000;
+    const auto until = steady_now_ns() + 100'000'000;
     for (;;) {
         auto seen = probe.state.load(acquire);        // pairs with the release of who answers
         if (seen == answered) return true;
         // Once it is answering it takes no time, and must be waited for.
-        if (seen == wanted && now_ns() >= until && probe.state.compare_exchange_strong(seen, idle, relaxed, relaxed)) return false;
+        if (seen == wanted && steady_now_ns() >= until && probe.state.compare_exchange_strong(seen, idle, relaxed, relaxed)) return false;
         futex_wait_until(probe.state, seen, until);
     }
 }
 
 }  // namespace
+
+RONDO_UNWATCHED std::size_t follow_frames(const stack& on, const char* lowest, const char* frame, const void** frames,
+                                          std::size_t most) noexcept {
+    const char* const highest = on.base + on.size - 2 * sizeof(void*);
+    std::size_t n = 1;
+    while (n < most && frame >= lowest && frame <= highest && reinterpret_cast<std::uintptr_t>(frame) % 8 == 0) {
+        frames[n] = *reinterpret_cast<const void* const*>(frame + 8);
+        if (!frames[n]) break;
+        ++n;
+        const char* const up = *reinterpret_cast<const char* const*>(frame);
+        if (up <= frame) break;
+        frame = up;
+    }
+    return n;
+}
 
 std::size_t probe_stack(const worker& w, pthread_t thread, const void** frames, std::size_t most) noexcept {
     static std::mutex one_at_a_time;

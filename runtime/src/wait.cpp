@@ -24,6 +24,7 @@ using rondo::detail::acquire;
 using rondo::detail::relaxed;
 using rondo::detail::release;
 using rondo::detail::seq_cst;
+using rondo::detail::steady_now_ns;
 using rondo::detail::scheduler;
 using rondo::detail::task;
 using rondo::detail::timer_entry;
@@ -44,7 +45,6 @@ std::int64_t to_ns(time_point tp) noexcept {
     return std::max<std::int64_t>(
         0, std::chrono::duration_cast<std::chrono::nanoseconds>(tp.time_since_epoch()).count());
 }
-std::int64_t steady_now_ns() noexcept { return to_ns(std::chrono::steady_clock::now()); }
 
 // A plain thread's record. Type-stable, as a tasklet's descriptor is: a thread that ends leaves it to the next one, and
 // it is never freed. So a stale reference may try to claim it, and a futex may be woken after its thread has gone on.

@@ -39,10 +39,6 @@ namespace {
 
 constexpr std::int64_t looks_in_a_limit = 4;
 
-std::int64_t steady_ns() noexcept {
-    return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
 // volatile, and no atomic: clang's sanitizer watches those everywhere.
 template <class T>
 RONDO_UNWATCHED T glance_at(const T& word) noexcept {
@@ -97,7 +93,7 @@ void watchdog::wake() noexcept {
 
 void watchdog::thread_main() noexcept {
     for (;;) {
-        futex_wait_until(state_, watching, steady_ns() + limit_ns_ / looks_in_a_limit);
+        futex_wait_until(state_, watching, steady_now_ns() + limit_ns_ / looks_in_a_limit);
         auto seen = state_.load(seq_cst);
         if (seen == ending) return;
         look_round();
@@ -131,7 +127,7 @@ void watchdog::look_round() {
     looks_.fetch_add(1, relaxed);
     for (auto& w : home_.workers) {
         auto& last = marks_[w->index];
-        const auto now = steady_ns();
+        const auto now = steady_now_ns();
         const auto seen = signs_of(*w);
         if (seen.tasklet == 0 || seen != last.seen) {
             last = {seen, now, now + limit_ns_, cpu_ns_of(*w)};
