@@ -1,6 +1,6 @@
 // Who is searching, who is parked, and how nobody sleeps through work.
 //
-//   counts_   {version:32 | unparked:16 | searching:16}; one line, written only on these transitions
+//   counts_   {version:28 | parked:12 | unparked:12 | searching:12}; one line, written only on these transitions
 //   parked_   a bit for each parked worker; whoever clears a bit wakes that worker and counts it as searching
 //
 // Lost wake-ups cannot happen (Dekker's pattern). Producer: write a queue; full fence; read counts_. Parker: leave
@@ -14,6 +14,8 @@
 // seq_cst and cleared by an acq_rel operation, and each pairs with the other: who clears it sees what its worker has done before
 // it parked, and that worker, if it finds the bit gone, that somebody is waking it. relaxed loads are glances, which decide nothing
 // that is not looked at again.
+// A worker on the bench (a spare one: spare_duty.hpp) is neither parked nor unparked. Who goes there looks at no queue afterwards, but
+// wakes one of the parked, if nobody searches, to look in its place.
 // `version` moves at every unpark; "all parked" seen twice with the same version means: parked all the time between.
 // rested_ is the version with which the last one parked, once it has looked at the queues, too: whoever finds it beside the same
 // version in counts_, all parked, knows that nobody will go on by himself. Two may write it at once, when one has been woken
@@ -34,23 +36,24 @@ class idle_workers {
 public:
     static constexpr int nobody = -1;
 
-    explicit idle_workers(unsigned workers)
-        : workers_(workers), words_((workers + 63) / 64), parked_(new atomic<std::uint64_t>[(workers + 63) / 64]) {
+    /// `spares` more, with the indices after theirs, sit on the bench.
+    explicit idle_workers(unsigned workers, unsigned spares = 0)
+        : words_((workers + spares + 63) / 64), parked_(new atomic<std::uint64_t>[words_]) {
         for (unsigned i = 0; i < words_; ++i) parked_[i].store(0, relaxed);
-        counts_.store(static_cast<std::uint64_t>(workers) << 16, relaxed);
+        counts_.store(workers * unparked_one, relaxed);
         rested_.store(~0ull, relaxed);
     }
 
     /// Is somebody parked while nobody searches? A glance: exact only after a full fence.
     [[nodiscard]] bool would_wake() const noexcept {
         const auto c = counts_.load(relaxed);
-        return searching(c) == 0 && unparked(c) != workers_;
+        return searching(c) == 0 && parked(c) != 0;
     }
     /// After work has been published: the worker that the caller must unpark, already counted as searching; or nobody.
     int to_wake() noexcept {
         fence_seq_cst();                          // keeps the caller's queue write apart from the load below
         const auto c = counts_.load(relaxed);
-        if (searching(c) != 0 || unparked(c) == workers_) return nobody;
+        if (searching(c) != 0 || parked(c) == 0) return nobody;
         return take_parked();
     }
     /// The same without looking for searchers.
@@ -62,7 +65,7 @@ public:
                 // The one who clears the bit owns the wake-up.
                 const auto before = parked_[i].fetch_and(~lowest, acq_rel);
                 if (before & lowest) {
-                    counts_.fetch_add(unpark_one + search_one, seq_cst);
+                    counts_.fetch_add(unpark + search_one, seq_cst);
                     return static_cast<int>(i * 64 + static_cast<unsigned>(std::countr_zero(lowest)));
                 }
                 bits = before & ~lowest;
@@ -88,20 +91,25 @@ public:
     /// The caller must re-check every queue afterwards, and then wait for its token, or take itself back.
     void park(unsigned me, bool was_searching) noexcept {
         parked_[me / 64].fetch_or(bit(me), seq_cst);
-        counts_.fetch_sub(unpark_count + (was_searching ? search_one : 0), seq_cst);
+        counts_.fetch_add(parked_one - unparked_one - (was_searching ? search_one : 0), seq_cst);
         fence_seq_cst();                          // keeps leaving apart from the caller's look at the queues
     }
     /// True: the caller is awake again, counted as searching. False: somebody is waking it: the token will come.
     bool take_back(unsigned me) noexcept {
         if (!(parked_[me / 64].fetch_and(~bit(me), acq_rel) & bit(me))) return false;
-        counts_.fetch_add(unpark_one + search_one, seq_cst);
+        counts_.fetch_add(unpark + search_one, seq_cst);
         return true;
     }
+
+    /// One from the bench: it is awake, and does not search yet.
+    void leave_bench() noexcept { counts_.fetch_add(unparked_one + version_one, seq_cst); }
+    /// The caller, which is awake, must see to it afterwards that somebody else looks: to_wake().
+    void sit_down(bool was_searching) noexcept { counts_.fetch_sub(unparked_one + (was_searching ? search_one : 0), seq_cst); }
 
     /// Of a parked worker that has found nothing in any queue, and nobody unparked.
     void note_rest() noexcept {
         for (auto c = snapshot(); all_parked(c);) {
-            rested_.store(c >> 32, seq_cst);
+            rested_.store(version(c), seq_cst);
             const auto now = snapshot();
             if (now == c) return;
             c = now;
@@ -109,7 +117,7 @@ public:
     }
     /// Had everybody found nothing by the time of this snapshot?
     [[nodiscard]] bool is_at_rest(std::uint64_t c) const noexcept {
-        return all_parked(c) && rested_.load(seq_cst) == c >> 32;
+        return all_parked(c) && rested_.load(seq_cst) == version(c);
     }
 
     [[nodiscard]] std::uint64_t snapshot() const noexcept { return counts_.load(seq_cst); }
@@ -117,19 +125,20 @@ public:
     [[nodiscard]] bool is_parked(unsigned i) const noexcept { return parked_[i / 64].load(relaxed) & bit(i); }
     [[nodiscard]] bool somebody_searches() const noexcept { return searching(counts_.load(relaxed)) != 0; }
     [[nodiscard]] bool others_run() const noexcept { return unparked(counts_.load(relaxed)) > 1; }
-    [[nodiscard]] bool somebody_parked() const noexcept { return unparked(counts_.load(relaxed)) != workers_; }
+    [[nodiscard]] bool somebody_parked() const noexcept { return parked(counts_.load(relaxed)) != 0; }
 
 private:
-    static constexpr std::uint64_t search_one = 1;
-    static constexpr std::uint64_t unpark_count = 1ull << 16;
-    static constexpr std::uint64_t unpark_one = unpark_count + (1ull << 32);     // and a new version
-    static unsigned searching(std::uint64_t c) noexcept { return static_cast<unsigned>(c & 0xffff); }
-    static unsigned unparked(std::uint64_t c) noexcept { return static_cast<unsigned>((c >> 16) & 0xffff); }
+    static constexpr std::uint64_t search_one = 1, unparked_one = 1ull << 12, parked_one = 1ull << 24, version_one = 1ull << 36;
+    static constexpr std::uint64_t unpark = unparked_one - parked_one + version_one;
+    static unsigned searching(std::uint64_t c) noexcept { return static_cast<unsigned>(c & 0xfff); }
+    static unsigned unparked(std::uint64_t c) noexcept { return static_cast<unsigned>((c >> 12) & 0xfff); }
+    static unsigned parked(std::uint64_t c) noexcept { return static_cast<unsigned>((c >> 24) & 0xfff); }
+    static std::uint64_t version(std::uint64_t c) noexcept { return c >> 36; }
     static std::uint64_t bit(unsigned i) noexcept { return 1ull << (i % 64); }
 
     alignas(64) atomic<std::uint64_t> counts_;
     atomic<std::uint64_t> rested_;
-    unsigned workers_, words_;
+    unsigned words_;
     std::unique_ptr<atomic<std::uint64_t>[]> parked_;
 };
 

@@ -45,7 +45,7 @@ std::vector<tasklet_info> runtime::shutdown(detail::time_span drain) {
 }
 runtime_stats runtime::stats() const { return scheduler_->stats(); }
 std::vector<tasklet_info> runtime::tasklets() const { return scheduler_->list(true); }
-unsigned runtime::workers() const noexcept { return static_cast<unsigned>(scheduler_->workers.size()); }
+unsigned runtime::workers() const noexcept { return scheduler_->options.workers; }
 
 void runtime::dump(std::ostream& to, dump_format how) const {
     const auto all = scheduler_->list(true);

@@ -43,6 +43,8 @@ struct all_runtimes {
 
 runtime_options with_workers(runtime_options o) {
     o.workers = workers_wanted(o);
+    o.stall_limit = stall_limit_wanted(o);
+    o.spare_workers = spare_workers_wanted(o);
     return o;
 }
 
@@ -50,15 +52,15 @@ runtime_options with_workers(runtime_options o) {
 
 scheduler::scheduler(runtime_options o)
     : options(with_workers(std::move(o))), simulated(options.world ? options.world->simulated() : nullptr),
-      deep_above(times(options.breadth_limit, options.workers)), alone(options.workers == 1),
+      deep_above(times(options.breadth_limit, options.workers)), alone(workers_and_spares() == 1),
       soloist(alone ? take_soloist() : nullptr),
-      stacks(default_stack_bytes(options), options.stack_memory_bytes), tasks(*this), idle(options.workers),
+      stacks(default_stack_bytes(options), options.stack_memory_bytes), tasks(*this), idle(options.workers, *options.spare_workers),
       look(idle, !options.world), blocking(std::make_unique<blocking_threads>(*this)),
-      dog(watchdog_wanted(*this, options)) {
+      dog(options.stall_limit.count() ? std::make_unique<watchdog>(*this, options.stall_limit) : nullptr) {
     install_overflow_handler();
     errors_.reserve(most_errors);
     make_memory_errors();
-    const unsigned n = options.workers;
+    const auto n = static_cast<unsigned>(workers_and_spares());
     for (unsigned i = 0; i < n; ++i) workers.push_back(std::make_unique<worker>(*this, i));
     try {
         for (unsigned i = 0; i < n; ++i) start_thread(i);
@@ -78,7 +80,7 @@ scheduler::scheduler(runtime_options o)
 void scheduler::start_thread(unsigned i) {
     try {
         threads_.emplace_back([this, i] {
-            if (options.pin) pin_to_core(i);
+            if (options.pin && i < options.workers) pin_to_core(i);
             workers[i]->thread_main();
         });
     } catch (const std::system_error& e) {
@@ -162,6 +164,7 @@ void scheduler::end_workers() noexcept {
     terminating.store(true, release);             // pairs with the acquire in find_work()
     fence_seq_cst();                              // keeps that apart from the look at who is parked
     for (int w; (w = idle.take_parked()) >= 0;) workers[static_cast<std::size_t>(w)]->unpark();
+    for (auto i = options.workers; i < workers.size(); ++i) call_in(*workers[i]);
     for (auto& t : threads_) t.join();
 }
 
@@ -169,7 +172,7 @@ void scheduler::inject(task& t) noexcept {
     // Once it lies in an inbox the tasklet may run and end, and this runtime with it, before we have woken anybody.
     visitors_.fetch_add(1, relaxed);
     if (options.force_migration && t.state.load(relaxed) == task::phase::started) migrate(t);
-    else inject_to(next_inbox_.fetch_add(1, relaxed) % static_cast<unsigned>(workers.size()), t);
+    else inject_to(next_inbox_.fetch_add(1, relaxed) % options.workers, t);
     visitors_.fetch_sub(1, release);              // pairs with the acquire in the destructor; we are gone after it
 }
 
@@ -184,7 +187,7 @@ void scheduler::inject_to(unsigned i, task& t) noexcept {
 }
 
 void scheduler::migrate(task& t) noexcept {
-    inject_to(static_cast<unsigned>((t.order.load(relaxed) + 1) % workers.size()), t);
+    inject_to((t.order.load(relaxed) + 1) % options.workers, t);
 }
 
 void scheduler::wake_for_work() noexcept {
@@ -192,6 +195,13 @@ void scheduler::wake_for_work() noexcept {
     if (w < 0) return;
     wakes.fetch_add(1, relaxed);
     workers[static_cast<std::size_t>(w)]->unpark();
+}
+
+bool scheduler::call_in(worker& spare) noexcept {
+    if (!spare.duty.call_in()) return false;
+    idle.leave_bench();
+    spare.unpark();
+    return true;
 }
 
 bool scheduler::comes_of_the_end(const std::exception_ptr& error) noexcept {
@@ -542,7 +552,7 @@ std::vector<tasklet_info> scheduler::shutdown(std::chrono::steady_clock::duratio
 
 runtime_stats scheduler::stats() const {
     runtime_stats s;
-    s.workers = workers.size();
+    s.workers = options.workers;
     for (auto& w : workers) {
         auto& c = w->counters;
         worker_stats one{c.spawned.get(), c.ended(), c.ended() + c.resumed.get(), c.steals.get(),
@@ -559,6 +569,7 @@ runtime_stats scheduler::stats() const {
     s.spawned += injected.load(relaxed);
     s.wakes = wakes.load(relaxed);
     s.stalls = stalls.load(relaxed);
+    s.spares_called = spares_called.load(relaxed);
     s.live = live();
     s.stacks = stacks.made();
     return s;

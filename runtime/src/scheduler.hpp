@@ -59,6 +59,9 @@ public:
     [[nodiscard]] std::vector<task_ref> living() const;   // the youngest first
     [[nodiscard]] std::size_t stacks_out() const noexcept;            // held by suspended tasklets, about
     [[nodiscard]] std::vector<tasklet_info> list(bool with_backtraces) const;
+    [[nodiscard]] std::size_t workers_and_spares() const noexcept { return options.workers + *options.spare_workers; }
+    /// A spare worker. False: it is not on its bench.
+    bool call_in(worker& spare) noexcept;
     /// w's thread, while it runs.
     [[nodiscard]] pthread_t thread_of(const worker& w) const noexcept {
         return const_cast<std::thread&>(threads_[w.index]).native_handle();
@@ -86,13 +89,13 @@ public:
     runtime_options options;
     simulation* const simulated;                          // under testing::explore; else nullptr
     const std::size_t deep_above;                         // so many stacks: options.breadth_limit for each worker
-    const bool alone;                                     // one worker: no thieves, so no fences
+    const bool alone;                                     // one worker, no spare ones: no thieves, so no fences
     const soloist_ptr soloist;                            // its worker's; nullptr: there are more, or it has to be without
     stack_arena stacks;
     task_pool tasks;
     idle_workers idle;
     lookout look;                                         // who of the parked looks after stalled workers
-    std::vector<std::unique_ptr<worker>> workers;
+    std::vector<std::unique_ptr<worker>> workers;         // options.workers, then the spare ones
     atomic<bool> terminating{false};
     /// How much ready work (the time it takes its worker) a theft must promise; theft_ledger learns it.
     atomic<std::uint64_t> worth_a_theft{worker::soon_stamps};
@@ -101,7 +104,7 @@ public:
     atomic<std::uint64_t> injected{0};                    // spawned from outside
     atomic<std::uint64_t> wakes{0};
     atomic<std::uint32_t> outside_operations{0};          // blocking() calls under way: not quiet
-    atomic<std::uint64_t> stalls{0};
+    atomic<std::uint64_t> stalls{0}, spares_called{0};
     std::unique_ptr<blocking_threads> blocking;
     const std::unique_ptr<watchdog> dog;                  // nullptr: nobody looks
     atomic<lowlevel::attachment*> above{nullptr};         // what the layer above keeps with us; each acquire of it pairs with

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstdio>
 #include <cstdlib>
@@ -28,8 +29,8 @@ lowlevel::watch lowlevel::watch_over(runtime& rt) noexcept {
 std::string describe(const stall& s) {
     const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(s.held).count();
     const auto time = ms < 1000 ? fmt::format("{} ms", ms) : fmt::format("{:.1f} s", static_cast<double>(ms) / 1000);
-    std::string text = fmt::format("{}, has kept worker {} for {} without a call that lets others go on", describe(s.who),
-                                   s.worker, time);
+    std::string text = fmt::format("{}, has kept worker {} for {} without a call that lets others go on{}", describe(s.who),
+                                   s.worker, time, s.is_relieved ? "; a spare worker takes its place" : "");
     for (auto& frame : s.who.backtrace) text += "\n    " + frame;
     return text;
 }
@@ -86,6 +87,13 @@ void watchdog::begin() {
     }
 }
 
+lowlevel::watch watchdog::state() const noexcept {
+    const bool sleeps = state_.load(acquire) == asleep;      // then all its looks are counted
+    const auto spares = std::count_if(home_.workers.begin() + home_.options.workers, home_.workers.end(),
+                                      [](auto& w) { return !w->duty.is_seated(); });
+    return {looks_.load(relaxed), sleeps, static_cast<std::size_t>(spares)};
+}
+
 void watchdog::wake() noexcept {
     std::uint32_t expected = asleep;
     if (state_.compare_exchange_strong(expected, watching, seq_cst)) futex_wake(&state_);
@@ -134,16 +142,40 @@ void watchdog::look_round() {
         } else if (now >= last.due_ns && is_to_blame(*w, last)) {
             const std::chrono::nanoseconds held(now - last.since_ns);
             last.due_ns = now + held.count();
-            report(*w, seen, held);
+            last.is_kept = true;
+            report(*w, seen, held, bring_in_spares());
         }
     }
+    if (*home_.options.spare_workers) bring_in_spares();
 }
 
-void watchdog::report(const worker& w, const signs& seen, std::chrono::nanoseconds held) {
+// As many as workers are kept: first those that are kept themselves, then those that work, then from the bench. True: there were
+// enough.
+bool watchdog::bring_in_spares() noexcept {
+    auto wanted = std::count_if(marks_.begin(), marks_.end(), [](auto& m) { return m.is_kept; });
+    enum { kept, working, seated };
+    for (const int kind : {kept, working, seated})
+        for (auto i = home_.options.workers; i < home_.workers.size(); ++i) {
+            worker& spare = *home_.workers[i];
+            if (kind != (spare.duty.is_seated() ? seated : marks_[i].is_kept ? kept : working)) continue;
+            if (wanted > 0) {
+                --wanted;
+                if (home_.call_in(spare)) home_.spares_called.fetch_add(1, relaxed);
+            } else if (kind == working) {
+                spare.duty.dismiss();
+                // It may have parked before. With timers it stays there until they are over.
+                if (spare.wheel.size() == 0 && home_.idle.take_back(i)) spare.unpark();
+            }
+        }
+    return wanted == 0;
+}
+
+void watchdog::report(const worker& w, const signs& seen, std::chrono::nanoseconds held, bool is_relieved) {
     try {
         stall s;
         s.worker = w.index;
         s.held = held;
+        s.is_relieved = is_relieved;
         if (!home_.look_at_running(w, seen.tasklet, s.who) || signs_of(w) != seen) return;       // it has gone on
         home_.stalls.fetch_add(1, relaxed);
         if (home_.options.on_stall) home_.options.on_stall(s);
@@ -155,7 +187,7 @@ void watchdog::report(const worker& w, const signs& seen, std::chrono::nanosecon
     }
 }
 
-std::unique_ptr<watchdog> watchdog_wanted(scheduler& home, const runtime_options& o) {
+std::chrono::milliseconds stall_limit_wanted(const runtime_options& o) {
     constexpr std::int64_t most_ms = 24 * 60 * 60 * 1000;
     std::int64_t ms = o.stall_limit.count();
     if (ms < 0 || ms > most_ms)
@@ -166,8 +198,19 @@ std::unique_ptr<watchdog> watchdog_wanted(scheduler& home, const runtime_options
         if (problem != std::errc() || last != end || ms < 0 || ms > most_ms)
             throw usage_error(fmt::format("RONDO_STALL_MS is \"{}\": give a number of milliseconds, up to a day's, or unset it", text));
     }
-    if (ms == 0 || o.world) return nullptr;
-    return std::make_unique<watchdog>(home, std::chrono::milliseconds(ms));
+    return std::chrono::milliseconds(o.world ? 0 : ms);
+}
+
+unsigned spare_workers_wanted(const runtime_options& o) {
+    constexpr unsigned most = 1024;
+    const bool is_looked = o.stall_limit.count() != 0;
+    if (!o.spare_workers || o.world) return is_looked && o.workers > 1 ? 1 : 0;
+    if (*o.spare_workers > most)
+        throw usage_error(fmt::format("runtime_options::spare_workers is {}: at most {}", *o.spare_workers, most));
+    if (*o.spare_workers && !is_looked)
+        throw usage_error("runtime_options::spare_workers needs a stall_limit: they begin when a tasklet has kept its worker for so "
+                          "long");
+    return *o.spare_workers;
 }
 
 }  // namespace detail

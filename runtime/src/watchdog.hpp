@@ -7,6 +7,10 @@
 // a quarter of the limit. One that the kernel has not let run is not to blame: half of the limit must have been its CPU
 // time, unless it is inside the kernel. Its stack is asked of the thread itself, by a signal (stack_probe.hpp).
 //
+// For each worker that is kept a spare one is called in, while there are any (spare_duty.hpp): a thief like the others, but nothing
+// comes to it from outside. Once fewer are kept it is dismissed: it hands over what lies in its queues, and sits down when it has
+// nothing left to run, nor timers.
+//
 //   state_     who may change it                      how                  next
 //   watching   the watchdog, when all are parked      CAS seq_cst          asleep
 //   asleep     the watchdog, if somebody is not       CAS seq_cst          watching
@@ -48,10 +52,7 @@ public:
     void somebody_unparks() noexcept {
         if (state_.load(seq_cst) == asleep) [[unlikely]] wake();
     }
-    [[nodiscard]] lowlevel::watch state() const noexcept {
-        const bool sleeps = state_.load(acquire) == asleep;      // then all its looks are counted
-        return {looks_.load(relaxed), sleeps};
-    }
+    [[nodiscard]] lowlevel::watch state() const noexcept;
 
 private:
     enum : std::uint32_t { watching, asleep, ending };
@@ -65,6 +66,7 @@ private:
     struct mark {
         signs seen;
         std::int64_t since_ns = 0, due_ns = 0, cpu_ns = 0;    // cpu: what its thread had used by then
+        bool is_kept = false;
     };
 
     static signs signs_of(const worker& w) noexcept;
@@ -72,7 +74,8 @@ private:
     void look_round();
     [[nodiscard]] std::int64_t cpu_ns_of(const worker& w) const noexcept;
     [[nodiscard]] bool is_to_blame(const worker& w, const mark& last) const noexcept;
-    void report(const worker& w, const signs& seen, std::chrono::nanoseconds held);
+    void report(const worker& w, const signs& seen, std::chrono::nanoseconds held, bool is_relieved);
+    bool bring_in_spares() noexcept;
     void wake() noexcept;
 
     scheduler& home_;
@@ -83,7 +86,9 @@ private:
     std::thread thread_;
 };
 
-/// options.stall_limit, or what $RONDO_STALL_MS says; nullptr: nobody looks. Throws usage_error.
-std::unique_ptr<watchdog> watchdog_wanted(scheduler& home, const runtime_options& o);
+/// options.stall_limit, or what $RONDO_STALL_MS says; 0: nobody looks. Throws usage_error.
+std::chrono::milliseconds stall_limit_wanted(const runtime_options& o);
+/// Once that is known. Throws usage_error.
+unsigned spare_workers_wanted(const runtime_options& o);
 
 }  // namespace rondo::detail

@@ -36,14 +36,14 @@ worker* worker::current() noexcept {
 
 worker::worker(scheduler& s, unsigned i)
     : slice_length(s.simulated ? 0 : slice_operations), solo(s.soloist.get()), home(s), index(i), wheel(s.now_ns()),
-      alone_(s.alone), migrates_(s.options.force_migration && !s.alone), is_looked_after_(!s.options.world),
+      alone_(s.alone), migrates_(s.options.force_migration && !s.alone), is_spare_(i >= s.options.workers), is_looked_after_(!s.options.world),
       wakes_lightly_(is_looked_after_ && has_asymmetric_fences()), stacks_(s.stacks), tasks_(s.tasks), random_state_(0x9e3779b97f4a7c15ull * (i + 1)), now_ns_(s.now_ns()),
       thefts_(s.worth_a_theft), fences_lightly_(has_asymmetric_fences()),
       takes_ahead_(fences_lightly_ && is_looked_after_ && !s.alone && !s.simulated && !migrates_),
       fresh_(fences_lightly_ ? most_private : 0) {
     backlog_ = std::min(home.options.spawn_backlog, fresh_.capacity());
-    seen_moves_.resize(s.options.workers);
-    stuck_moves_.resize(s.options.workers);
+    seen_moves_.resize(s.workers_and_spares());
+    stuck_moves_.resize(s.workers_and_spares());
     if (!stacks_.fetch(2))
         throw out_of_memory("no memory for a worker's first stack; a larger runtime_options::stack_memory_bytes or a larger "
                             "limit (ulimit -v) would help");
@@ -72,6 +72,7 @@ void worker::thread_main() {
     native_.tsan_fiber = __tsan_get_current_fiber();
 #endif
     void* signal_stack = alternate_signal_stack_begin();
+    if (is_spare_) token_.wait();                     // on its bench
 
     on_ = &stacks_.take();
     departure d{[](departure& self, void* left) noexcept { self.by->native_context_ = left; }, this};

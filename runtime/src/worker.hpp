@@ -19,6 +19,7 @@
 #include "injection_queue.hpp"
 #include "local_cache.hpp"
 #include "next_slot.hpp"
+#include "spare_duty.hpp"
 #include "stack_arena.hpp"
 #include "taken_ahead.hpp"
 #include "task_pool.hpp"
@@ -184,7 +185,7 @@ public:
         tasks_.put(t);
     }
     [[nodiscard]] bool is_alone() const noexcept { return alone_; }
-    [[nodiscard]] bool migrates() const noexcept { return migrates_; }       // for tests: resumed ones go elsewhere
+    [[nodiscard]] bool migrates() const noexcept { return migrates_; }       // resumed ones go elsewhere
     [[nodiscard]] bool is_home_of(const task& t) const noexcept { return t.home == &home; }
 
     // ---- for others
@@ -212,6 +213,7 @@ public:
     } counters;
     // Taken along by a tasklet that suspended; come back. Their difference, over all workers, is how many are out.
     owned_counter stacks_taken, stacks_kept;
+    spare_duty duty;                                      // of a spare one
 
 private:
     friend class lookout;
@@ -290,7 +292,10 @@ private:
     void found_while_searching() noexcept;
     [[nodiscard]] bool timers_need_a_look() const noexcept;
     void count_out() noexcept;
-    void park(bool searching) noexcept;                   // from here to until_woken(): see lookout.hpp
+    [[nodiscard]] bool is_dismissed() const noexcept { return is_spare_ && !duty.is_wanted(); }
+    void sit_down(bool searching) noexcept;
+    void mind_duty() noexcept;
+    bool park(bool searching) noexcept;                   // from here to until_woken(): see lookout.hpp
     [[nodiscard]] bool sees_work() noexcept;
     [[nodiscard]] bool sees_work_later() noexcept;
     void all_parked() noexcept;
@@ -333,7 +338,8 @@ private:
 
     std::size_t backlog_;                                 // from so many unstarted on push_fresh() takes the slow way
     const bool alone_;                                    // the only worker: no thieves, so no fences
-    const bool migrates_;
+    bool migrates_;                                       // always, or of a spare one that is dismissed
+    const bool is_spare_;
     const bool is_looked_after_;                          // under a virtual clock nobody looks (lookout.hpp)
     const bool wakes_lightly_;                            // no push has a fence (the same)
     thread_state here_{};

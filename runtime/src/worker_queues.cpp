@@ -142,6 +142,7 @@ bool worker::others_are_ready() noexcept {
 }
 [[gnu::noinline]] void worker::look_at_clock() noexcept { now_ns_ = home.now_ns(); }
 [[gnu::noinline]] void worker::look_round() noexcept {
+    if (is_spare_) [[unlikely]] mind_duty();
     if (wheel.size()) look_at_clock();
     if (!alone_ && yields_ % 1024 == 0) look_after_stuck();
 }
@@ -186,8 +187,24 @@ void worker::measure_slices(std::uint64_t n) noexcept {
     tick_ = 0;
 }
 
+// Of a spare worker. Once it is not needed any more, what lies here, and who is resumed or yields here, is for those that stay.
+[[gnu::noinline]] void worker::mind_duty() noexcept {
+    migrates_ = home.options.force_migration || is_dismissed();
+    if (!is_dismissed()) return;
+    const auto all_of = [this](auto take) {
+        while (task* const t = take()) home.inject(*t);
+    };
+    all_of([this] { return next_.take(); });
+    all_of([this] { return ahead_.take(); });
+    all_of([this] { return ready_.take_top(alone_); });
+    all_of([this] { return fresh_.take_top(alone_); });
+    // What it has taken out of its inbox, if memory was short.
+    for (task* t = inbox.take_all(); t;) home.inject(*std::exchange(t, t->next));
+}
+
 [[gnu::noinline]] void worker::poll() noexcept {
     measure_slices(poll_interval);
+    if (is_spare_) [[unlikely]] mind_duty();
     if (!alone_ && slice_stamp_ - looked_stamp_ >= look_stamps) [[unlikely]] look_after_stuck();
     if (deep_.is_on() && home.stacks_out() < home.deep_above / 2) deep_.end();
     // Who comes by a timer or from outside stands behind all that are ready. If each of those began a long row it would take

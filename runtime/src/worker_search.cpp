@@ -100,8 +100,7 @@ task* worker::find_work() noexcept {
             if (searching) home.idle.end_search();
             return nullptr;
         }
-        park(searching);
-        searching = true;
+        searching = park(searching);
         if (home.dog) home.dog->somebody_unparks();
         now_ns_ = home.now_ns();
         slice_stamp_ = stamp();
@@ -172,9 +171,21 @@ bool worker::sees_work_later() noexcept {
     return sees_work();
 }
 
-void worker::park(bool searching) noexcept {
+// Is it searching afterwards?
+bool worker::park(bool searching) noexcept {
     ++counters.parks;
+    if (is_dismissed() && wheel.size() == 0) return sit_down(searching), false;
     home.look.park(*this, index, searching);
+    return true;
+}
+
+// A spare worker, which has nothing left. Somebody else has to look for what it may have missed.
+void worker::sit_down(bool searching) noexcept {
+    home.idle.sit_down(searching);
+    home.wake_for_work();
+    if (duty.sit_down(home.terminating)) token_.wait();
+    else home.idle.leave_bench();
+    mind_duty();
 }
 
 void worker::all_parked() noexcept { home.all_parked(); }

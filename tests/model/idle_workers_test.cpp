@@ -13,6 +13,7 @@
 
 #include "runtime/src/idle_workers.hpp"
 #include "runtime/src/injection_queue.hpp"
+#include "runtime/src/spare_duty.hpp"
 #include "runtime/src/wake_token.hpp"
 #include "runtime/src/work_deque.hpp"
 
@@ -125,6 +126,39 @@ TEST_CASE("the last searcher wakes the next one, so that two jobs get two worker
 
 TEST_CASE("two jobs get two workers in long random runs", "[idle_workers]") {
     const auto seen = model::explore({.random = 200'000 + 2'000'000 * model::deep}, two_jobs_two_workers);
+    CHECK(seen);
+}
+
+// scheduler::end_workers() and worker::sit_down(), with the watchdog that calls in once before that.
+TEST_CASE("the end of a runtime reaches a spare worker that sits down just then, or is called in", "[idle_workers][spare]") {
+    const auto seen = model::explore({.preemptions = 3 + model::deep, .stale_reads = 3}, [] {
+        idle_workers idle{1, 1};
+        wake_token token;
+        spare_duty duty;
+        atomic<bool> terminating{false};
+        const auto call_in = [&] {
+            if (!duty.call_in()) return;
+            idle.leave_bench();
+            token.wake();
+        };
+        model::threads({[&] {
+                            call_in();                    // the watchdog, which is gone before the end
+                            duty.dismiss();
+                            call_in();
+                            terminating.store(true, release);
+                            fence_seq_cst();
+                            call_in();
+                        },
+                        [&] {
+                            token.wait();
+                            while (!terminating.load(acquire)) {
+                                idle.sit_down(false);
+                                if (duty.sit_down(terminating)) token.wait();
+                                else idle.leave_bench();
+                            }
+                        }});
+        model::check(!idle_workers::all_parked(idle.snapshot()), "the one and the spare one are both awake");
+    });
     CHECK(seen);
 }
 

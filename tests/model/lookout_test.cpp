@@ -10,6 +10,7 @@
 #include <catch2/catch.hpp>
 
 #include <array>
+#include <utility>
 
 #include "runtime/src/idle_workers.hpp"
 #include "runtime/src/injection_queue.hpp"
@@ -34,6 +35,9 @@ struct worker {
     unsigned index = 0;
     unsigned looks_before = 0;                            // so often it wakes by its clock, and finds nobody stuck yet
     bool asleep = false, looking = false, stuck = false;  // each ends as one of these
+    bool is_dismissed = false;                            // a spare one: sits down for good when it finds nothing, ...
+    bool parks_first = false;                             // but parks before that
+    bool sits_down_silently = false;                      // a bug: wakes nobody then
     wake_token token{};
 
     void find_work(bool searching = false);
@@ -48,8 +52,8 @@ struct worker {
 };
 
 struct runtime {
-    explicit runtime(unsigned n, bool fences_lightly = true)
-        : idle(n), look(idle, true), lightly(fences_lightly), workers(n) {
+    explicit runtime(unsigned n, bool fences_lightly = true, unsigned spares = 0)
+        : idle(n - spares, spares), look(idle, true), lightly(fences_lightly), workers(n) {
         for (unsigned i = 0; i < n; ++i) all[i].home = this, all[i].index = i;
     }
 
@@ -112,11 +116,21 @@ void worker::find_work(bool searching) {
             stuck = true;
             return;
         }
+        if (is_dismissed && !std::exchange(parks_first, false)) {             // worker::sit_down()
+            home->idle.sit_down(searching);
+            if (!sits_down_silently) home->wake_for_work();
+            stuck = true;                                                     // it has no part in this any more
+            return;
+        }
         home->look.park(*this, index, searching);
     }
 }
 
 void worker::sleep(bool looks) {
+    if (is_dismissed) {                                   // watchdog::bring_in_spares() takes it out
+        if (!home->idle.take_back(index)) token.wait();
+        return;
+    }
     if (looks && looks_before > 0) {
         --looks_before;
         return token.wait(1, [] { return std::int64_t{1}; }, [&] { return home->idle.take_back(index); });
@@ -180,7 +194,37 @@ model::outcome one_is_woken(const model::bounds& b) {
     });
 }
 
+// Worker 0 pushes, and is stuck then. 1 parks. 2 is a spare one that leaves, and may have been the one who looks.
+model::outcome spare_leaves(const model::bounds& b, bool lightly, bool parks_first, bool silently) {
+    return model::explore(b, [=] {
+        runtime r(3, lightly, 1);
+        r.idle.leave_bench();
+        r.all[0].stuck = true;
+        r.all[2].is_dismissed = true;
+        r.all[2].parks_first = parks_first;
+        r.all[2].sits_down_silently = silently;
+        model::threads({[&] {
+                            r.push_offered();
+                            r.push_kept();
+                        },
+                        [&] { r.all[1].find_work(); }, [&] { r.all[2].find_work(); }},
+                       model::at_end::may_wait);
+        r.check_nobody_sleeps_through();
+    });
+}
+
 }  // namespace
+
+TEST_CASE("a spare worker that leaves takes nobody's look-out with it", "[lookout][spare]") {
+    for (const bool parks_first : {false, true})
+        for (const bool lightly : {true, false}) {
+            CHECK(spare_leaves({.preemptions = 2 + model::deep, .stale_reads = 1}, lightly, parks_first, false));
+        }
+}
+
+TEST_CASE("a spare worker that left without waking anybody would", "[lookout][spare][mutant]") {
+    CHECK_FALSE(spare_leaves({.preemptions = 2, .stale_reads = 1}, true, true, true));
+}
 
 TEST_CASE("nobody parks for good just when the one who looks has found work", "[lookout]") {
     for (const bool lightly : {true, false}) {

@@ -39,6 +39,7 @@ struct stall {
     tasklet_info who;                                ///< with the backtrace of where it is; empty: it did not answer
     unsigned worker = 0;
     std::chrono::nanoseconds held{};                 ///< so far, at least
+    bool is_relieved = false;                        ///< a spare worker goes on in its place
 };
 /// As tasklet_info's, how long, and the backtrace, one frame a line.
 [[nodiscard]] std::string describe(const stall& s);
@@ -67,6 +68,10 @@ struct runtime_options {
     std::chrono::milliseconds stall_limit{0};
     /// Called on that thread, one report at a time; must not wait for the tasklet's end. Unset: the report goes to stderr.
     std::function<void(const stall&)> on_stall = {};
+    /// So many more workers that begin when one is reported to be kept, so that what waits behind it goes on even if all are,
+    /// and leave again when it is kept no more, and their work is done or handed over. Unset: one, or none beside one worker:
+    /// its tasklets would no longer take turns, and no thief means cheaper queues. At most 1024. Needs a stall_limit.
+    std::optional<unsigned> spare_workers = {};
     environment* world = nullptr;                    ///< for tests: virtual time and seeded chance
     bool force_migration = false;                    ///< for tests: resumed tasklets go to another worker when possible
 };
@@ -76,13 +81,14 @@ struct worker_stats {
 };
 /// Counters since the runtime began; taken while it runs, so they may be some operations apart.
 struct runtime_stats {
-    std::size_t workers = 0;
+    std::size_t workers = 0;                         ///< without spare ones
     std::uint64_t spawned = 0, finished = 0, dispatched = 0, steals = 0, switches = 0, parks = 0, wakes = 0,
                   inline_joins = 0;
     std::uint64_t stalls = 0;                        ///< reports of tasklets that keep their workers
+    std::uint64_t spares_called = 0;                 ///< how often a spare worker has begun
     std::size_t live = 0;                            ///< tasklets that have not ended
     std::size_t stacks = 0;                          ///< made so far; they are reused
-    std::vector<worker_stats> per_worker;
+    std::vector<worker_stats> per_worker;            ///< the spare ones last
 };
 
 struct idle_report {

@@ -15,10 +15,11 @@ namespace rondo::lowlevel {
 [[nodiscard]] std::size_t threads_that_may_wake(std::size_t known);
 
 /// Of the thread that looks for tasklets that keep their workers (runtime_options::stall_limit): how often it has looked, and
-/// whether it sleeps now until a worker goes on. For tests.
+/// whether it sleeps now until a worker goes on; and how many spare workers are not on their bench. For tests.
 struct watch {
     std::uint64_t looks = 0;
     bool sleeps = true;
+    std::size_t spares = 0;
 };
 [[nodiscard]] watch watch_over(runtime& rt) noexcept;
 
