@@ -86,8 +86,8 @@ task* worker::find_work() noexcept {
         if (!t) {
             if (const auto n = tick_ % poll_interval; n >= 8) measure_slices(n);
             thefts_.judge(false);
-            if (!searching) searching = home.idle.begin_search();
-            if (searching) t = search();
+            if (!searching && !is_dismissed()) searching = home.idle.begin_search();
+            if (searching && !is_dismissed()) t = search();
             if (!t) thefts_.judge(true);
         }
         if (t) {
