@@ -209,7 +209,7 @@ void actor_cell::activate(bool was_stopped) {
     }
     bool looked_again = false;
     bool relieves = false;
-    unsigned turn = batch;
+    unsigned turn = first_of_batch;
     auto relief_ends = lowlevel::no_deadline;
     for (unsigned n = 0;;) {
         bool nobody_tells = false;
@@ -226,10 +226,11 @@ void actor_cell::activate(bool was_stopped) {
             }
             if (!handle(*m)) return;
             if (++n >= turn) {
-                if (!relieves || n >= messages.slots()) return hand_over();
+                const unsigned more = n < batch ? lowlevel::operations_in_time(batch - n) : 0;
+                if (more == 0 && (!relieves || n >= messages.slots())) return hand_over();
                 // Those who waited stand behind us. If we went there now each of them would find a full mailbox again.
-                if (lowlevel::now() >= relief_ends) return hand_over();
-                turn += batch;
+                if (more == 0 && lowlevel::now() >= relief_ends) return hand_over();
+                turn += more ? more : batch;
             }
             looked_again = false;
             continue;

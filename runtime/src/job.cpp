@@ -102,6 +102,8 @@ void submit_job(home& at, job j, placement where) noexcept {
     w->push_job(t);
 }
 
+unsigned operations_in_time(unsigned most) noexcept { return worker::here()->operations_in_time(most); }
+
 void stop_job(job j) noexcept { rondo::detail::stop_task(j); }
 
 void watch_waits(bool yes) noexcept { self().special.store(yes ? waiter::watched : std::uint8_t{0}, relaxed); }

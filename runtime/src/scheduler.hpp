@@ -25,6 +25,8 @@
 namespace rondo::lowlevel {
 /// After a stop request on the tasklet `id` that was not waiting: ends the wait of the child that it runs as a plain call.
 void pass_stop_on(rondo::detail::task& t, std::uint64_t id) noexcept;
+/// Of a tasklet that joins again and again, each child a plain call: others may have their turn.
+void pass_turn_after_joins() noexcept;
 /// Around a wait of a watched job.
 void watch_wait(rondo::detail::task& t, bool begins, watched_wait& w) noexcept;
 /// attachment::describe_job, if t is a job.

@@ -238,6 +238,7 @@ bool join_failing(held_task& held, void* into) {
     t.special.store(0, relaxed);
     if (!ended_well || t.in_group.load(relaxed) || t.extra.load(relaxed)) [[unlikely]] end_inline(t);
     else now.recycle_plain(t);
+    if (now.joins_are_due()) [[unlikely]] lowlevel::pass_turn_after_joins();
     return true;
 }
 

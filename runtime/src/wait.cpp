@@ -292,14 +292,23 @@ enum class because : std::uint8_t { asked, slice_is_over };
     }
     if (!w.has_spare_stack()) return;             // cannot leave; later, then
     task* const next = w.next_ready_in_line();
-    if (!next && !w.others_are_ready() && !w.migrates()) return;
+    if (!next && !w.others_are_ready() && !w.migrates()) return w.begin_slice();
     me.kind.store(wait_kind::yield, relaxed);
     requeue_current(w, me, next);
     me.kind.store(wait_kind::none, relaxed);
 }
 
-[[gnu::noinline]] void yield_out_of_line(worker& w, task& me) noexcept {
-    yield_tasklet(w, me, because::slice_is_over);
+// The budget is used up, or the first part of it.
+[[gnu::noinline]] void spend_or_yield(worker& w, task& me) noexcept {
+    if (w.slice_goes_on()) --w.budget;
+    else yield_tasklet(w, me, because::slice_is_over);
+}
+
+void publish_before_fresh(rondo::detail::departure& d, void* left) noexcept {
+    auto& r = static_cast<requeue&>(d);
+    r.me->context.store(left, relaxed);
+    if (r.by->migrates()) r.by->home.migrate(*r.me);
+    else r.by->push_ready_before_fresh(*r.me);
 }
 
 [[gnu::noinline]] void compare_with_deadline(const waiter& me) {
@@ -322,7 +331,7 @@ void look_at_deadline(const waiter& me) {
     look_for_stop(*w, *t);
     look_at_deadline(*t);
     if (--w->budget < 0) [[unlikely]] {
-        yield_out_of_line(*w, *t);
+        spend_or_yield(*w, *t);
         w = worker::current();
     }
     if (!w->has_spare_stack()) [[unlikely]]
@@ -427,8 +436,8 @@ wake suspend_published(waiter& me, std::uint32_t generation, wait_kind kind, con
 
 wake suspend_into(waiter& me, waiter& other, const wait_site& site, spin_lock* lock, time_point until) noexcept {
     worker* w = worker::current();
-    if (!me.is_tasklet || !other.is_tasklet || static_cast<task&>(other).home != &w->home || w->budget <= 0 ||
-        w->migrates() || me.is_watched()) {
+    if (!me.is_tasklet || !other.is_tasklet || static_cast<task&>(other).home != &w->home ||
+        (w->budget <= 0 && !w->slice_goes_on()) || w->migrates() || me.is_watched()) {
         resume(other, placement::tail);
         return suspend(me, site, lock, until);
     }
@@ -503,11 +512,21 @@ namespace {
     }
 }
 
+void pass_turn_after_joins() noexcept {
+    worker& w = *worker::current();
+    task* const next = w.turn_after_joins();
+    if (!next) return;
+    requeue d;
+    d.after = &publish_before_fresh;
+    d.me = w.running;
+    worker::leave(w, d, next);
+}
+
 void resume_now(waiter& who) noexcept {
     worker* w;
     task* me = running_tasklet(w);
-    if (!me || !who.is_tasklet || static_cast<task&>(who).home != &w->home || w->budget <= 0 ||
-        w->migrates() || !w->has_spare_stack())
+    if (!me || !who.is_tasklet || static_cast<task&>(who).home != &w->home ||
+        (w->budget <= 0 && !w->slice_goes_on()) || w->migrates() || !w->has_spare_stack())
         return resume(who, placement::tail);
     requeue_current(*w, *me, &static_cast<task&>(who));
 }
@@ -582,7 +601,7 @@ void checkpoint() {
     if (!t) return lowlevel::look_at_deadline(lowlevel::this_thread_record());
     lowlevel::look_for_stop(*w, *t);
     lowlevel::look_at_deadline(*t);
-    if (--w->budget < 0) [[unlikely]] lowlevel::yield_out_of_line(*w, *t);
+    if (--w->budget < 0) [[unlikely]] lowlevel::spend_or_yield(*w, *t);
 }
 
 void sleep_until(lowlevel::time_point tp) {

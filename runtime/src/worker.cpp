@@ -35,9 +35,12 @@ worker* worker::current() noexcept {
 }
 
 worker::worker(scheduler& s, unsigned i)
-    : slice_length(s.simulated ? 0 : slice_operations), solo(s.soloist.get()), home(s), index(i), wheel(s.now_ns()),
-      alone_(s.alone), migrates_(s.options.force_migration && !s.alone), is_spare_(i >= s.options.workers), is_looked_after_(!s.options.world),
-      wakes_lightly_(is_looked_after_ && has_asymmetric_fences()), stacks_(s.stacks), tasks_(s.tasks), random_state_(0x9e3779b97f4a7c15ull * (i + 1)), now_ns_(s.now_ns()),
+    : slice_length(s.simulated ? 0 : s.options.world ? slice_operations : first_operations), solo(s.soloist.get()), home(s),
+      index(i), wheel(s.now_ns()), alone_(s.alone), migrates_(s.options.force_migration && !s.alone),
+      is_spare_(i >= s.options.workers), is_looked_after_(!s.options.world),
+      wakes_lightly_(is_looked_after_ && has_asymmetric_fences()), stacks_(s.stacks), tasks_(s.tasks),
+      polls_(poll_interval, is_looked_after_), yield_looks_(64, is_looked_after_), join_looks_(slice_operations, is_looked_after_),
+      random_state_(0x9e3779b97f4a7c15ull * (i + 1)), now_ns_(s.now_ns()),
       thefts_(s.worth_a_theft), fences_lightly_(has_asymmetric_fences()),
       takes_ahead_(fences_lightly_ && is_looked_after_ && !s.alone && !s.simulated && !migrates_),
       fresh_(fences_lightly_ ? most_private : 0) {
@@ -171,7 +174,7 @@ template <bool has_canary>
 // For a row of unstarted ones, or of such as come from the next slot. What find_work() does beyond that is not needed then.
 [[gnu::always_inline]] inline task* worker::next_in_line() noexcept {
     const auto tick = tick_ + 1;
-    if (tick % poll_interval == 0) return nullptr;
+    if (polls_.is_due(tick)) return nullptr;
     std::uint64_t row = 0;
     task* t;
     if (next_.peek()) [[unlikely]] {

@@ -19,6 +19,7 @@
 #include "injection_queue.hpp"
 #include "local_cache.hpp"
 #include "next_slot.hpp"
+#include "pacer.hpp"
 #include "spare_duty.hpp"
 #include "stack_arena.hpp"
 #include "taken_ahead.hpp"
@@ -55,7 +56,9 @@ private:
 class alignas(64) worker {
 public:
     static constexpr int slice_operations = 128;          // fairness: runtime operations before a tasklet must yield
-    static constexpr std::uint64_t poll_interval = 64;    // dispatches between looks at timers and the inbox
+    static constexpr int first_operations = 8;            // of a slice, before the first look at how long it has been going on
+    static constexpr std::uint64_t slice_stamps = 2'600'000;       // a millisecond: nor must it go on for longer than that
+    static constexpr std::uint64_t poll_interval = 64;    // dispatches between looks at timers and the inbox, if slices are short
     static constexpr std::uint64_t soon_stamps = 10'000;  // what its worker will reach within that stays with it
     static constexpr std::uint64_t tiny_stamps = 1'500;   // less than that: taking it over costs more than running it
     static constexpr std::size_t inline_stack_bytes = 24 * 1024;   // left for a child that join runs as a plain call
@@ -79,7 +82,7 @@ public:
     // ---- for the tasklet that runs on this worker
     task* running = nullptr;
     int budget = slice_operations;
-    const int slice_length;                               // what a budget begins with; 0: the simulation decides
+    int slice_length;                                     // what a budget begins with; 0: the simulation decides
     lowlevel::soloist* const solo;                        // nullptr: there are others
 
     /// An unstarted child of the running tasklet. Yields when very many have not started.
@@ -110,11 +113,22 @@ public:
     }
     static void leave_to(worker& w, departure& d, task& next) noexcept;            // the same file
     [[nodiscard]] bool others_are_ready() noexcept;
+    /// The budget is used up: was that but a first part of it, and is the slice still short? Then there is a new one.
+    [[nodiscard]] bool slice_goes_on() noexcept;
+    /// Of a job that does many things in a run, at the least first_operations before it asks: how many more, `most` at most, may it
+    /// do before it asks again? 0: its time is over.
+    [[nodiscard]] unsigned operations_in_time(unsigned most) noexcept;
+    void begin_slice() noexcept { slice_ = 0; }           // whoever has yielded for want of anybody else
+    /// Of one who joins again and again, each child a plain call: is it time for somebody else? nullptr: no.
+    [[nodiscard]] bool joins_are_due() const noexcept { return join_looks_.is_due(counters.inline_joins.get()); }
+    [[nodiscard]] task* turn_after_joins() noexcept;
+    /// As push_ready(), but none of the unstarted ones comes first.
+    void push_ready_before_fresh(task& t) noexcept;
     /// For a tasklet that yields on a runtime's only worker, in the simplest case: puts it at the tail, since nobody can take it
     /// before it has left, and says who runs instead. nullptr: pick() has to look, and nothing has changed.
     [[nodiscard, gnu::always_inline]] task* pass_turn(task& me) noexcept {
         const auto tick = tick_ + 1;
-        if (!alone_ || next_.peek() || fresh_.top() != fresh_.bottom() || tick % poll_interval == 0 || ended_in_.load(relaxed))
+        if (!alone_ || next_.peek() || fresh_.top() != fresh_.bottom() || polls_.is_due(tick) || ended_in_.load(relaxed))
             return nullptr;
         const auto queue = ready_.now();
         if (queue.top == queue.bottom) return nullptr;
@@ -130,7 +144,7 @@ public:
     /// For a tasklet that yields beside other workers, in the simplest case: the oldest ready one. nullptr: pick() has to look.
     [[nodiscard, gnu::always_inline]] task* next_ready_in_line() noexcept {
         const auto tick = tick_ + 1;
-        if (alone_ || migrates_ || next_.peek() || fresh_.top() < fresh_.bottom() || tick % poll_interval == 0) return nullptr;
+        if (alone_ || migrates_ || next_.peek() || fresh_.top() < fresh_.bottom() || polls_.is_due(tick)) return nullptr;
         const auto queue = ready_.now();
         fetch_ahead(queue, 4);
         task* const t = take_in_line(ready_, queue.bottom - queue.top);
@@ -260,9 +274,10 @@ private:
     static worker* end_slowly(task& t) noexcept;
     static lowlevel::waiter* claim_joiner_of_failing(task& t) noexcept;
     void poll() noexcept;                                 // timers, the inbox
-    void look_at_clock() noexcept;
     void look_round() noexcept;                           // seldom, for who yields again and again
     void look_after_stuck() noexcept;
+    [[nodiscard]] bool slice_is_long(std::uint64_t now) noexcept;
+    [[nodiscard]] unsigned operations_in_time(std::uint64_t now, unsigned most) noexcept;
     // Of a long queue each one's descriptor and stack are cold. Their lines are asked for in time: the third one's
     // descriptor, and through that of the second one, which has come by now, its stack. lines: so many of the stack. Who yields has
     // few frames, and each line that is not needed costs, too.
@@ -302,8 +317,8 @@ private:
     void tidy_up() noexcept;
     void sleep(bool looks) noexcept;
     void until_woken() noexcept;
-    void measure_slices(std::uint64_t n) noexcept;
-    void accept_inbox(worker& from) noexcept;
+    void measure_slices() noexcept;
+    void accept_inbox(worker& from, bool all_as_ready = false) noexcept;
     [[nodiscard]] bool is_worth_a_wake() const noexcept;
     void wake_another() noexcept;
     void keep_stack(stack& s) noexcept;
@@ -340,7 +355,7 @@ private:
     const bool alone_;                                    // the only worker: no thieves, so no fences
     bool migrates_;                                       // always, or of a spare one that is dismissed
     const bool is_spare_;
-    const bool is_looked_after_;                          // under a virtual clock nobody looks (lookout.hpp)
+    const bool is_looked_after_;                          // under a virtual clock nobody looks, neither round nor at it (lookout.hpp)
     const bool wakes_lightly_;                            // no push has a fence (the same)
     thread_state here_{};
     stack* on_ = nullptr;
@@ -351,10 +366,15 @@ private:
     stack* spare_stack_ = nullptr;
     local_cache<stack, stack_arena, 16, 32> stacks_;      // of the default size
     local_cache<task, task_pool, 128, 512> tasks_;
-    std::uint64_t tick_ = 0, yields_ = 0, id_base_ = 0;
+    std::uint64_t tick_ = 0, yields_ = 0, id_base_ = 0;    // tick: dispatches; yields: those for which nobody was in line
+    pacer polls_, yield_looks_, join_looks_;              // by tick_, yields_ and inline_joins
+    std::uint64_t slice_ = 0, slice_began_ = 0;           // the one looked at last, by tick_; at the latest
+    bool slice_begin_is_exact_ = false;
+    int slice_left_ = 0;                                  // operations
+    std::uint64_t slice_done_ = 0;                        // since slice_began_
+    std::uint64_t turns_after_joins_ = 0;
     std::uint64_t random_state_;
     std::int64_t now_ns_ = 0;
-    std::uint64_t slice_stamp_ = 0;                       // for the average length of a slice
     std::vector<std::uint64_t> seen_moves_;               // of the others, when the search began
     std::vector<std::uint64_t> stuck_moves_;              // of the others, when we last looked after them
     std::uint64_t looked_stamp_ = 0;

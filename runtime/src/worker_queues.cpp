@@ -79,6 +79,15 @@ void worker::push_ready(task& t) noexcept {
     wake_for_ready();
 }
 
+void worker::push_ready_before_fresh(task& t) noexcept {
+    if (ready_.length_seen() >= ready_.capacity()) [[unlikely]] return push_ready_and_grow(t);
+    t.order.store(fresh_.taken(), relaxed);
+    in_line_until_ = std::min(in_line_until_, fresh_.top());
+    if (alone_) return ready_.push_alone(&t);
+    ready_.push_in_room(&t);
+    wake_for_ready();
+}
+
 // The same.
 [[gnu::noinline]] void worker::push_ready_and_grow(task& t) noexcept {
     if (put_ready(t)) wake_for_ready();
@@ -131,20 +140,85 @@ bool worker::is_worth_a_wake() const noexcept {
 void worker::wake_another() noexcept {
     const auto before = stamp();
     home.wake_for_work();
-    slice_stamp_ += stamp() - before;                 // the system call is no part of anybody's slice
+    polls_.leave_out(stamp() - before);               // the system call is no part of anybody's slice
 }
 
 // ---------------------------------------------------------------------------------------------- looking round
 
 bool worker::others_are_ready() noexcept {
-    if (++yields_ % 16 == 0) [[unlikely]] look_round();      // else a loop of yields would starve sleepers, and others
-    return next_.peek() || !ahead_.empty() || !ready_.empty() || !fresh_.empty() || !inbox.empty() || wheel.next_hint() <= now_ns_;
+    if (yield_looks_.is_due(++yields_)) [[unlikely]] look_round();        // else a loop of yields would starve sleepers, and others
+    if (!inbox.empty()) [[unlikely]] accept_inbox(*this);
+    return next_.peek() || !ahead_.empty() || !ready_.empty() || !fresh_.empty();
 }
-[[gnu::noinline]] void worker::look_at_clock() noexcept { now_ns_ = home.now_ns(); }
 [[gnu::noinline]] void worker::look_round() noexcept {
+    yield_looks_.look(yields_, stamp());
     if (is_spare_) [[unlikely]] mind_duty();
-    if (wheel.size()) look_at_clock();
-    if (!alone_ && yields_ % 1024 == 0) look_after_stuck();
+    if (wheel.size()) poll_timers();
+    if (!alone_) look_after_stuck();
+}
+
+// How long has the slice been going on, at least? If that is not known from its beginning then from the first time that we asked.
+bool worker::slice_is_long(std::uint64_t now) noexcept {
+    if (slice_ != tick_) {
+        slice_ = tick_;
+        slice_began_ = polls_.looked_at();
+        slice_begin_is_exact_ = polls_.since(tick_) == 0;
+        slice_left_ = slice_operations - slice_length;
+        slice_done_ = static_cast<unsigned>(slice_length);
+    }
+    if (now - slice_began_ < slice_stamps) return false;
+    if (slice_begin_is_exact_) return true;
+    slice_begin_is_exact_ = true;
+    slice_began_ = now;
+    slice_done_ = 0;
+    return false;
+}
+
+// The next part of the budget: so many that the slice ends in time, if they take no longer than those before.
+[[gnu::noinline]] bool worker::slice_goes_on() noexcept {
+    if (!is_looked_after_) return false;
+    const auto now = stamp();
+    if (slice_is_long(now) || slice_left_ <= 0) return false;
+    budget = static_cast<int>(operations_in_time(now, static_cast<unsigned>(slice_left_)));
+    slice_left_ -= budget;
+    return true;
+}
+unsigned worker::operations_in_time(unsigned most) noexcept {
+    if (!is_looked_after_) return most;
+    const auto now = stamp();
+    return slice_is_long(now) ? 0 : operations_in_time(now, most);
+}
+unsigned worker::operations_in_time(std::uint64_t now, unsigned most) noexcept {
+    const auto so_far = now - slice_began_;
+    const auto in_time = so_far == 0 ? 1 : slice_done_ * (slice_stamps - so_far) / so_far;
+    const auto n = static_cast<unsigned>(std::clamp<std::uint64_t>(in_time, 1, most));
+    slice_done_ += n;
+    return n;
+}
+
+// Joins cost no operations: of a program that forks and joins most of what has not started is its own, and had better be started
+// by those joins. So the oldest ready one is next, and now and then the oldest unstarted one. What has come from outside counts as
+// ready: behind the newest unstarted one it would keep the next join from finding its child there.
+[[gnu::noinline]] task* worker::turn_after_joins() noexcept {
+    const auto now = stamp();
+    join_looks_.look(counters.inline_joins.get(), now);
+    if (!is_looked_after_ || !slice_is_long(now)) return nullptr;
+    begin_slice();
+    if (is_spare_) [[unlikely]] mind_duty();
+    if (!alone_) look_after_stuck();
+    if (!has_spare_stack()) return nullptr;
+    if (!inbox.empty()) accept_inbox(*this, true);
+    if (wheel.size()) poll_timers();
+    const bool has_few_stacks = home.stacks_out() < home.deep_above / 4;       // each unstarted one may need another
+    const bool is_for_fresh = ++turns_after_joins_ % (has_few_stacks ? 4 : 32) == 0;
+    task* t = is_for_fresh ? fresh_.take_top(alone_) : nullptr;
+    if (!t) t = next_.take();
+    if (const task* const first = ahead_.peek(); !t && first && first->context.load(relaxed)) t = ahead_.take();
+    if (!t) t = ready_.take_top(alone_);
+    if (!t) return nullptr;
+    ++tick_;
+    budget = slice_length;
+    return t;
 }
 
 // What waits behind a tasklet that holds its worker is taken by whoever is out of work. If nobody ever is, since all that is
@@ -179,12 +253,13 @@ task* worker::take_started() noexcept {
     return nullptr;
 }
 
-// The average of the last n slices.
-void worker::measure_slices(std::uint64_t n) noexcept {
+// The average of the last slices; of few only if they are long.
+void worker::measure_slices() noexcept {
     const auto now = stamp();
-    slice_cost_.store((now - slice_stamp_) / n + 1, relaxed);
-    slice_stamp_ = now;
-    tick_ = 0;
+    const auto n = polls_.since(tick_);
+    const auto average = polls_.look(tick_, now);
+    if (n >= 8 || average >= wake_cost_stamps) slice_cost_.store(average, relaxed);
+    if (is_looked_after_ && slice_length != 0) slice_length = average >= slice_stamps / 2 ? 1 : first_operations;
 }
 
 // Of a spare worker. Once it is not needed any more, what lies here, and who is resumed or yields here, is for those that stay.
@@ -203,9 +278,9 @@ void worker::measure_slices(std::uint64_t n) noexcept {
 }
 
 [[gnu::noinline]] void worker::poll() noexcept {
-    measure_slices(poll_interval);
+    measure_slices();
     if (is_spare_) [[unlikely]] mind_duty();
-    if (!alone_ && slice_stamp_ - looked_stamp_ >= look_stamps) [[unlikely]] look_after_stuck();
+    if (!alone_ && polls_.looked_at() - looked_stamp_ >= look_stamps) [[unlikely]] look_after_stuck();
     if (deep_.is_on() && home.stacks_out() < home.deep_above / 2) deep_.end();
     // Who comes by a timer or from outside stands behind all that are ready. If each of those began a long row it would take
     // a multiple of the time that a row may: so until its turn has come they are short.
@@ -221,6 +296,7 @@ void worker::measure_slices(std::uint64_t n) noexcept {
 // nothing perhaps but to ask again, let others come between.
 [[gnu::always_inline]] inline bool worker::row_may_go_on() const noexcept {
     if (row_ <= shortest_row) return true;
+    if (deep_.is_on() && !fresh_.empty()) return false;      // they wait until many ready ones have gone, or such rows
     const bool is_short = row_ * slice_cost_.load(relaxed) <= row_stamps && is_looked_after_;
     return is_short && is_far() && ready_.top() >= hurried_until_;
 }
@@ -229,7 +305,7 @@ void worker::measure_slices(std::uint64_t n) noexcept {
 task* worker::pick() noexcept {
     const auto tick = tick_ + 1;
     const auto queue = ready_.now();
-    if (!alone_ || next_.peek() || fresh_.top() != fresh_.bottom() || queue.top >= queue.bottom || tick % poll_interval == 0 ||
+    if (!alone_ || next_.peek() || fresh_.top() != fresh_.bottom() || queue.top >= queue.bottom || polls_.is_due(tick) ||
         slice_length == 0)
         return pick_slowly();
     fetch_ahead_alone(queue, 8);
@@ -240,7 +316,7 @@ task* worker::pick() noexcept {
 }
 
 [[gnu::noinline]] task* worker::pick_slowly() noexcept {
-    if (++tick_ % poll_interval == 0) [[unlikely]] poll();
+    if (polls_.is_due(++tick_)) [[unlikely]] poll();
     if (home.simulated) [[unlikely]] return home.simulated->pick(*this);
     budget = slice_length;
     if (task* const t = next_.take()) {
@@ -271,13 +347,13 @@ task* worker::pick_local() noexcept {
     return fresh_.take_top(alone_);
 }
 
-void worker::accept_inbox(worker& from) noexcept {
+void worker::accept_inbox(worker& from, bool all_as_ready) noexcept {
     std::size_t n = 0;
     bool any_started = false;
     for (task* t = from.inbox.take_all(); t;) {
         task* after = t->next;
         const bool has_started = t->context.load(relaxed) != nullptr;
-        if (!(has_started ? put_ready(*t) : put_fresh(*t))) {        // the rest waits until there is room
+        if (!(has_started || all_as_ready ? put_ready(*t) : put_fresh(*t))) {        // the rest waits until there is room
             for (; t; t = after) {
                 after = t->next;
                 inbox.push(t);

@@ -84,7 +84,7 @@ task* worker::find_work() noexcept {
             t = pick();
         }
         if (!t) {
-            if (const auto n = tick_ % poll_interval; n >= 8) measure_slices(n);
+            if (polls_.since(tick_) >= 8) measure_slices();
             thefts_.judge(false);
             if (!searching && !is_dismissed()) searching = home.idle.begin_search();
             if (searching && !is_dismissed()) t = search();
@@ -103,8 +103,7 @@ task* worker::find_work() noexcept {
         searching = park(searching);
         if (home.dog) home.dog->somebody_unparks();
         now_ns_ = home.now_ns();
-        slice_stamp_ = stamp();
-        tick_ = 0;
+        polls_.restart(tick_, stamp());
     }
 }
 

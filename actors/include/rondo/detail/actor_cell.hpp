@@ -134,7 +134,8 @@ public:
     using box = mailbox<message_node>;
     enum class phase : std::uint8_t { alive, down, ended };
     enum order : std::uint8_t { stop = 1, kill = 2, shutdown = 4, linked = 8, halt = 16, restart = 32, failed = 64 };
-    static constexpr unsigned batch = 64;                 // messages an activation handles before others get a turn,
+    static constexpr unsigned batch = 64;                 // messages an activation handles before others get a turn, or fewer
+    static constexpr unsigned first_of_batch = 4;         // in a millisecond, at which it looks after so many;
     static constexpr std::chrono::microseconds longest_relief{100};      // or, if senders waited, what comes in so long a time
 
     actor_cell(actor_system& in, const actor_class& what, std::size_t slots, when_full full) noexcept
