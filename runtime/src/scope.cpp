@@ -1,7 +1,9 @@
 // Scopes. How many children there are, whether they stop and whether the scope waits for them is in one word, whose protocol
 // is in detail/child_count.hpp. Here:
 //
-// I1  A child is found by a stop through in_group in its descriptor.
+// I1  A child is found by a stop through in_group in its descriptor: that of the first eight whom the scope's own tasklet spawns
+//     through first_children_, others only by a walk through all descriptors. Each is shown (written, then known_, release, or
+//     has_hidden_) before the spawner looks whether the group stops; who stops looks (acquire) after it has said so.
 // I2  The owner is alive while a child may interrupt it, since the scope waits for all.
 // I3  The last child, when the scope waits, takes lock_ once more; the scope does not end before that (its wait has been
 //     claimed, or last_has_left_ is set). So nobody touches a group that is gone.
@@ -38,17 +40,29 @@ detail::scheduler* group::throw_no_home() {
                       "(rondo::run, runtime::run)");
 }
 
+inline void group::show(detail::task& t) noexcept {
+    t.in_group.store(this, relaxed);
+    const auto n = known_.load(relaxed);
+    if (n > most_known) return;
+    if (n < most_known) first_children_[n] = {&t, t.id.load(relaxed)};
+    known_.store(n + 1, detail::release);
+}
+inline void group::show_hidden(detail::task& t) noexcept {
+    t.in_group.store(this, relaxed);
+    has_hidden_.store(true, relaxed);
+}
+
 void group::submit(detail::new_task made) noexcept {
     auto* const w = made.by ? made.by : detail::worker::here();
     if (!w || w->running != owner_ || !live_.has_spare()) [[unlikely]] return submit_slowly(made);
-    if (live_.enter_spare([&] { made.t->in_group.store(this, relaxed); })) [[unlikely]] return submit_stopped(made);
+    if (live_.enter_spare([&] { show(*made.t); })) [[unlikely]] return submit_stopped(made);
     w->push_fresh(*made.t);
 }
 
 [[gnu::noinline]] void group::submit_slowly(detail::new_task made) noexcept {
     const auto* w = detail::worker::here();
     const bool by_the_scope = w && w->running == owner_;       // there is an owner, or home() has thrown
-    if (live_.enter(by_the_scope, [&] { made.t->in_group.store(this, relaxed); })) return submit_stopped(made);
+    if (live_.enter(by_the_scope, [&] { by_the_scope ? show(*made.t) : show_hidden(*made.t); })) return submit_stopped(made);
     detail::submit_task(made, home_);
 }
 
@@ -65,7 +79,6 @@ void group::note_end(detail::task& t) noexcept {
         }
         t.flags.joined_error = true;              // the group has it: no need to report it again if nobody joins
     }
-    t.in_group.store(nullptr, relaxed);
 }
 
 void group::count_out(std::uint64_t children) noexcept {
@@ -84,7 +97,7 @@ bool group::fail(std::exception_ptr error) {
         std::lock_guard hold(lock_);
         if ((is_first = !first_)) first_ = std::move(error);
     }
-    stop();
+    if (is_first) stop();                         // which finds all others, and those that come
     return is_first;
 }
 
@@ -109,6 +122,14 @@ void stop_in_order(const group& of, detail::task_pool& tasks) {
 void group::stop() {
     live_.stop();
     if (!home_) return;
+    // acquire: pairs with the release in show(). relaxed: who shows itself as hidden is counted in after that.
+    if (const auto n = known_.load(acquire); n <= most_known && !has_hidden_.load(relaxed)) {
+        for (unsigned i = 0; i < n; ++i) {
+            const auto [t, id] = first_children_[i];
+            if (t->id.load(acquire) == id && t->in_group.load(relaxed) == this) detail::stop_task({t, id});
+        }
+        return;
+    }
     if (home_->simulated) return stop_in_order(*this, home_->tasks);
     home_->tasks.for_each([this](detail::task& t) {
         // The id first: if it is still there when stop_task() looks, then in_group was that tasklet's.

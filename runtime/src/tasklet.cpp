@@ -212,6 +212,7 @@ bool join_failing(held_task& held, void* into) {
 [[gnu::noinline]] void end_inline(task& t) {
     if (group* const g = t.in_group.load(relaxed)) {
         g->note_end(t);
+        t.in_group.store(nullptr, relaxed);
         g->count_out(1);
     }
     auto error = std::exchange(t.error, nullptr);

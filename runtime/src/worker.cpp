@@ -248,33 +248,44 @@ lowlevel::waiter* worker::claim_joiner_of_failing(task& t) noexcept {
 }
 
 // Somebody may join it, or has to hear of its error, or it is the first of its group to end here, or it leaves something behind.
+// What it leaves to nobody is ours: a handler for its error and its result's destructor are the user's code, and may do what a tasklet
+// may, so it is still one meanwhile, counted and in its group, and afterwards the worker may be another one.
 [[gnu::noinline]] worker* worker::end_slowly(task& t) noexcept {
     group* const g = t.in_group.load(relaxed);
     lowlevel::waiter* wakee = nullptr;
     if (g && t.error) wakee = claim_joiner_of_failing(t);
     if (g) g->note_end(t);
-    worker& w = *current();
-    ++w.counters.finished;
-    if (g) w.count_in(*g);
     const auto id = t.id.load(relaxed);
-    bool held = false;
+    bool held = false, has_ended = false;
     if (!t.detached.load(acquire)) {                  // acquire: as above
-        t.guard.lock();
-        lowlevel::wait_node* joiner = std::exchange(t.joiner, nullptr);
-        if (joiner && !wakee && joiner->claim(lowlevel::wake::ready)) wakee = joiner->who;
-        held = joiner || (!t.detached.load(relaxed) && (t.ops->keeps || t.error));
-        // release: pairs with the acquire in join_task() and task_done().
-        if (held) t.state.store(task::phase::finished, release);
-        else t.id.store(0, release);
-        t.guard.unlock();
+        std::lock_guard hold(t.guard);
+        if (!t.detached.load(relaxed)) {
+            lowlevel::wait_node* joiner = std::exchange(t.joiner, nullptr);
+            if (joiner && !wakee && joiner->claim(lowlevel::wake::ready)) wakee = joiner->who;
+            held = joiner || t.ops->keeps || t.error;
+            has_ended = true;
+            t.in_group.store(nullptr, relaxed);
+            ++current()->counters.finished;
+            // release: pairs with the acquire in join_task() and task_done().
+            if (held) t.state.store(task::phase::finished, release);
+            else t.id.store(0, release);
+        }
     }
-    if (!held) {
-        if (t.error && !t.flags.was_stopped && !t.flags.joined_error) w.home.report_unhandled(t, id);
-        w.running = nullptr;
+    if (!has_ended) {
+        const lowlevel::shield from_stop;             // which came for the function, and has ended it
+        if (t.error && !t.flags.was_stopped && !t.flags.joined_error) current()->home.report_unhandled(t, id);
+        t.error = nullptr;
         if (t.ops->needs_destroy) t.ops->destroy(t);
+        t.in_group.store(nullptr, relaxed);
+        ++current()->counters.finished;
+    }
+    worker& w = *current();
+    w.running = nullptr;
+    if (!held) {
+        if (has_ended && t.ops->needs_destroy) t.ops->destroy(t);      // its memory: there is no result
         w.recycle(t);
     }
-    w.running = nullptr;
+    if (g) w.count_in(*g);
     if (wakee) lowlevel::resume(*wakee, lowlevel::placement::next);
     return &w;
 }

@@ -14,6 +14,7 @@
 #include <rondo/event.hpp>
 #include <rondo/run.hpp>
 #include <rondo/scope.hpp>
+#include <rondo/semaphore.hpp>
 #include <rondo/testing.hpp>
 #include <rondo/time.hpp>
 
@@ -675,4 +676,43 @@ TEST_CASE("a tasklet that goes on for long holds up none of those that yield", "
         });
     });
     CHECK(ended == tasklets);
+}
+
+TEST_CASE("a stop finds all children, few or many, whoever has spawned them", "[scope][stop]") {
+    const int children = GENERATE(1, 7, 8, 9, 30), others = GENERATE(0, 1, 3);
+    rondo::runtime rt({.workers = GENERATE(1u, 2u, 4u)});
+    std::atomic<int> stopped{0};
+    const auto wait_for_stop = [&] {
+        try {
+            rondo::event().wait();
+        } catch (const rondo::stopped&) {
+            ++stopped;
+            throw;
+        }
+    };
+    rt.run([&] {
+        rondo::scope([&](rondo::group& g) {
+            for (int i = 0; i < children; ++i) g.spawn(wait_for_stop);
+            for (int i = 0; i < others; ++i)
+                rondo::spawn([&] { g.spawn(wait_for_stop); }).join();
+            g.stop();
+        });
+    });
+    CHECK(stopped <= children + others);              // who is stopped before it begins never waits
+    rt.run([&] {
+        rondo::semaphore waiting(0);
+        stopped = 0;
+        CHECK_THROWS_WITH(rondo::scope([&](rondo::group& g) {
+            const auto child = [&] {
+                waiting.release();
+                wait_for_stop();
+            };
+            for (int i = 0; i < children; ++i) g.spawn(child);
+            for (int i = 0; i < others; ++i)
+                rondo::spawn([&] { g.spawn(child); }).join();
+            for (int i = 0; i < children + others; ++i) waiting.acquire();
+            throw std::runtime_error("enough");
+        }), "enough");
+        CHECK(stopped == children + others);
+    });
 }

@@ -1163,3 +1163,50 @@ TEST_CASE("a tasklet that yields runs again although others keep spawning beyond
     });
     CHECK(turns == 100);
 }
+
+TEST_CASE("what a tasklet leaves to nobody is let go of by itself, and may wait", "[tasklet][end]") {
+    struct waits_at_the_end {
+        std::atomic<int>* ended;
+        explicit waits_at_the_end(std::atomic<int>& n) : ended(&n) {}
+        waits_at_the_end(waits_at_the_end&& o) noexcept : ended(std::exchange(o.ended, nullptr)) {}
+        ~waits_at_the_end() {
+            if (!ended) return;
+            if (rondo::this_tasklet::id() == 0) return;   // not in a tasklet: not counted
+            rondo::sleep_for(1ms);
+            rondo::spawn([] {}).join();
+            ++*ended;
+        }
+    };
+    rondo::runtime rt({.workers = GENERATE(1u, 2u, 4u)});
+    std::atomic<int> ended{0};
+    rt.run([&] {
+        for (int i = 0; i < 20; ++i) rondo::spawn([&] { return waits_at_the_end(ended); });      // dropped
+    });
+    CHECK(ended == 20);
+    rt.run([&] {
+        rondo::scope([&](rondo::group& g) {
+            for (int i = 0; i < 20; ++i) g.spawn([&] { return waits_at_the_end(ended); });
+        });
+        CHECK(ended == 40);                               // before the scope ends
+        CHECK_THROWS_WITH(rondo::scope([&](rondo::group& g) {
+            g.spawn([&] { return waits_at_the_end(ended); });
+            rondo::yield();
+            throw std::runtime_error("stops them");
+        }), "stops them");
+    });
+}
+
+TEST_CASE("the handler of unhandled errors may wait, and spawn", "[tasklet][errors][end]") {
+    for (int round = 0; round < 50; ++round) {
+        std::atomic<int> heard{0};
+        rondo::runtime rt({.workers = 1 + static_cast<unsigned>(round % 3), .on_unhandled = [&](std::exception_ptr, const rondo::tasklet_info&) {
+                        rondo::sleep_for(100us);
+                        rondo::spawn([] {}).join();
+                        rondo::spawn([&] { ++heard; });
+                    }});
+        rt.run([] {
+            for (int i = 0; i < 3; ++i) rondo::spawn([] { throw 1; });
+        });
+        CHECK(heard == 3);
+    }
+}

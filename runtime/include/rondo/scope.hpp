@@ -2,6 +2,7 @@
 #pragma once
 
 #include <concepts>
+#include <cstdint>
 #include <exception>
 #include <functional>
 #include <mutex>
@@ -72,8 +73,8 @@ public:
                      std::forward<C>(c), std::forward<D>(d), std::forward<More>(more)...);
     }
 
-    /// Asks all children, present and future, to stop. Suspends: never. Cost: O(descriptors of the runtime), for it goes through
-    /// them to find the children.
+    /// Asks all children, present and future, to stop. Suspends: never. Cost: O(children) for the first eight that the scope's own
+    /// tasklet spawns. If there are more, or others spawn, too: O(descriptors of the runtime), for it goes through them all.
     void stop();
     [[nodiscard]] bool stop_requested() const noexcept;
     /// Children that have not ended; a snapshot.
@@ -83,8 +84,9 @@ public:
     bool fail(std::exception_ptr error);
     /// For the library: waits for all children, then throws the first failure, or the stop or deadline that came.
     void finish(bool own_deadline_passed, const detail::deadline_scope* own_deadline);
-    /// For the library: a child has ended, in whatever way. It is still counted: count_out() must follow. If it has failed, stop
-    /// callbacks may run, and do anything: afterwards the caller may be on another worker.
+    /// For the library: a child has ended, in whatever way. It is still counted, and found by a stop: in_group must be reset, and
+    /// count_out() must follow. If it has failed, stop callbacks may run, and do anything: afterwards the caller may be on another
+    /// worker.
     void note_end(detail::task& t) noexcept;
     /// For the library: so many of those are counted no more. The group may be gone afterwards.
     void count_out(std::uint64_t children) noexcept;
@@ -96,6 +98,9 @@ private:
     void submit_slowly(detail::new_task made) noexcept;
     void submit_stopped(detail::new_task made) noexcept;
     lowlevel::wake wait_for_children() noexcept;
+    void show(detail::task& t) noexcept;          // to those who stop: by the scope's own tasklet
+    void show_hidden(detail::task& t) noexcept;   // by somebody else
+    static constexpr unsigned most_known = 8;
 
     // The protocol is in detail/child_count.hpp and scope.cpp.
     detail::child_count live_;
@@ -106,6 +111,12 @@ private:
     detail::scheduler* home_ = nullptr;           // the runtime of the scope's tasklet, and of the children
     lowlevel::waiter* owner_ = nullptr;           // the scope's tasklet
     bool interrupted_ = false;                    // by the child that failed first
+    detail::atomic<bool> has_hidden_{false};      // children that are not among those:
+    detail::atomic<unsigned> known_{0};           // the first that the owner has spawned; one more than there are: there are others
+    struct {
+        detail::task* t;
+        std::uint64_t id;
+    } first_children_[most_known];
 };
 
 /// Calls f(group&) and returns what it returns, once every tasklet of the group has ended.
