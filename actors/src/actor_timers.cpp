@@ -21,11 +21,11 @@ std::uint64_t actor_timers::start(actor_cell& to, duration d, message_node* m, c
     {
         std::lock_guard hold(lock_);
         number = ++last_;
-        const auto entry = by_number_.emplace(number, timers_.end()).first;       // may throw: nothing has happened yet
+        const auto entry = by_number_.emplace(number, place{timers_.end(), &to}).first;       // may throw: nothing has happened yet
         auto node = one.extract(one.begin());
         node.mapped().number = number;
         const auto where = timers_.insert(std::move(node));
-        entry->second = where;
+        entry->second.where = where;
         if (where->second.keeps_alive()) {
             ++pending_;
             is_background_.store(false, release);
@@ -63,9 +63,11 @@ void actor_timers::cancel(const actor_cell& of, const std::uint64_t* numbers, st
         std::lock_guard hold(lock_);
         for (; n > 0; --n, ++numbers) {
             const auto found = by_number_.find(*numbers);
-            if (found == by_number_.end() || found->second->second.to != &of) continue;
-            if (found->second->second.keeps_alive()) --pending_;
-            gone.insert(timers_.extract(found->second));
+            if (found == by_number_.end() || found->second.to != &of) continue;
+            if (const auto where = found->second.where; where != timers_.end()) {
+                if (where->second.keeps_alive()) --pending_;
+                gone.insert(timers_.extract(where));
+            }
             by_number_.erase(found);
         }
         if (timers_.empty() || pending_ == 0)             // it has to end, or to become background
@@ -75,28 +77,51 @@ void actor_timers::cancel(const actor_cell& of, const std::uint64_t* numbers, st
     if (keeper) lowlevel::resume(*keeper, lowlevel::placement::tail);
 }
 
-// The next tick of a periodic one is set at once.
 void actor_timers::take_due(schedule& due) noexcept {
     const auto now = lowlevel::now();
     while (!timers_.empty() && timers_.begin()->first <= now) {
         auto node = timers_.extract(timers_.begin());
-        timed& t = node.mapped();
-        if (!t.copy) {
-            by_number_.erase(t.number);
-            due.insert(std::move(node));
-            continue;
-        }
-        auto tick = due.end();
-        try {
-            tick = due.emplace(node.key(), t);
-            tick->second.message = t.copy(*t.message);
-            t.to->add_ref();
-        } catch (...) {                                   // no memory, or its copy threw: this tick is left out
-            if (tick != due.end()) due.erase(tick);
-        }
-        const auto next = node.key() + t.period;          // a late one is not made up for
-        node.key() = next > now ? next : now + t.period;
-        by_number_[t.number] = timers_.insert(std::move(node));
+        const timed& t = node.mapped();
+        if (t.copy) by_number_.find(t.number)->second.where = timers_.end();
+        else by_number_.erase(t.number);
+        due.insert(std::move(node));
+    }
+}
+
+// nullptr: this tick is left out. Without the lock, since the message's copy constructor is the user's code.
+message_node* actor_timers::copy_of(const timed& t) noexcept {
+    try {
+        return t.copy(*t.message);
+    } catch (const std::bad_alloc&) {
+    } catch (...) {
+        lowlevel::report_unhandled(system_.home, std::current_exception());
+    }
+    return nullptr;
+}
+
+void actor_timers::deliver_one(timed& t, message_node* m) noexcept {
+    // A tick for whom others wait already is left out, as one that its mailbox drops.
+    const auto slots = t.to->messages.slots();
+    if (t.copy && slots && t.to->messages.depth() >= slots) {
+        system_.dead.add(*t.to, *m, dead_letter_reason::dropped_newest);
+        destroy_message(*m);
+    } else if (t.is_idle) {
+        t.to->post_system(m);
+    } else {
+        push_past_bound(*t.to, m);
+    }
+}
+
+void actor_timers::put_back(schedule& due) noexcept {
+    const auto now = lowlevel::now();
+    for (auto one = due.begin(); one != due.end();) {
+        const auto at = one++;
+        const auto known = by_number_.find(at->second.number);
+        if (!at->second.copy || known == by_number_.end()) continue;       // the other: cancelled meanwhile
+        auto node = due.extract(at);
+        const auto next = node.key() + node.mapped().period;               // a late one is not made up for
+        node.key() = next > now ? next : now + node.mapped().period;
+        known->second.where = timers_.insert(std::move(node));
     }
 }
 
@@ -104,17 +129,12 @@ void actor_timers::deliver(schedule& due) noexcept {
     std::size_t kept_alive = 0;
     for (auto& [at, t] : due) {
         if (t.keeps_alive()) ++kept_alive;
-        // A tick for whom others wait already is left out, as one that its mailbox drops.
-        const auto slots = t.to->messages.slots();
-        if (!t.copy || !slots || t.to->messages.depth() < slots) {
-            message_node* m = std::exchange(t.message, nullptr);
-            if (t.is_idle) t.to->post_system(m);
-            else push_past_bound(*t.to, m);
-        } else {
-            system_.dead.add(*t.to, *t.message, dead_letter_reason::dropped_newest);
-        }
-        dispose(t);
+        if (auto* const m = t.copy ? copy_of(t) : std::exchange(t.message, nullptr)) deliver_one(t, m);
     }
+    lock_.lock();
+    put_back(due);
+    lock_.unlock();
+    for (auto& [at, t] : due) dispose(t);
     rondo::yield();                                       // periods may be shorter than a round
     if (!kept_alive) return;
     std::lock_guard hold(lock_);

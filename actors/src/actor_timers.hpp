@@ -43,14 +43,22 @@ private:
     using schedule = std::multimap<lowlevel::time_point, timed>;
 
     void run();
+    struct place {
+        schedule::iterator where;                         // timers_.end(): the keeper has it, and puts it back
+        const actor_cell* to;
+    };
+
     void take_due(schedule& due) noexcept;                // under lock_
     void deliver(schedule& due) noexcept;
+    void deliver_one(timed& t, message_node* m) noexcept;
+    [[nodiscard]] message_node* copy_of(const timed& t) noexcept;
+    void put_back(schedule& due) noexcept;                // under lock_: the periodic ones
     void dispose(timed& t) noexcept;
 
     actor_system& system_;
     lowlevel::spin_lock lock_;
     schedule timers_;                                     // under lock_, as what follows
-    std::unordered_map<std::uint64_t, schedule::iterator> by_number_;
+    std::unordered_map<std::uint64_t, place> by_number_;
     std::uint64_t last_ = 0;
     std::size_t pending_ = 0;                             // that keep run from returning
     lowlevel::wait_list keeper_;                          // who keeps the time, while it waits

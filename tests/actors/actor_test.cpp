@@ -1682,3 +1682,48 @@ TEST_CASE("handles of actors are keys of maps: in the order of their making, and
         CHECK_FALSE(addresses.contains(b));
     });
 }
+
+TEST_CASE("the copies that every makes may look at a lock, and their exceptions are not lost", "[actor][timers]") {
+    struct tick {
+        rondo::mutex* m;
+        std::atomic<int>* left;                           // copies that do not throw
+        tick(rondo::mutex& lock, std::atomic<int>& n) : m(&lock), left(&n) {}
+        tick(tick&&) noexcept = default;
+        tick(const tick& o) : m(o.m), left(o.left) {
+            std::lock_guard hold(*m);
+            if (--*left < 0) throw std::runtime_error("no more copies");
+        }
+    };
+    struct ticking {
+        rondo::mutex& m;
+        std::atomic<int>& left;
+        rondo::event& ticked;
+        void on(const tick&) { ticked.set(); }
+        void on(int) { rondo::this_actor::every(1ms, tick(m, left)); }
+    };
+    struct holder {                                       // sets timers of its own while it holds the lock
+        rondo::mutex& m;
+        int n = 0;
+        void on(int) {
+            std::lock_guard hold(m);
+            for (int i = 0; i < 5; ++i) rondo::this_actor::after(1ms, 'x');
+            rondo::sleep_for(2ms);
+            if (++n < 5) rondo::this_actor::after(0ms, 1);
+        }
+        void on(char) {}
+    };
+    rondo::runtime rt({.workers = GENERATE(1u, 2u)});
+    rondo::mutex m;
+    std::atomic<int> left{3};
+    rondo::event ticked;
+    CHECK_THROWS_WITH(rt.run([&] {
+        auto a = rondo::start<ticking>(m, left, ticked);
+        auto b = rondo::start<holder>(m);
+        b.tell(1);
+        a.tell(1);
+        ticked.wait();
+        while (left >= 0) rondo::sleep_for(1ms);
+        a.stop();
+        b.stop();
+    }), "no more copies");
+}

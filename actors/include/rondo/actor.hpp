@@ -317,7 +317,9 @@ void unstash();
 /// `every`, what comes while the mailbox is full is left out, a dead letter (dropped_newest), and the next comes at its
 /// time. Until then rondo::run does not return because of `after` (the message is on its way), but does in spite of
 /// `every` and idle_timeout. But a handler that waits for ever keeps run from returning for as long as there is an `every`: its
-/// next message might be what wakes somebody, so that is no deadlock, and run cannot say so (runtime::dump can).
+/// next message might be what wakes somebody, so that is no deadlock, and run cannot say so (runtime::dump can). Each time `every`
+/// tells a copy, made by the tasklet that keeps all actors' timers: a copy that waits holds them up; if it throws then this one is
+/// left out, and its exception comes out of `run` (out of memory: it is only left out).
 /// Suspends: never.
 /// Throws: usage_error outside a handler; and if the actor is not known to take the message from timers: it has no handler
 ///         for it, or the calls of rondo::start (or child, pool) are in other source files, and its class has no
