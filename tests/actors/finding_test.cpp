@@ -1,8 +1,10 @@
 // Registry, topics, pools.
+#include <atomic>
 #include <catch2/catch.hpp>
 
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <rondo/rondo.hpp>
@@ -430,4 +432,53 @@ TEST_CASE("a message may carry the topic that it is published on", "[topic]") {
         CHECK(parties.publish({2, parties}) == 1);
     });
     CHECK(sum == 2);
+}
+
+TEST_CASE("a group of many, of whom some leave and some end", "[group]") {
+    rondo::runtime rt({.workers = 2});
+    struct member {
+        std::atomic<int>& told;
+        void on(int) { ++told; }
+    };
+    rt.run([&] {
+        std::atomic<int> told{0};
+        rondo::actor_group<int> all;
+        std::vector<rondo::actor_ref<member>> members;
+        for (int i = 0; i < 2000; ++i) {
+            members.push_back(rondo::start<member>(told));
+            all.join(members.back());
+        }
+        all.join(members[5]);                             // again: it is the last now
+        CHECK(all.size() == 2000);
+        CHECK(all.members().back() == rondo::address<int>(members[5]));
+        for (std::size_t i = 0; i < 500; ++i) all.leave(members[i * 4]);
+        for (std::size_t i = 0; i < 500; ++i) members[i * 4 + 1].kill();
+        for (std::size_t i = 0; i < 500; ++i) members[i * 4 + 1].join();
+        CHECK(all.tell(1) == 1000);
+        CHECK(all.size() == 1000);
+        for (auto& m : members) m.stop();
+    });
+}
+
+TEST_CASE("a group, topic or pool that was moved from says so", "[group][topic][pool]") {
+    rondo::run({.workers = 1}, [] {
+        struct member {
+            void on(int) {}
+        };
+        const auto text = Catch::Contains("moved from");
+        rondo::actor_group<int> g;
+        auto other = std::move(g);
+        CHECK_THROWS_WITH(g.tell(1), text);
+        CHECK_THROWS_WITH(g.size(), text);
+        CHECK(other.size() == 0);
+        rondo::topic<int> t;
+        auto other_topic = std::move(t);
+        CHECK_THROWS_WITH(t.publish(1), text);
+        rondo::pool<member> p(2);
+        auto other_pool = std::move(p);
+        CHECK_THROWS_WITH(p.tell(1), text);
+        CHECK_THROWS_WITH(p.members(), text);
+        CHECK_THROWS_WITH(p.stop(), text);
+        other_pool.stop();
+    });
 }

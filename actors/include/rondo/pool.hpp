@@ -121,9 +121,9 @@ public:
     auto ask_until(V&& message, std::chrono::time_point<Clock, Duration> tp) const {
         return ask_by(std::forward<V>(message), detail::limit_at(tp));
     }
-    [[nodiscard]] const std::vector<actor_ref<A>>& members() const noexcept { return core_->members; }
-    [[nodiscard]] const rondo::supervisor& supervisor() const noexcept { return core_->boss; }
-    void stop() const noexcept { core_->boss.stop(); }
+    [[nodiscard]] const std::vector<actor_ref<A>>& members() const { return get().members; }
+    [[nodiscard]] const rondo::supervisor& supervisor() const { return get().boss; }
+    void stop() const { get().boss.stop(); }
 
 private:
     struct core {
@@ -132,6 +132,10 @@ private:
         std::vector<actor_ref<A>> members;
         rondo::supervisor boss;
     };
+    core& get() const {
+        if (!core_) throw usage_error("this handle was moved from: it names nothing any more");
+        return *core_;
+    }
     template <class V>
     send_status tell_by(V&& message, lowlevel::time_point until) const {
         using M = detail::message_for_t<A, V>;
@@ -152,10 +156,10 @@ private:
     /// give(a): the message itself. give(a, message): a copy of it, to each.
     template <class M, class Give>
     send_status route(const M& message, Give give) const {
-        if (core_->how != routing::broadcast) return give(choose(message));
+        if (get().how != routing::broadcast) return give(choose(message));
         if constexpr (std::copy_constructible<M>) {
             send_status all = send_status::done;
-            for (const auto& a : core_->members)
+            for (const auto& a : get().members)
                 if (const send_status one = give(a, message); all) all = one;
             return all;
         } else {
@@ -164,16 +168,16 @@ private:
     }
     template <class M>
     const actor_ref<A>& choose(const M& message) const {
-        auto& all = core_->members;
-        switch (core_->how) {
+        auto& all = get().members;
+        switch (get().how) {
             case routing::round_robin: {
-                const auto from = core_->turn.fetch_add(1, detail::relaxed);
+                const auto from = get().turn.fetch_add(1, detail::relaxed);
                 for (std::size_t i = 0; i < all.size(); ++i)
                     if (const auto& a = all[(from + i) % all.size()]; !a.has_ended()) return a;
                 return all[from % all.size()];
             }
             case routing::least_loaded: {
-                const auto from = core_->turn.fetch_add(1, detail::relaxed);
+                const auto from = get().turn.fetch_add(1, detail::relaxed);
                 const actor_ref<A>* best = nullptr;
                 std::size_t least = 0;
                 for (std::size_t i = 0; i < all.size(); ++i) {
