@@ -29,7 +29,8 @@ install(FILES ${CMAKE_CURRENT_BINARY_DIR}/rondoConfig.cmake ${CMAKE_CURRENT_BINA
         DESTINATION ${package_dir})
 
 # A static Rondo needs its own libraries at every link, a shared one brings them along.
-string(JOIN " " pc_sanitize ${rondo_sanitize_flags})
+list(TRANSFORM rondo_sanitize_definitions PREPEND -D OUTPUT_VARIABLE definitions)
+string(JOIN " " pc_sanitize ${rondo_sanitize_flags} ${definitions})
 set(pc_own_libs "-lboost_context")
 if(TARGET TBB::tbbmalloc)
     string(APPEND pc_own_libs " -ltbbmalloc")

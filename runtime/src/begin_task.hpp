@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <source_location>
 
+#include "precise.hpp"
 #include "worker.hpp"
 
 namespace rondo::detail {
@@ -11,6 +12,7 @@ namespace rondo::detail {
 /// Sets what the one before may have left and recycle() does not see to: the rest is null or zero in a free descriptor. The id
 /// is the caller's to set, with release.
 [[gnu::always_inline]] inline void begin(task& t, std::source_location where, std::uint64_t parent) noexcept {
+    precise::forget_last_tasklet_in(t);
     // A new generation, so that a stop meant for the one before fails; release: whoever sees it sees the id gone.
     const auto generation = static_cast<std::uint64_t>(lowlevel::waiter::generation_of(t.word.load(relaxed)) + 1);
     t.word.store(generation << 32, release);

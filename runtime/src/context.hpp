@@ -14,7 +14,7 @@
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #endif
-#ifdef RONDO_TSAN
+#if defined(RONDO_TSAN) && !defined(RONDO_TSAN_PRECISE)
 #include <sanitizer/tsan_interface.h>
 #endif
 
@@ -86,7 +86,7 @@ inline worker* switch_stacks(thread_state here, fcontext to, [[maybe_unused]] st
     void* fake = nullptr;
     __sanitizer_start_switch_fiber(for_good ? nullptr : &fake, dest.base, dest.size);
 #endif
-#ifdef RONDO_TSAN
+#if defined(RONDO_TSAN) && !defined(RONDO_TSAN_PRECISE)        // precise.hpp: the loop's fiber stays while the stacks change
     __tsan_switch_to_fiber(dest.tsan_fiber, 0);
 #endif
     const transfer_t from = jump(to, &d);

@@ -9,6 +9,7 @@
 
 namespace rondo::lowlevel {
 
+namespace precise = rondo::detail::precise;
 using rondo::detail::acq_rel;
 using rondo::detail::acquire;
 using rondo::detail::relaxed;
@@ -87,6 +88,8 @@ void start_job(home& at, job_function run, void* what, std::source_location wher
     if (!w || &w->home != &at || !w->can_spawn_at_once()) [[unlikely]] return start_slowly(at, run, what, where, in);
     const job j = with_body(rondo::detail::begin_here(*w, where), run, what);
     write_down(in, j);
+    precise::from_here(*j.t);
+    const precise::on_loop from_here_on;
     if (what_runs(w, run)) w->push_next(*j.t);
     else w->push_job(*j.t);
 }
@@ -94,6 +97,8 @@ void start_job(home& at, job_function run, void* what, std::source_location wher
 void submit_job(home& at, job j, placement where) noexcept {
     worker* w = worker::here();
     task& t = *j.t;
+    precise::from_here(t);
+    const precise::on_loop from_here_on;
     if (!w || &w->home != &at) {
         at.injected.fetch_add(1, relaxed);
         return at.inject(t);
@@ -144,12 +149,14 @@ unsigned worker_here() noexcept {
 
 attachment& attach(home& at, attachment* (*make)(home&)) {
     // acquire: pairs with the release below; we see what `make` made.
-    if (auto* a = at.above.load(acquire)) return *a;
+    if (auto* a = precise::seen(at.above)) return *a;
     attachment* fresh = make(at);
+    precise::from_here(static_cast<const void*>(&at.above));
     attachment* other = nullptr;
     // acquire, if somebody was faster: as above.
     if (at.above.compare_exchange_strong(other, fresh, acq_rel, acquire)) return *fresh;
     fresh->home_is_gone();
+    precise::to_here(static_cast<const void*>(&at.above));
     return *other;
 }
 

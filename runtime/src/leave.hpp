@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "precise.hpp"
 #include "worker.hpp"
 
 namespace rondo::detail {
@@ -19,6 +20,8 @@ inline fcontext worker::begin_loop_on(stack& s) noexcept {
 
 [[gnu::always_inline]] inline void worker::leave(worker& w, departure& d, task* into) noexcept {
     task* const me = w.running;
+    precise::from_here(static_cast<const void*>(&w.home));
+    const precise::on_loop until_it_is_back;
     if (w.ended_in_.load(relaxed)) [[unlikely]] w.count_out();
     task* next = into ? into : w.pick();
     me->on.store(w.on_, relaxed);
@@ -41,15 +44,19 @@ inline fcontext worker::begin_loop_on(stack& s) noexcept {
         }
     }
     switch_stacks(w.here_, to, *w.on_, d, false, &worker::state_of);
+    precise::forget_errno();
 }
 
 // The same to one that has started, in the simplest case: see pass_turn().
 [[gnu::always_inline]] inline void worker::leave_to(worker& w, departure& d, task& next) noexcept {
+    precise::from_here(static_cast<const void*>(&w.home));
+    const precise::on_loop until_it_is_back;
     w.running->on.store(w.on_, relaxed);
     d.by = &w;
     ++w.counters.switches;
     w.run_next(next);
     switch_stacks(w.here_, next.context.load(relaxed), *w.on_, d, false, &worker::state_of);
+    precise::forget_errno();
 }
 
 }  // namespace rondo::detail

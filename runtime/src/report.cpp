@@ -22,6 +22,7 @@
 #include <rondo/shared_mutex.hpp>
 #include <rondo/tasklet_info.hpp>
 
+#include "precise.hpp"
 #include "scheduler.hpp"
 #include "simulation.hpp"
 #include "stack_probe.hpp"
@@ -157,6 +158,7 @@ std::string name_of(const lowlevel::waiter* who) {
     if (!who->is_tasklet) return "a plain thread";
     auto& t = *const_cast<task*>(static_cast<const task*>(who));
     std::lock_guard hold(t.guard);
+    const precise::unseen under_its_guard;
     const auto id = t.id.load(relaxed);
     if (!id) return {};
     auto* extra = t.extra.load(acquire);          // pairs with the release in name_task()
@@ -340,6 +342,7 @@ void look_at_wait(const task& t, std::uint64_t word, std::int64_t now_ns, lock_h
 // False: no tasklet lives there.
 bool look_at(task& t, std::int64_t now_ns, lock_holders& holders, bool with_frames, glance& g) {
     std::lock_guard hold(t.guard);
+    const precise::unseen under_its_guard;
     g.info.id = t.id.load(acquire);
     const auto state = t.state.load(acquire);
     if (!g.info.id || state == task::phase::free || state == task::phase::finished) return false;
@@ -382,7 +385,7 @@ std::vector<tasklet_info> scheduler::list(bool with_backtraces) const {
     const auto now = const_cast<scheduler*>(this)->now_ns();
     constexpr std::size_t most_backtraces = 200;
     lock_holders holders;
-    auto* const layer = above.load(acquire);              // pairs with the release in attach()
+    auto* const layer = precise::seen(above);              // pairs with the release in attach()
     tasks.for_each([&](task& t) {
         glance g;
         if (!look_at(t, now, holders, with_backtraces && all.size() < most_backtraces, g)) return;
@@ -396,7 +399,7 @@ std::vector<tasklet_info> scheduler::list(bool with_backtraces) const {
             for (auto& info : all)
                 if (info.id == id && info.state == tasklet_state::ready) info.state = tasklet_state::running;
     std::sort(all.begin(), all.end(), [](auto& a, auto& b) { return a.id < b.id; });
-    if (auto* now_there = above.load(acquire)) now_there->describe(all);
+    if (auto* now_there = precise::seen(above)) now_there->describe(all);
     // Under nobody's lock, and after the last look: the first address reads the program's debug information.
     for (auto& info : all)
         if (const auto found = frames_of.find(info.id); found != frames_of.end())
@@ -414,7 +417,7 @@ bool scheduler::look_at_running(const worker& w, std::uint64_t id, tasklet_info&
     if (running_on(w) != id) return false;
     g.info.state = tasklet_state::running;
     std::vector<tasklet_info> one{std::move(g.info)};
-    if (auto* layer = above.load(acquire)) layer->describe(one);      // pairs with the release in attach()
+    if (auto* layer = precise::seen(above)) layer->describe(one);      // pairs with the release in attach()
     info = std::move(one.front());
     for (const void* pc : g.frames) append_functions_at(pc, info.backtrace);
     return true;

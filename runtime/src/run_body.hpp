@@ -6,6 +6,8 @@
 #include <rondo/detail/task.hpp>
 #include <rondo/error.hpp>
 
+#include "precise.hpp"
+
 namespace rondo::detail {
 
 [[gnu::noinline, gnu::cold]] inline void keep_error(task& t, bool was_stopped) noexcept {
@@ -29,12 +31,14 @@ template <class Run>
     try {
         if (t.stop_requested()) [[unlikely]] throw_before_it_begins(t);
         run();
+        precise::from_end_of(t);
         return true;
     } catch (const stopped&) {
         keep_error(t, true);
     } catch (...) {
         keep_error(t, false);
     }
+    precise::from_end_of(t);
     return false;
 }
 

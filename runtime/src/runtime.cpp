@@ -5,6 +5,7 @@
 #include <rondo/lowlevel/wait.hpp>
 
 #include "blocking_threads.hpp"
+#include "precise.hpp"
 #include "scheduler.hpp"
 
 namespace rondo {
@@ -49,7 +50,7 @@ unsigned runtime::workers() const noexcept { return scheduler_->options.workers;
 
 void runtime::dump(std::ostream& to, dump_format how) const {
     const auto all = scheduler_->list(true);
-    auto* layer = scheduler_->above.load(detail::acquire);    // pairs with the release in attach()
+    auto* layer = detail::precise::seen(scheduler_->above);    // pairs with the release in attach()
     if (how == dump_format::json) {
         to << "{\"workers\": " << workers() << ", \"tasklets\": [";
         const char* comma = "\n";

@@ -13,6 +13,7 @@
 
 #include "blocking_threads.hpp"
 #include "memory_errors.hpp"
+#include "precise.hpp"
 
 namespace rondo::detail {
 namespace {
@@ -53,7 +54,7 @@ runtime_options with_workers(runtime_options o) {
 scheduler::scheduler(runtime_options o)
     : options(with_workers(std::move(o))), simulated(options.world ? options.world->simulated() : nullptr),
       deep_above(times(options.breadth_limit, options.workers)), alone(workers_and_spares() == 1),
-      soloist(alone ? take_soloist() : nullptr),
+      soloist(alone && !precise::is_on ? take_soloist() : nullptr),
       stacks(default_stack_bytes(options), options.stack_memory_bytes), tasks(*this), idle(options.workers, *options.spare_workers),
       look(idle, !options.world), blocking(std::make_unique<blocking_threads>(*this)),
       dog(options.stall_limit.count() ? std::make_unique<watchdog>(*this, options.stall_limit) : nullptr) {
@@ -72,6 +73,7 @@ scheduler::scheduler(runtime_options o)
         for (auto& t : threads_) t.join();
         throw;
     }
+    const precise::unseen under_a_lock;
     auto& all = all_runtimes::get();
     std::lock_guard hold(all.lock);
     all.list.push_back(this);
@@ -91,6 +93,7 @@ void scheduler::start_thread(unsigned i) {
 
 scheduler::~scheduler() {
     {
+        const precise::unseen under_a_lock;
         auto& all = all_runtimes::get();
         std::lock_guard hold(all.lock);
         std::erase(all.list, this);
@@ -102,7 +105,7 @@ scheduler::~scheduler() {
     bool is_first = true, is_said = false;
     for (; !nothing_left() || live() > 0; is_first = false) {
         const auto before = idle.snapshot();
-        auto* layer = above.load(acquire);
+        auto* layer = precise::seen(above);
         // Tasklets that nothing can wake are stopped first; what only needs to be told to end is not stopped.
         if (!is_first || (live() > 0 && !only_background_left())) stop_everything();
         if (layer) layer->end();
@@ -119,7 +122,7 @@ scheduler::~scheduler() {
     end_workers();
     // acquire: pairs with the release in inject().
     while (visitors_.load(acquire) != 0) std::this_thread::yield();
-    if (auto* layer = above.load(acquire)) layer->home_is_gone();
+    if (auto* layer = precise::seen(above)) layer->home_is_gone();
 }
 
 void scheduler::print_left() const noexcept {
@@ -166,6 +169,7 @@ void scheduler::end_workers() noexcept {
     for (int w; (w = idle.take_parked()) >= 0;) workers[static_cast<std::size_t>(w)]->unpark();
     for (auto i = options.workers; i < workers.size(); ++i) call_in(*workers[i]);
     for (auto& t : threads_) t.join();
+    precise::to_here(static_cast<const void*>(this));
 }
 
 void scheduler::inject(task& t) noexcept {
@@ -206,7 +210,7 @@ bool scheduler::call_in(worker& spare) noexcept {
 
 bool scheduler::comes_of_the_end(const std::exception_ptr& error) noexcept {
     if (!is_ending.load(relaxed)) return false;
-    auto* layer = above.load(acquire);                // pairs with the release in attach()
+    auto* layer = precise::seen(above);                // pairs with the release in attach()
     return layer && layer->comes_of_the_end(error);
 }
 
@@ -268,13 +272,13 @@ std::size_t scheduler::stacks_out() const noexcept {
 }
 
 bool scheduler::only_background_left() const noexcept {
-    auto* layer = above.load(acquire);
+    auto* layer = precise::seen(above);
     const auto n = layer ? layer->background() : 0;
     return n > 0 && live() == n;
 }
 
 bool scheduler::nothing_left() const noexcept {
-    auto* layer = above.load(acquire);
+    auto* layer = precise::seen(above);
     if (!closing.load(relaxed)) return live() == 0 || only_background_left();
     return live() == 0 && (!layer || layer->live() == 0);
 }
@@ -303,6 +307,7 @@ void scheduler::operation_ends() noexcept {
 // lock: whoever has looked and not found it quiet waits by the time that we notify.
 void scheduler::tell_watchers() noexcept {
     if (watchers_.load(seq_cst) == 0) return;
+    const precise::unseen orders_nobody;
     { std::lock_guard hold(lock_); }
     quiet_changed_.notify_all();
 }
@@ -319,6 +324,7 @@ bool scheduler::wait_until_quiet(lowlevel::time_point until, bool ignore_timers)
         }
     }
     watchers_.fetch_sub(1, seq_cst);
+    precise::to_here(static_cast<const void*>(this));
     return quiet;
 }
 
@@ -344,6 +350,7 @@ bool scheduler::is_cut_off() const {
         const scheduler* who;
         std::uint64_t counts;
     };
+    const precise::unseen under_a_lock;
     auto& all = all_runtimes::get();
     std::lock_guard hold(all.lock);                // they cannot begin or end meanwhile
     std::vector<standing> still;
@@ -543,7 +550,7 @@ std::vector<tasklet_info> scheduler::shutdown(std::chrono::steady_clock::duratio
     is_ending.store(true, relaxed);
     bool gently = drained;                        // what is left only needs to be told
     do {
-        if (auto* layer = above.load(acquire)) layer->end();
+        if (auto* layer = precise::seen(above)) layer->end();
         if (!std::exchange(gently, false)) stop_everything();     // again and again: those that end may spawn others
         if (ended(std::min(limit, clock::now() + std::chrono::milliseconds(20))) && nothing_left()) return {};
     } while (clock::now() < limit);

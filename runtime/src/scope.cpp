@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <mutex>
 
+#include "precise.hpp"
 #include "scheduler.hpp"
 
 namespace rondo {
@@ -56,6 +57,8 @@ void group::submit(detail::new_task made) noexcept {
     auto* const w = made.by ? made.by : detail::worker::here();
     if (!w || w->running != owner_ || !live_.has_spare()) [[unlikely]] return submit_slowly(made);
     if (live_.enter_spare([&] { show(*made.t); })) [[unlikely]] return submit_stopped(made);
+    detail::precise::from_here(*made.t);
+    const detail::precise::on_loop from_here_on;
     w->push_fresh(*made.t);
 }
 
@@ -186,6 +189,7 @@ void group::finish(bool own_deadline_passed, const detail::deadline_scope* own_d
         const lowlevel::shield until_they_end;
         while (wait_for_children() != wake::ready) {}
     }
+    detail::precise::to_here(static_cast<const void*>(this));
     if (interrupted_) lowlevel::forgive(*owner_);
     if (first_) std::rethrow_exception(std::exchange(first_, nullptr));
     if (outcome == wake::stopped) throw stopped();

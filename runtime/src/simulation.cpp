@@ -7,6 +7,7 @@
 
 #include <rondo/lowlevel/wait.hpp>
 
+#include "precise.hpp"
 #include "scheduler.hpp"
 #include "splitmix.hpp"
 
@@ -86,6 +87,7 @@ void simulation::suspend_driver() noexcept {
     lowlevel::wait_node node(me);
     driver_ = &node;
     lowlevel::suspend(me, {lowlevel::wait_kind::other, nullptr}, nullptr);
+    precise::to_here(static_cast<const void*>(&worker::current()->home));
 }
 
 task* simulation::back_to_driver(end how) noexcept {

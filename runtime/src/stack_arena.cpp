@@ -9,13 +9,14 @@
 #include <mutex>
 #include <new>
 
+#include "precise.hpp"
 #include "unwatched.hpp"
 
 #ifdef RONDO_ASAN
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/lsan_interface.h>
 #endif
-#ifdef RONDO_TSAN
+#if defined(RONDO_TSAN) && !defined(RONDO_TSAN_PRECISE)
 #include <sanitizer/tsan_interface.h>
 #endif
 #ifdef RONDO_HAVE_VALGRIND
@@ -70,7 +71,7 @@ stack_arena::stack_arena(std::size_t default_bytes, std::size_t limit_bytes)
 stack_arena::~stack_arena() {
     for (auto& c : chunks_) {
         for (std::size_t i = 0; i < c.count; ++i) {
-#ifdef RONDO_TSAN
+#if defined(RONDO_TSAN) && !defined(RONDO_TSAN_PRECISE)
             if (c.records[i].tsan_fiber) __tsan_destroy_fiber(c.records[i].tsan_fiber);
 #endif
 #ifdef RONDO_HAVE_VALGRIND
@@ -141,7 +142,7 @@ stack* stack_arena::carve(size_class& c) noexcept {
     s.guard = guard(s.base, c.carved == 0);
     ++c.carved;
     made_[static_cast<std::size_t>(s.guard)].fetch_add(1, relaxed);
-#ifdef RONDO_TSAN
+#if defined(RONDO_TSAN) && !defined(RONDO_TSAN_PRECISE)
     s.tsan_fiber = __tsan_create_fiber(0);
     __tsan_set_fiber_name(s.tsan_fiber, "rondo stack");
 #endif
@@ -152,6 +153,7 @@ stack* stack_arena::carve(size_class& c) noexcept {
 }
 
 stack* stack_arena::get(std::size_t bytes) noexcept {
+    const precise::unseen under_a_lock;
     std::lock_guard hold(lock_);
     auto& c = class_of(bytes);
     for (auto* list : {&c.used, &c.trimmed})
@@ -201,7 +203,10 @@ bool stack_arena::trim(std::size_t n) noexcept {
             const auto page = stack::page();
             char* from = s->limit;
             char* to = s->base + s->size - page;
-            if (from < to) ::madvise(from, static_cast<std::size_t>(to - from), MADV_FREE);
+            if (from < to) {
+                precise::forget(from, static_cast<std::size_t>(to - from));
+                ::madvise(from, static_cast<std::size_t>(to - from), MADV_FREE);
+            }
             std::lock_guard hold(lock_);
             s->next = c.trimmed;
             c.trimmed = s;

@@ -3,6 +3,7 @@
 #include <mutex>
 #include <new>
 
+#include "precise.hpp"
 #include "scheduler.hpp"
 
 namespace rondo::detail {
@@ -21,6 +22,7 @@ struct chunk_store {
 }  // namespace
 
 task_pool::~task_pool() {
+    const precise::unseen under_a_lock;
     auto& store = chunk_store::get();
     std::lock_guard hold(store.lock);
     for (task* c : chunks_) {
@@ -34,6 +36,7 @@ task_pool::~task_pool() {
 }
 
 task* task_pool::get_batch(std::size_t n) noexcept {
+    const precise::unseen under_a_lock;
     std::lock_guard hold(lock_);
     if (!free_) {
         task* c = nullptr;

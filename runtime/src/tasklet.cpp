@@ -17,7 +17,7 @@ namespace {
 // To the pool, from a thread that is no worker of its runtime, or after its runtime has gone.
 void give_back(task& t) noexcept {
     std::lock_guard hold(t.guard);
-    delete t.extra.exchange(nullptr, relaxed);
+    precise::delete_extra(t.extra.exchange(nullptr, relaxed));
     t.error = nullptr;
     t.deadline_ns = INT64_MAX;
     t.id.store(0, release);                           // these two: see detail::task
@@ -102,6 +102,8 @@ namespace {
 }  // namespace
 
 void submit_task(new_task made, scheduler* home) noexcept {
+    precise::from_here(*made.t);
+    const precise::on_loop from_here_on;
     if (!made.by) [[unlikely]] return submit_slowly(*made.t, home);
     made.by->push_fresh(*made.t);
 }
@@ -117,6 +119,7 @@ bool collect(held_task& held, void* into) {
     task* const ours = held.claim();
     if (!ours) [[unlikely]] throw_joined_by_another();        // he came just as it ended
     task& t = *ours;
+    precise::to_here(t);
     if (t.error) [[unlikely]] {
         auto error = std::exchange(t.error, nullptr);
         dispose(t);
@@ -164,6 +167,7 @@ bool become_joiner(task_ref r, lowlevel::wait_node& node, bool& gone) {
     task& t = *r.t;
     const auto gone = [&] {                       // it ended and left nothing behind, or somebody else has that
         if (!held.claim()) throw_joined_by_another();
+        precise::to_here(r.id);
         return true;
     };
     // acquire: pairs with the release at the end of the tasklet; what it did is then seen.
@@ -204,6 +208,7 @@ bool join_failing(held_task& held, void* into) {
     if (!finished) t.detached.store(true, release);           // pairs with the acquire in run_fresh()
     t.guard.unlock();
     if (!finished) return;
+    precise::to_here(t);
     if (t.error && !t.flags.was_stopped && !t.flags.joined_error && t.home) t.home->report_unhandled(t, r.id);
     dispose(t);
 }
@@ -229,7 +234,13 @@ bool join_failing(held_task& held, void* into) {
     // release suffices: our next suspension up there opens its wait with a full barrier before it looks for a stop.
     me.above.store(&t, release);
     w.running = &t;
-    const bool ended_well = run_body(t, [&] { t.ops->run_into(t, into); });
+    precise::from_here(static_cast<const void*>(into));
+    bool ended_well;
+    {
+        const precise::as_tasklet until_the_end(t, w.standing_on(), precise::on_top_of::joiner);
+        ended_well = run_body(t, [&] { t.ops->run_into(t, into); });
+    }
+    precise::to_here(t);
 
     held.let_go();
     worker& now = *worker::current();                 // may be another one
@@ -274,7 +285,10 @@ bool ended_or_enlist(task_ref r, lowlevel::wait_node& node) {
     expect_something_to_join(r);
     if (task_done(r)) return true;
     bool gone;
-    if (!become_joiner(r, node, gone)) return true;
+    if (!become_joiner(r, node, gone)) {
+        precise::to_here(r.id);
+        return true;
+    }
     r.t->guard.unlock();
     return false;
 }
@@ -286,17 +300,28 @@ void withdraw_from(task_ref r, lowlevel::wait_node& node) noexcept {
     t.guard.unlock();
 }
 
-bool task_done(task_ref r) noexcept {
+namespace {
+
+[[gnu::always_inline]] inline bool has_ended(task_ref r) noexcept {
     // acquire: pairs with the release at the end of the tasklet.
     if (r.t->id.load(acquire) != r.id) return true;
     const bool finished = r.t->state.load(acquire) == task::phase::finished;
     return finished || r.t->id.load(acquire) != r.id;
 }
 
+}  // namespace
+
+bool task_done(task_ref r) noexcept {
+    const bool yes = has_ended(r);
+    if (yes) precise::to_here(r.id);
+    return yes;
+}
+
 void stop_task(task_ref r) noexcept {
     task& t = *r.t;
     bool ends_wait = false;
     for (;;) {
+        precise::from_here(r.id);
         std::stop_source source{std::nostopstate};
         {
             // With the guard: a token that is made later sees that the tasklet has been asked, and what we find stays.
@@ -314,7 +339,7 @@ void stop_task(task_ref r) noexcept {
             }
         }
         // Callbacks run here, without our lock, and before the tasklet can see the stop: those in its own frames are there.
-        source.request_stop();
+        precise::request_stop(source);
     }
     if (ends_wait) lowlevel::resume(t, lowlevel::placement::tail);
     else lowlevel::pass_stop_on(t, r.id);
@@ -359,7 +384,12 @@ std::string_view name() noexcept {
     return extra ? std::string_view(extra->name) : std::string_view();
 }
 
-bool stop_requested() noexcept { return lowlevel::self().stop_requested(); }
+bool stop_requested() noexcept {
+    const lowlevel::waiter& me = lowlevel::self();
+    const bool yes = me.stop_requested();
+    if (yes) detail::precise::to_here_from_stop(me);
+    return yes;
+}
 
 std::stop_token stop_token() {
     auto* t = current();
@@ -376,7 +406,7 @@ std::stop_token stop_token() {
         source = extra->stop_source;
         late = t->stop_asked();
     }
-    if (late) source.request_stop();
+    if (late) detail::precise::request_stop(source);
     return source.get_token();
 }
 

@@ -19,6 +19,7 @@
 
 namespace rondo::lowlevel {
 
+namespace precise = rondo::detail::precise;
 using rondo::detail::acq_rel;
 using rondo::detail::acquire;
 using rondo::detail::relaxed;
@@ -65,6 +66,7 @@ thread_records& records() noexcept {
 struct thread_record {
     plain_thread* mine;
     thread_record() {
+        const precise::unseen under_a_lock;
         auto& r = records();
         std::lock_guard hold(r.lock);
         if ((mine = r.free)) {
@@ -76,6 +78,7 @@ struct thread_record {
         mine->shield = 0;
     }
     ~thread_record() {
+        const precise::unseen under_a_lock;
         auto& r = records();
         std::lock_guard hold(r.lock);
         mine->next = r.free;
@@ -98,13 +101,24 @@ bool is_unwinding(worker& w) noexcept { return worker::state_of(&w).exceptions->
 
 // To be called where a stop may be noticed.
 [[gnu::always_inline]] inline void look_for_stop(worker& w, const task& me) {
-    if (me.stop_requested() && !me.shield && !is_unwinding(w)) [[unlikely]] throw stopped();
+    if (me.stop_requested() && !me.shield && !is_unwinding(w)) [[unlikely]] {
+        precise::to_here_from_stop(me);
+        throw stopped();
+    }
 }
 
 [[gnu::always_inline]] inline void note(waiter& me, const wait_site& site, std::int64_t since_ns) noexcept {
     me.wait_object.store(site.object, relaxed);
     me.wait_since_ns.store(since_ns, relaxed);
     me.kind.store(site.kind, relaxed);
+}
+
+// Its wait is over: who has ended it comes before it.
+[[gnu::always_inline]] inline wake over(const waiter& me, std::uint64_t word) noexcept {
+    const wake how = waiter::outcome_of(word);
+    if (how == wake::stopped) precise::to_here_from_stop(me);
+    else precise::to_here(me);
+    return how;
 }
 
 // Who has left its stack, and may go on.
@@ -167,6 +181,7 @@ std::uint32_t next_generation(const waiter& me) noexcept { return waiter::genera
 
 [[gnu::always_inline]] inline wake leave_open(worker& w, task& me, std::uint32_t generation, task* into, spin_lock* lock,
                                               timer_entry* timer, bool is_shielded) noexcept {
+    if (lock) precise::from_here(static_cast<const void*>(lock));
     suspension d;
     d.after = &publish<suspension>;
     d.me = &me;
@@ -178,7 +193,7 @@ std::uint32_t next_generation(const waiter& me) noexcept { return waiter::genera
     if (timer) timer_wheel::cancel(*timer);
     me.kind.store(wait_kind::none, relaxed);
     // relaxed: whoever resumed us handed us over through a run queue, which orders it.
-    return waiter::outcome_of(me.word.load(relaxed));
+    return over(me, me.word.load(relaxed));
 }
 
 // The same for who waits with neither lock nor limit.
@@ -190,7 +205,7 @@ std::uint32_t next_generation(const waiter& me) noexcept { return waiter::genera
     d.is_shielded = is_shielded;
     worker::leave(w, d);
     me.kind.store(wait_kind::none, relaxed);
-    return waiter::outcome_of(me.word.load(relaxed));       // relaxed: as in leave_open()
+    return over(me, me.word.load(relaxed));                 // relaxed: as in leave_open()
 }
 
 // Out of line: the frames of those who wait without a limit are smaller by the timer.
@@ -227,11 +242,14 @@ wake block_thread(plain_thread& me, std::uint32_t generation, const wait_site& s
     const auto go_on = [&] {                      // without having waited
         if (unlimited) rondo::detail::blocked_foreign_threads().fetch_sub(1, seq_cst);
         me.kind.store(wait_kind::none, relaxed);
-        return waiter::outcome_of(me.word.load(relaxed));
+        return over(me, me.word.load(relaxed));
     };
     const published how = publish_thread_word(me, generation);
     if (how == published::refused || (how == published::early && sign_left(me))) return go_on();
-    if (lock) lock->unlock();
+    if (lock) {
+        precise::from_here(static_cast<const void*>(lock));
+        lock->unlock();
+    }
     bool limited = !unlimited && how != published::early;
     while (me.signal.load(acquire) == 0) {        // acquire: pairs with the release in resume()
         rondo::detail::futex_wait_until(me.signal, 0, limited ? first : rondo::detail::no_limit_ns);
@@ -241,7 +259,7 @@ wake block_thread(plain_thread& me, std::uint32_t generation, const wait_site& s
         }
     }
     me.kind.store(wait_kind::none, relaxed);
-    return waiter::outcome_of(me.word.load(acquire));         // pairs with the release in claim()
+    return over(me, me.word.load(acquire));                   // pairs with the release in claim()
 }
 
 // Leaves without a wait: the tasklet goes straight to the tail of the run queue.
@@ -269,6 +287,7 @@ void note_left(rondo::detail::departure& d, void* left) noexcept {
 
 // Under testing::explore: who goes on, the running tasklet or another one?
 [[gnu::noinline]] void simulated_point(worker& w, task& me, bool yields) noexcept {
+    const precise::on_loop simulation;
     if (!w.has_spare_stack()) return;
     task* const other = w.home.simulated->at_point(w, me, yields);
     if (!other) return;
@@ -367,7 +386,9 @@ waiter& enter() {
 }
 
 bool stop_is_due(const waiter& me) noexcept {
-    return me.is_tasklet && me.stop_requested() && !me.shield && !is_unwinding(*worker::current());
+    const bool yes = me.is_tasklet && me.stop_requested() && !me.shield && !is_unwinding(*worker::current());
+    if (yes) precise::to_here_from_stop(me);
+    return yes;
 }
 
 waiter& enter_though_stopped() {
@@ -441,6 +462,7 @@ wake suspend_into(waiter& me, waiter& other, const wait_site& site, spin_lock* l
         resume(other, placement::tail);
         return suspend(me, site, lock, until);
     }
+    precise::from_here(other);
     return suspend_tasklet(*w, static_cast<task&>(me), next_generation(me), &static_cast<task&>(other), site, lock, until);
 }
 
@@ -496,6 +518,8 @@ namespace {
 }  // namespace
 
 [[gnu::noinline]] void resume(waiter& who, placement where) noexcept {
+    precise::from_here(who);
+    const precise::on_loop from_here_on;
     if (!who.is_tasklet) [[unlikely]] return wake_thread(static_cast<plain_thread&>(who));
     auto& t = static_cast<task&>(who);
     worker* const w = worker::here();
@@ -528,20 +552,24 @@ void resume_now(waiter& who) noexcept {
     if (!me || !who.is_tasklet || static_cast<task&>(who).home != &w->home ||
         (w->budget <= 0 && !w->slice_goes_on()) || w->migrates() || !w->has_spare_stack())
         return resume(who, placement::tail);
+    precise::from_here(who);
     requeue_current(*w, *me, &static_cast<task&>(who));
 }
 
 void settle(waiter& who, waiter::hold how, placement where) noexcept {
+    if (how == waiter::hold::early) precise::from_here(who);
     if (how == waiter::hold::early && !sign_settled(who)) return;
     resume(who, where);
 }
 
 void settle_now(waiter& who, waiter::hold how) noexcept {
+    if (how == waiter::hold::early) precise::from_here(who);
     if (how == waiter::hold::early && !sign_settled(who)) return;
     resume_now(who);
 }
 
 void interrupt(waiter& who) noexcept {
+    precise::from_here(who);
     if (interrupt_word(who)) return resume(who, placement::tail);
     if (who.is_tasklet) pass_stop_on(static_cast<task&>(who), static_cast<task&>(who).id.load(relaxed));
 }

@@ -71,16 +71,18 @@ void worker::thread_main() {
     native_.size = size;
     native_.limit = native_.base;
     native_.native = true;
-#ifdef RONDO_TSAN
+#if defined(RONDO_TSAN) && !defined(RONDO_TSAN_PRECISE)
     native_.tsan_fiber = __tsan_get_current_fiber();
 #endif
     void* signal_stack = alternate_signal_stack_begin();
     if (is_spare_) token_.wait();                     // on its bench
+    precise::begin_loop(*this);
 
     on_ = &stacks_.take();
     departure d{[](departure& self, void* left) noexcept { self.by->native_context_ = left; }, this};
     switch_stacks(here_, begin_loop_on(*on_), *on_, d, false, &worker::state_of);
 
+    precise::end_loop();
     alternate_signal_stack_end(signal_stack);
     this_worker = nullptr;
 }
@@ -141,6 +143,7 @@ template <bool has_canary>
 [[gnu::always_inline]] inline worker* worker::run_fresh(worker& w, task& t) noexcept {
     t.state.store(task::phase::started, relaxed);
     w.running = &t;
+    const precise::as_tasklet until_the_end(t, *w.on_, precise::on_top_of::loop);
     const bool ended_well = run_body(t, [&] { t.ops->run(t); });
 
     worker& now = *current();                         // may be another one
@@ -315,6 +318,7 @@ bool worker::take_own_from_top(task& t, std::uint64_t id, const void* frame) noe
 // ---------------------------------------------------------------------------------------------- what it has at hand
 
 bool worker::fetch_stacks() noexcept {
+    const precise::on_loop not_its_own_doing;
     const bool any = stacks_.fetch();
     if (!deep_.is_on() && home.stacks_out() > home.deep_above) {
         deep_.begin(fresh_);
@@ -332,7 +336,7 @@ void worker::keep_stack(stack& s) noexcept {
 void worker::drop_extras(task& t) noexcept {
     t.error = nullptr;
     std::lock_guard hold(t.guard);
-    delete t.extra.exchange(nullptr, relaxed);
+    precise::delete_extra(t.extra.exchange(nullptr, relaxed));
 }
 
 std::uint64_t new_ids(std::uint64_t n) noexcept {
@@ -358,6 +362,7 @@ void worker::poll_timers() noexcept {
 }
 
 void worker::resume_expired(timer_entry* due) noexcept {
+    const precise::on_loop nobody_does_it;
     while (due) {
         timer_entry* after = due->next;               // once resumed, its frame may be gone
         lowlevel::resume(*due->who, lowlevel::placement::tail);

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "blocking_threads.hpp"
+#include "precise.hpp"
 #include "scheduler.hpp"
 #include "splitmix.hpp"
 
@@ -117,7 +118,7 @@ void world::finish() {
     if (leftovers_expected_) return;
     auto& home = runtime_.impl();
     // acquire: pairs with the release in attach(). Actors end with their world; a message still to come is a leak, though.
-    if (auto* layer = home.above.load(detail::acquire); layer && home.live() <= layer->background()) {
+    if (auto* layer = detail::precise::seen(home.above); layer && home.live() <= layer->background()) {
         layer->end();
         settle();
     }

@@ -17,7 +17,7 @@
 #define RONDO_ASAN 1
 #endif
 #endif
-#if defined(__SANITIZE_THREAD__) && !defined(RONDO_TSAN)
+#if (defined(__SANITIZE_THREAD__) || defined(RONDO_TSAN_PRECISE)) && !defined(RONDO_TSAN)
 #define RONDO_TSAN 1
 #endif
 #if defined(__SANITIZE_ADDRESS__) && !defined(RONDO_ASAN)
@@ -37,9 +37,9 @@ inline constexpr auto seq_cst = std::memory_order_seq_cst;
 
 /// A full fence between a store and a later load of another location (Dekker's pattern).
 /// ThreadSanitizer does not model fences: there it is a read-modify-write of one shared word, which orders the same
-/// pairs and shows the sanitizer an edge it understands.
+/// pairs and shows the sanitizer an edge it understands. (Not in the precise mode: there it would order all who do so.)
 inline void fence_seq_cst() noexcept {
-#ifdef RONDO_TSAN
+#if defined(RONDO_TSAN) && !defined(RONDO_TSAN_PRECISE)
     static std::atomic<std::uint32_t> word{0};
     word.fetch_add(1, std::memory_order_seq_cst);
 #else

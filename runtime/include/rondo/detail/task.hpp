@@ -19,6 +19,10 @@
 
 #include <rondo/lowlevel/wait.hpp>
 
+#ifdef RONDO_TSAN_PRECISE
+#include <sanitizer/tsan_interface.h>
+#endif
+
 namespace rondo {
 class group;
 }
@@ -97,6 +101,13 @@ struct alignas(64) task : lowlevel::waiter {
 };
 static_assert(sizeof(void*) != 8 || sizeof(task) == 256);
 
+/// For the sanitizer: a result goes to the frame of who joins, and he has joined by now (runtime/src/precise.hpp).
+inline void note_joined([[maybe_unused]] void* frame) noexcept {
+#ifdef RONDO_TSAN_PRECISE
+    __tsan_acquire(frame);
+#endif
+}
+
 /// What a tasklet that returns nothing stores.
 struct nothing {};
 
@@ -152,10 +163,12 @@ union body_of {
         } else if constexpr (std::is_lvalue_reference_v<R>) {
             auto* value = std::addressof(call());
             std::destroy_at(std::exchange(guard.call, nullptr));
+            note_joined(into);
             ::new (into) stored_t<R>(value);
         } else {
             stored_t<R> value = call();
             std::destroy_at(std::exchange(guard.call, nullptr));     // it may live where the result goes
+            note_joined(into);
             ::new (into) stored_t<R>(std::move(value));
         }
     }
