@@ -1,7 +1,8 @@
 // Memory for messages, answers and actors: blocks of 64, 128, ... bytes in magazines per thread and size, exchanged with a
 // common store, so that a message that is made on one worker and freed on another costs no lock (after J. Bonwick, J. Adams,
 // "Magazines and vmem", 2001).
-// Never given back to the system. (Under AddressSanitizer: the system's own, so that it sees use after free and leaks.)
+// Never given back to the system. (Under AddressSanitizer, and in ThreadSanitizer's precise mode: the system's own, so that they
+// see use after free and leaks, and who uses a block next is not taken for its last user's rival.)
 #include <rondo/detail/message.hpp>
 
 #include <array>
@@ -14,7 +15,7 @@
 
 namespace rondo::detail {
 
-#ifdef RONDO_ASAN
+#if defined(RONDO_ASAN) || defined(RONDO_TSAN_PRECISE)
 void* take_block(std::size_t lines) { return ::operator new(lines * 64, std::align_val_t{64}); }
 fresh_block take_next_block(std::size_t lines) { return {take_block(lines), nullptr}; }
 void give_block(void* block, std::size_t) noexcept { ::operator delete(block, std::align_val_t{64}); }

@@ -69,8 +69,8 @@ bool is_open(cell_store::segment* memory, std::uint32_t i) noexcept {
 
 std::uint32_t cell_store::allocate() const noexcept {
     if (const auto i = all.free.pop(link_of)) return i;
-    static std::once_flag reserved;
-    std::call_once(reserved, [] { all.limit = reserve(memory); });
+    // Not std::call_once, which passes its function through thread-locals: tasklets of one worker would seem to race for them.
+    [[maybe_unused]] static const std::uint32_t reserved = all.limit = reserve(memory);
     auto i = all.used.load(relaxed);
     do
         if (i >= all.limit || !is_open(memory, i)) return 0;

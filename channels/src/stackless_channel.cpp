@@ -45,7 +45,7 @@ void channel_core::send(void* from) { transfer(from, true); }
 void channel_core::receive(void* to) { transfer(to, false); }
 
 void channel_core::transfer(void* mine, bool sending) {
-    if (is_in_callback) throw usage_error("Recursive channel call due to callbacks!");
+    if (is_in_callback.load(relaxed)) throw usage_error("Recursive channel call due to callbacks!");
     lowlevel::enter();
     const caller me;
     look(*me);

@@ -10,7 +10,7 @@
 namespace rondo::stackless::detail {
 
 lowlevel::spin_lock lock;
-constinit thread_local bool is_in_callback = false;
+constinit thread_local rondo::detail::atomic<bool> is_in_callback{false};
 
 context::~context() {                                    // never with the lock held
     if (!home) return;
@@ -23,12 +23,13 @@ namespace {
 rondo::detail::atomic<std::uint64_t> last_id{0};
 
 thread_local std::shared_ptr<session_core> session_of_thread;            // of a plain thread
-thread_local session_core* session_of_worker = nullptr;                  // is_ring: of its only worker
+// Atomic: as is_in_callback.
+thread_local constinit rondo::detail::atomic<session_core*> session_of_worker{nullptr};      // is_ring: of its only worker
 thread_local context_ptr last_on_worker;                                 // several workers: for on_switch
 
 [[gnu::noinline]] session_core* worker_session() noexcept {
     asm volatile("" ::: "memory");
-    return session_of_worker;
+    return session_of_worker.load(relaxed);
 }
 
 // Several workers: a tasklet may go on on any of them, so it is found by its waiter.
@@ -53,7 +54,7 @@ std::vector<session_core*>& all_sessions() {
     return all;
 }
 
-void set_worker_session(session_core& s) noexcept { session_of_worker = &s; }
+void set_worker_session(session_core& s) noexcept { session_of_worker.store(&s, relaxed); }
 
 void remember_waiter(context& c) {
     context_of_waiter().emplace(c.who, &c);

@@ -63,7 +63,8 @@ struct observer {                                        // what set_..._callbac
     rondo::detail::atomic<bool> is_set{false};
 };
 
-extern constinit thread_local bool is_in_callback;
+// Atomic, though it is one thread's: its tasklets would seem to race for it (runtime/src/precise.hpp).
+extern constinit thread_local rondo::detail::atomic<bool> is_in_callback;
 
 template <class F, class... Args>
 void call_observer(observer<F>& o, const Args&... args) noexcept {
@@ -73,7 +74,7 @@ void call_observer(observer<F>& o, const Args&... args) noexcept {
         f = o.f;
     }
     if (!f) return;
-    is_in_callback = true;                               // it cannot switch, so this is the same thread's all along
+    is_in_callback.store(true, relaxed);                 // it cannot switch, so this is the same thread's all along
     try {
         (*f)(args...);
     } catch (const std::exception& e) {
@@ -81,7 +82,7 @@ void call_observer(observer<F>& o, const Args&... args) noexcept {
     } catch (...) {
         std::fprintf(stderr, "rondo::stackless: a callback has thrown\n");
     }
-    is_in_callback = false;
+    is_in_callback.store(false, relaxed);
 }
 
 template <class F>
@@ -331,7 +332,7 @@ void throw_pending(context& me);
 
 /// Every call that may switch begins with this.
 inline void look(context& me) {
-    if (is_in_callback) throw usage_error("rondo::stackless: a callback must not switch to another tasklet");
+    if (is_in_callback.load(relaxed)) throw usage_error("rondo::stackless: a callback must not switch to another tasklet");
     throw_pending(me);
 }
 
