@@ -46,7 +46,7 @@ struct pass {};
 
 }  // namespace
 
-TEST_CASE("an actor that always has a message leaves every other tasklet and actor its turn", "[actor][fairness]") {
+TEST_CASE("an actor that always has a message leaves every other tasklet and actor its turn", "[actor][fairness][unordered]") {
     struct endless {                                      // would hang the test for a while, not for ever
         long* handled;
         const bool* is_over;
@@ -78,7 +78,7 @@ TEST_CASE("an actor that always has a message leaves every other tasklet and act
 
 // Each wakes the other, who would come next and next again: refused, and asking once more. So a waiter and a hungry philosopher
 // kept those from their turn who held the forks.
-TEST_CASE("two actors that tell each other something all the time let others come between", "[actor][fairness]") {
+TEST_CASE("two actors that tell each other something all the time let others come between", "[actor][fairness][unordered]") {
     struct asks_again {
         long* asked;
         bool* is_over;
@@ -107,7 +107,7 @@ TEST_CASE("two actors that tell each other something all the time let others com
     CHECK(most <= 12);
 }
 
-TEST_CASE("a full mailbox is worked off in batches, between which others come", "[actor][fairness]") {
+TEST_CASE("a full mailbox is worked off in batches, between which others come", "[actor][fairness][unordered]") {
     struct counter {
         long* handled;
         void on(tick) { ++*handled; }
@@ -127,7 +127,7 @@ TEST_CASE("a full mailbox is worked off in batches, between which others come", 
 }
 
 // If each batch let in as few senders as it has room for, then nearly every message would be a wait.
-TEST_CASE("senders that wait for room are relieved by longer batches, of no more than the mailbox holds", "[actor][fairness]") {
+TEST_CASE("senders that wait for room are relieved by longer batches, of no more than the mailbox holds", "[actor][fairness][unordered]") {
     constexpr long slots = 256, senders = 8, each = 1000;
     struct counter {
         long* handled;
@@ -154,7 +154,7 @@ TEST_CASE("senders that wait for room are relieved by longer batches, of no more
     CHECK(most <= slots);
 }
 
-TEST_CASE("senders that wait are relieved by no longer batch of messages that take long", "[actor][fairness]") {
+TEST_CASE("senders that wait are relieved by no longer batch of messages that take long", "[actor][fairness][unordered]") {
     struct slow {
         long* handled;
         void on(tick) {

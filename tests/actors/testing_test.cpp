@@ -281,7 +281,7 @@ TEST_CASE("the switches of an explored failure name the actors, whoever is about
     CHECK_FALSE(has(report.text, "actor_system.cpp"));
 }
 
-TEST_CASE("under explore: an unseen crash, an ask without an answer, a handler left waiting", "[actor][explore]") {
+TEST_CASE("under explore: an unseen crash, an ask without an answer, a handler left waiting", "[actor][explore][unordered]") {
     const auto what = [](auto&& f) { return rondo::testing::explore({.seeds = 20, .throws = false}, f).what; };
     CHECK(what([] {
               auto g = rondo::start<gate>();

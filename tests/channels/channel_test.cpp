@@ -69,7 +69,7 @@ TEST_CASE("a receiver that came first gets the value of the next send", "[channe
     CHECK(line.balance() == 0);
 }
 
-TEST_CASE("a channel without slots hands a value over before the sender's next statement", "[channel]") {
+TEST_CASE("a channel without slots hands a value over before the sender's next statement", "[channel][unordered]") {
     const auto who = GENERATE(rondo::handoff::receiver, rondo::handoff::sender, rondo::handoff::none);
     lines log;
     rondo::run({.workers = one_worker}, [&] {
@@ -194,7 +194,7 @@ TEST_CASE("each value arrives exactly once and each producer's values in order",
 
 // ---------------------------------------------------------------------------------------------------------- handing over
 
-TEST_CASE("the tutorial's three tasklets: who goes on when a send meets a waiting receiver", "[channel][handoff]") {
+TEST_CASE("the tutorial's three tasklets: who goes on when a send meets a waiting receiver", "[channel][handoff][unordered]") {
     const auto transcript = [](rondo::handoff who) {
         lines log;
         rondo::run({.workers = one_worker}, [&] {
@@ -219,7 +219,7 @@ TEST_CASE("the tutorial's three tasklets: who goes on when a send meets a waitin
     CHECK(transcript(rondo::handoff::sender) == lines{"R-start", "S-start", "S-end", "A", "R-got", "R-end"});
 }
 
-TEST_CASE("the tutorial's late receiver: who goes on when a receive meets a waiting sender", "[channel][handoff]") {
+TEST_CASE("the tutorial's late receiver: who goes on when a receive meets a waiting sender", "[channel][handoff][unordered]") {
     const auto transcript = [](rondo::handoff who) {
         lines log;
         rondo::run({.workers = one_worker}, [&] {
@@ -254,7 +254,7 @@ TEST_CASE("the tutorial's late receiver: who goes on when a receive meets a wait
     CHECK(transcript(rondo::handoff::sender) == expected({"R-start", "S-end", "R-got", "R-end"}));
 }
 
-TEST_CASE("who keeps the worker goes on ahead of those that were ready before", "[channel][handoff]") {
+TEST_CASE("who keeps the worker goes on ahead of those that were ready before", "[channel][handoff][unordered]") {
     // A receive meets a waiting sender while A is ready.
     const auto transcript = [](rondo::handoff who) {
         lines log;
@@ -330,7 +330,7 @@ TEST_CASE("two that wake each other all the time let those come between who are 
 }
 
 // Each pair that is ready before it could play for half a millisecond. Counted, not timed: nobody plays while this worker rests.
-TEST_CASE("who has slept has its turn soon, though many play to each other", "[channel][handoff]") {
+TEST_CASE("who has slept has its turn soon, though many play to each other", "[channel][handoff][unordered]") {
     static constexpr int pairs = 100;
     rondo::run({.workers = 1}, [&] {
         long rounds = 0, most = 0;

@@ -579,7 +579,7 @@ TEST_CASE("a deadline reaches select", "[select][limits]") {
 
 // ---------------------------------------------------------------------------------------------------- handing over
 
-TEST_CASE("a select hands over as a plain send or receive does", "[select][handoff]") {
+TEST_CASE("a select hands over as a plain send or receive does", "[select][handoff][unordered]") {
     const auto transcript = [](rondo::handoff who) {
         lines log;
         rondo::run({.workers = one_worker}, [&] {

@@ -425,7 +425,7 @@ TEST_CASE("setting a callback gives the one before, an empty one takes it away",
     CHECK_FALSE(sl::get_channel_callback());
 }
 
-TEST_CASE("with several workers, what a worker's switch goes to is what its next one comes from", "[B01][several]") {
+TEST_CASE("with several workers, what a worker's switch goes to is what its next one comes from", "[B01][several][unordered]") {
     sl::session s({.workers = 2});
     std::mutex lock;
     std::map<std::thread::id, std::vector<std::pair<std::uint64_t, std::uint64_t>>> seen;
@@ -444,7 +444,7 @@ TEST_CASE("with several workers, what a worker's switch goes to is what its next
         for (std::size_t i = 1; i < events.size(); ++i) CHECK(events[i].first == events[i - 1].second);
 }
 
-TEST_CASE("with several workers a schedule callback sees those go on who had yielded", "[B01][several]") {
+TEST_CASE("with several workers a schedule callback sees those go on who had yielded", "[B01][several][unordered]") {
     sl::session s({.workers = 2});
     held_workers held(1, 2);                          // so that the two share the other one
     journal j;

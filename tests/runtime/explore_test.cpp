@@ -259,7 +259,7 @@ bool spins_until_it_is_told() {
 
 // ------------------------------------------------------------------------------------------------------------- bugs
 
-TEST_CASE("a lost update over a yield is found", "[explore][bugs]") {
+TEST_CASE("a lost update over a yield is found", "[explore][bugs][unordered]") {
     const auto r = explore(quiet({.seeds = 100, .strategy = every_strategy()}), lost_update_over_a_yield);
     CHECK(r.what == failure::said_no);
 }
@@ -279,13 +279,13 @@ TEST_CASE("a deadlock by lock order is found, with who waits for what", "[explor
     CHECK(has(r.text, "(held by tasklet"));
 }
 
-TEST_CASE("a wake-up that a hand-made event loses is found", "[explore][bugs]") {
+TEST_CASE("a wake-up that a hand-made event loses is found", "[explore][bugs][unordered]") {
     const auto r = explore(quiet({.seeds = 1000, .strategy = every_strategy()}), lost_wake_up);
     CHECK(r.what == failure::deadlock);
     CHECK(r.schedules > 1);
 }
 
-TEST_CASE("priorities find what one order in thousands shows, again and again", "[explore][bugs]") {
+TEST_CASE("priorities find what one order in thousands shows, again and again", "[explore][bugs][unordered]") {
     for (std::uint64_t first = 1; first < 100'000; first += 10'000) {
         const auto pct = explore(quiet({.seeds = 3000, .seed = first, .strategy = schedules::priorities}),
                                  one_order_in_thousands);
@@ -296,7 +296,7 @@ TEST_CASE("priorities find what one order in thousands shows, again and again", 
     CHECK(explore(quiet({.strategy = schedules::exhaustive}), one_order_in_thousands).what == failure::said_no);
 }
 
-TEST_CASE("a race right after spawn or unlock is found", "[explore][bugs]") {
+TEST_CASE("a race right after spawn or unlock is found", "[explore][bugs][unordered]") {
     CHECK(explore(quiet({.seeds = 100, .strategy = every_strategy()}), [] {
               int x = 0;
               auto t = rondo::spawn([&] { x = 1; });
@@ -323,7 +323,7 @@ TEST_CASE("a race right after spawn or unlock is found", "[explore][bugs]") {
 
 // ------------------------------------------------------------------------------------------------------------- no bugs
 
-TEST_CASE("correct programs are not flagged", "[explore]") {
+TEST_CASE("correct programs are not flagged", "[explore][unordered]") {
     bool (*const program)() = GENERATE(bank, pipeline, queue_with_condition, timeouts_and_stops, readers_and_writers,
                                        spins_until_it_is_told);
     const auto strategy = GENERATE(schedules::mixed, schedules::random, schedules::priorities);
@@ -358,7 +358,7 @@ TEST_CASE("a program without a choice is run once", "[explore]") {
 
 // ------------------------------------------------------------------------------------------------------------- exhaustive
 
-TEST_CASE("exhaustive runs every schedule, and says so", "[explore][exhaustive]") {
+TEST_CASE("exhaustive runs every schedule, and says so", "[explore][exhaustive][unordered]") {
     // Two tasklets of three steps each, and a main that only waits: as many orders as ways to merge two rows of three.
     std::set<std::string> orders;
     const auto r = explore({.strategy = schedules::exhaustive, .preemptions = 100}, [&] {
@@ -399,7 +399,7 @@ TEST_CASE("exhaustive gives up after schedules_max, and is not complete then", "
     CHECK(r.ok());
 }
 
-TEST_CASE("small correct programs are proven up to the bound", "[explore][exhaustive]") {
+TEST_CASE("small correct programs are proven up to the bound", "[explore][exhaustive][unordered]") {
     bool (*const program)() = GENERATE(timeouts_and_stops, spins_until_it_is_told);
     const auto r = explore(quiet({.strategy = schedules::exhaustive, .preemptions = 1}), program);
     INFO(r.text);
@@ -430,7 +430,7 @@ TEST_CASE("explored programs sleep for days in no time, and always see the same 
     CHECK(std::chrono::steady_clock::now() - before < 60s);
 }
 
-TEST_CASE("timers of one moment race with each other under explore", "[explore][time]") {
+TEST_CASE("timers of one moment race with each other under explore", "[explore][time][unordered]") {
     std::set<std::string> orders;
     explore({.seeds = 100}, [&] {
         std::string order;
@@ -513,7 +513,7 @@ TEST_CASE("a livelock ends after steps_max", "[explore][failures]") {
     CHECK(r.what == failure::too_long);
 }
 
-TEST_CASE("after a failure everybody is stopped and unwinds", "[explore][failures]") {
+TEST_CASE("after a failure everybody is stopped and unwinds", "[explore][failures][unordered]") {
     int alive = 0;
     struct counted {
         int& n;
@@ -633,7 +633,7 @@ TEST_CASE("a failure is thrown, and names the seed, the replay string and the sw
     CHECK_FALSE(has(text, "explore.cpp"));
 }
 
-TEST_CASE("the seed repeats a failure at once", "[explore][replay]") {
+TEST_CASE("the seed repeats a failure at once", "[explore][replay][unordered]") {
     const auto strategy = GENERATE(schedules::mixed, schedules::random, schedules::priorities);
     const auto program = GENERATE(lock_order, lost_wake_up);
     const auto found = explore(quiet({.seeds = 1000, .strategy = strategy}), program);

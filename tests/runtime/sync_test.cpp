@@ -309,7 +309,7 @@ TEST_CASE("readers share, a writer is alone", "[sync][shared_mutex]") {
     CHECK(most_readers > 1);
 }
 
-TEST_CASE("a reader that comes after a waiting writer waits behind it", "[sync][shared_mutex]") {
+TEST_CASE("a reader that comes after a waiting writer waits behind it", "[sync][shared_mutex][unordered]") {
     std::string order;
     bool slipped_in = true;
     rondo::run({.workers = one_worker}, [&] {
@@ -400,7 +400,7 @@ TEST_CASE("misuse of a shared_mutex is found", "[sync][shared_mutex]") {
 
 // ------------------------------------------------------------------------------------------------ condition_variable
 
-TEST_CASE("a condition_variable wakes one waiter, or all, in order of arrival", "[sync][condition_variable]") {
+TEST_CASE("a condition_variable wakes one waiter, or all, in order of arrival", "[sync][condition_variable][unordered]") {
     std::vector<int> order;
     std::vector<std::size_t> woken_after;
     rondo::run({.workers = one_worker}, [&] {
@@ -534,7 +534,7 @@ TEST_CASE("a notify that meets a stopped waiter goes on to the next", "[sync][co
     CHECK(ends[1] == "returned");
 }
 
-TEST_CASE("a notify is passed on when the predicate throws", "[sync][condition_variable]") {
+TEST_CASE("a notify is passed on when the predicate throws", "[sync][condition_variable][unordered]") {
     std::string end;
     bool other_woke = false;
     rondo::run({.workers = one_worker}, [&] {
@@ -593,7 +593,7 @@ TEST_CASE("a semaphore lets in as many as it has permits", "[sync][semaphore]") 
     CHECK(most == 3);
 }
 
-TEST_CASE("permits go to those who wait in order of arrival", "[sync][semaphore]") {
+TEST_CASE("permits go to those who wait in order of arrival", "[sync][semaphore][unordered]") {
     std::vector<int> order;
     bool slipped_in = true, one_left = false;
     rondo::run({.workers = one_worker}, [&] {
@@ -699,7 +699,7 @@ TEST_CASE("an event lets everybody through while it is set", "[sync][event]") {
     CHECK_FALSE(rondo::within(1ms, [&] { door.wait(); }));
 }
 
-TEST_CASE("those that set() found waiting go on even if reset() follows at once", "[sync][event]") {
+TEST_CASE("those that set() found waiting go on even if reset() follows at once", "[sync][event][unordered]") {
     int through = 0;
     rondo::run({.workers = one_worker}, [&] {
         rondo::event door;

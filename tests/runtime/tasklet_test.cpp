@@ -877,7 +877,7 @@ TEST_CASE("errno stays with its tasklet", "[tasklet]") {
 
 // ------------------------------------------------------------------------------------------------------------- order
 
-TEST_CASE("one worker runs tasklets in order of creation", "[tasklet][order]") {
+TEST_CASE("one worker runs tasklets in order of creation", "[tasklet][order][unordered]") {
     lines log;
     rondo::run({.workers = one_worker}, [&] {
         for (const char* word : {"one", "two", "three"}) rondo::spawn([&, word] { log.push_back(word); });
@@ -886,7 +886,7 @@ TEST_CASE("one worker runs tasklets in order of creation", "[tasklet][order]") {
     CHECK(log == lines{"created", "one", "two", "three"});
 }
 
-TEST_CASE("one worker gives turns to those that yield in order", "[tasklet][order]") {
+TEST_CASE("one worker gives turns to those that yield in order", "[tasklet][order][unordered]") {
     lines log;
     rondo::run({.workers = one_worker}, [&] {
         for (const char* name : {"first", "second", "third"})
@@ -901,7 +901,7 @@ TEST_CASE("one worker gives turns to those that yield in order", "[tasklet][orde
                        "3: second", "3: third"});
 }
 
-TEST_CASE("turns go round in order however many yield, also when the queue is full", "[tasklet][order]") {
+TEST_CASE("turns go round in order however many yield, also when the queue is full", "[tasklet][order][unordered]") {
     const int n = GENERATE(2, 31, 32, 33, 255, 256, 257, 511, 512, 513);        // a queue begins with room for 256
     std::vector<int> order, expected;
     rondo::run({.workers = one_worker, .spawn_backlog = 10'000, .breadth_limit = 10'000}, [&] {
@@ -918,7 +918,7 @@ TEST_CASE("turns go round in order however many yield, also when the queue is fu
     CHECK(order == expected);
 }
 
-TEST_CASE("a yield lets everybody run that was ready before", "[tasklet][order]") {
+TEST_CASE("a yield lets everybody run that was ready before", "[tasklet][order][unordered]") {
     lines log;
     rondo::run({.workers = one_worker}, [&] {
         rondo::spawn([&] { log.push_back("a"); });
@@ -951,7 +951,7 @@ TEST_CASE("a tasklet alone may yield as often as it likes", "[tasklet][order]") 
           }) == 10'000);
 }
 
-TEST_CASE("a tasklet that never waits lets others run at its checkpoints", "[tasklet][order]") {
+TEST_CASE("a tasklet that never waits lets others run at its checkpoints", "[tasklet][order][unordered]") {
     CHECK(rondo::run({.workers = one_worker}, [] {
               bool other = false;
               rondo::spawn([&] { other = true; });
@@ -1099,7 +1099,7 @@ TEST_CASE("a wide tree of tasklets needs stacks for its depth, not for its bread
     CHECK(rt.stats().stacks < 64 * workers + 400 * workers);
 }
 
-TEST_CASE("siblings start in order of creation even beyond the breadth limit", "[tasklet]") {
+TEST_CASE("siblings start in order of creation even beyond the breadth limit", "[tasklet][unordered]") {
     std::vector<int> order;
     rondo::run({.workers = 1, .breadth_limit = 8}, [&] {
         rondo::event go;
@@ -1137,7 +1137,7 @@ TEST_CASE("a suspended tasklet holds one page of stack, also beyond the breadth 
 }
 #endif
 
-TEST_CASE("a tasklet that yields runs again although others keep spawning beyond the breadth limit", "[tasklet]") {
+TEST_CASE("a tasklet that yields runs again although others keep spawning beyond the breadth limit", "[tasklet][unordered]") {
     int turns = 0;
     rondo::run({.workers = 1, .breadth_limit = 4}, [&] {
         bool enough = false;

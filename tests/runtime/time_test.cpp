@@ -32,7 +32,7 @@ using clock_type = std::chrono::steady_clock;
 
 // ------------------------------------------------------------------------------------------------------------- sleep
 
-TEST_CASE("sleepers wake in the order of their deadlines", "[time]") {
+TEST_CASE("sleepers wake in the order of their deadlines", "[time][unordered]") {
     std::vector<int> order;
     rondo::run({.workers = one_worker}, [&] {
         const auto start = clock_type::now();
@@ -66,7 +66,7 @@ TEST_CASE("a sleeper wakes in time though the worker that keeps its timer is hel
     }
 }
 
-TEST_CASE("sleepers with the same deadline wake in the order in which they fell asleep", "[time]") {
+TEST_CASE("sleepers with the same deadline wake in the order in which they fell asleep", "[time][unordered]") {
     std::vector<int> order;
     rondo::run({.workers = one_worker}, [&] {
         const auto then = clock_type::now() + 3ms;
@@ -192,7 +192,7 @@ TEST_CASE("a sleep ends at a time of any clock", "[time]") {
     }));
 }
 
-TEST_CASE("sleepers wake while another tasklet keeps yielding", "[time]") {
+TEST_CASE("sleepers wake while another tasklet keeps yielding", "[time][unordered]") {
     CHECK(rondo::run({.workers = one_worker}, [] {
               bool awake = false;
               auto sleeper = rondo::spawn([&] {
