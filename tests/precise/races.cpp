@@ -314,7 +314,7 @@ void through_channels(bool) {
         auto chooser = rondo::spawn([&, a, b] {
             for (int i = 0; i < 6; ++i) rondo::select(rondo::from(a, [&](int k) { n += k; }), rondo::to(b, 1, [&] { ++n; }));
         });
-        while (!chooser.done())
+        while (chooser)
             rondo::select(rondo::to(a, 1, [] {}), rondo::from(b, [](int) {}), rondo::joined(chooser, [] {}));
         expect_equal(n, 8);
     });
