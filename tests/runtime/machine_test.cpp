@@ -6,18 +6,25 @@
 #include <catch2/catch.hpp>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <cstddef>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <latch>
 #include <set>
 #include <string>
+#include <thread>
+#include <utility>
 #include <vector>
 
+#include <rondo/event.hpp>
 #include <rondo/run.hpp>
+#include <rondo/scope.hpp>
 
+#include "../../runtime/src/blocking_threads.hpp"
 #include "../../runtime/src/cpu_quota.hpp"
 #include "support/helpers.hpp"
 #include "support/last_words.hpp"
@@ -220,4 +227,29 @@ TEST_CASE("a tasklet that crashes leaves a core", "[runtime][crash]") {
     CHECK(WCOREDUMP(end.status));
     CHECK(std::distance(std::filesystem::directory_iterator(here.path()), std::filesystem::directory_iterator()) == 1);
     CHECK(has(end.said, "stack overflow") == (why == std::string("overflow")));
+}
+
+TEST_CASE("threads for blocking calls end when no more calls come, and new ones begin", "[blocking]") {
+    using rondo::detail::blocking_threads;
+    const auto threads = [] {
+        const std::filesystem::directory_iterator all("/proc/self/task");
+        return std::distance(begin(all), end(all));
+    };
+    const auto usual = std::exchange(blocking_threads::idle_limit, std::chrono::milliseconds(2));
+    {
+        rondo::runtime rt({.workers = 2});
+        const auto before = threads();
+        for (int round = 0; round < 3; ++round) {
+            std::latch all_there(20);
+            rt.run([&] {
+                rondo::scope([&](rondo::group& g) {
+                    for (int i = 0; i < 20; ++i)
+                        g.spawn([&] { rondo::blocking([&] { all_there.arrive_and_wait(); }); });
+                });
+            });
+            while (threads() > before) std::this_thread::yield();
+        }
+        CHECK_THROWS_AS(rt.run([] { rondo::event().wait(); }), rondo::deadlock);
+    }
+    blocking_threads::idle_limit = usual;
 }

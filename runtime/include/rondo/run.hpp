@@ -157,7 +157,7 @@ public:
     /// thread; not from inside a tasklet, nor from a rondo::blocking of this runtime (usage_error). Throws what f threw,
     /// else the first exception that nobody joined, else `deadlock` if tasklets are left that nothing can wake: not while
     /// the process has other threads than those of runtimes, unless they are blocked in Rondo, since each of them might
-    /// yet send, close or stop.
+    /// yet send, close or stop; nor where that cannot be told (no /proc, or no file descriptor to read it).
     template <class F>
         requires detail::callable<F>
     auto run(F&& f, std::source_location where = std::source_location::current()) -> detail::result_of_call<F> {
@@ -219,7 +219,7 @@ auto run(F&& f, std::source_location where = std::source_location::current()) ->
 /// Stop:     throws `stopped` if it came before; f has not been called then. Once f runs neither a stop nor a deadline ends
 ///           the wait: a system call cannot be ended.
 /// Throws:   what f throws; std::system_error if there is no thread and none can be had.
-/// Cost:     two switches, and a thread woken each way; a thread for each call under way, kept for later ones.
+/// Cost:     two switches, and a thread woken each way; a thread for each call under way, kept for later ones for 10 seconds.
 template <class F>
     requires detail::callable<F>
 auto blocking(F&& f) -> detail::result_of_call<F>;
