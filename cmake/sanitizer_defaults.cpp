@@ -20,9 +20,10 @@ const char* __asan_default_options() {
 
 const char* __ubsan_default_options() { return "print_stacktrace=1:halt_on_error=1" RONDO_SYMBOLS; }
 
-// All races of a run are reported, then it ends with 66.
+// All races of a run are reported, then it ends with 66. At once: by default it sleeps for a second at the end of each program
+// that still has threads, for what they might do; our tests join theirs.
 const char* __tsan_default_options() {
-    return "halt_on_error=0:exitcode=66:second_deadlock_stack=1:history_size=4:suppressions=" RONDO_SUPPRESSIONS
+    return "halt_on_error=0:exitcode=66:atexit_sleep_ms=0:second_deadlock_stack=1:history_size=4:suppressions=" RONDO_SUPPRESSIONS
            RONDO_SYMBOLS;
 }
 
