@@ -115,8 +115,8 @@ public:
     [[nodiscard]] bool others_are_ready() noexcept;
     /// The budget is used up: was that but a first part of it, and is the slice still short? Then there is a new one.
     [[nodiscard]] bool slice_goes_on() noexcept;
-    /// Of a job that does many things in a run, at the least first_operations before it asks: how many more, `most` at most, may it
-    /// do before it asks again? 0: its time is over.
+    /// Of a job that does many things in a run, a few of them before it asks: how many more, `most` at most, may it do before it
+    /// asks again? 0: its time is over.
     [[nodiscard]] unsigned operations_in_time(unsigned most) noexcept;
     void begin_slice() noexcept { slice_ = 0; }           // whoever has yielded for want of anybody else
     /// Of one who joins again and again, each child a plain call: is it time for somebody else? nullptr: no.
