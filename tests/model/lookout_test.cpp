@@ -141,19 +141,24 @@ void worker::sleep(bool looks) {
     asleep = false;
 }
 
-// Worker 0 pushes, and is stuck then. 1 looks now and then, 2 parks.
+// Worker 0 pushes, and is stuck then; 1 and 2 look for work.
+void zero_pushes_beside_two(runtime& r) {
+    r.all[0].stuck = true;
+    model::threads({[&] {
+                        r.push_offered();
+                        r.push_kept();
+                    },
+                    [&] { r.all[1].find_work(); }, [&] { r.all[2].find_work(); }},
+                   model::at_end::may_wait);
+    r.check_nobody_sleeps_through();
+}
+
+// 1 looks now and then, 2 parks.
 model::outcome one_looks_one_parks(const model::bounds& b, bool lightly) {
     return model::explore(b, [lightly] {
         runtime r(3, lightly);
-        r.all[0].stuck = true;
         r.all[1].looks_before = 1;
-        model::threads({[&] {
-                            r.push_offered();
-                            r.push_kept();
-                        },
-                        [&] { r.all[1].find_work(); }, [&] { r.all[2].find_work(); }},
-                       model::at_end::may_wait);
-        r.check_nobody_sleeps_through();
+        zero_pushes_beside_two(r);
     });
 }
 
@@ -194,22 +199,15 @@ model::outcome one_is_woken(const model::bounds& b) {
     });
 }
 
-// Worker 0 pushes, and is stuck then. 1 parks. 2 is a spare one that leaves, and may have been the one who looks.
+// 1 parks. 2 is a spare one that leaves, and may have been the one who looks.
 model::outcome spare_leaves(const model::bounds& b, bool lightly, bool parks_first, bool silently) {
     return model::explore(b, [=] {
         runtime r(3, lightly, 1);
         r.idle.leave_bench();
-        r.all[0].stuck = true;
         r.all[2].is_dismissed = true;
         r.all[2].parks_first = parks_first;
         r.all[2].sits_down_silently = silently;
-        model::threads({[&] {
-                            r.push_offered();
-                            r.push_kept();
-                        },
-                        [&] { r.all[1].find_work(); }, [&] { r.all[2].find_work(); }},
-                       model::at_end::may_wait);
-        r.check_nobody_sleeps_through();
+        zero_pushes_beside_two(r);
     });
 }
 

@@ -18,16 +18,30 @@ void compute_for(std::chrono::microseconds d) {
     for (const auto until = clock_type::now() + d; clock_type::now() < until;) {}
 }
 
-// How many slices of the others go by, at most, while somebody sleeps for a millisecond. The first sleeps do not count: nothing is
-// known of the slices yet.
-std::uint64_t slices_before_a_sleeper(const std::atomic<std::uint64_t>& slices) {
+// How many slices go by, at most, while somebody sleeps for a millisecond beside so many tasklets, on one worker, that compute for so
+// long and then let others go on. The first sleeps do not count: nothing is known of the slices yet.
+std::uint64_t slices_before_a_sleeper(int tasklets, std::chrono::microseconds slice, void (*let_others_go_on)()) {
+    runtime rt({.workers = 1});
+    std::atomic<bool> end{false};
+    std::atomic<std::uint64_t> slices{0};
     std::uint64_t most = 0;
-    for (int i = 0; i < 8; ++i) {
-        const auto due = clock_type::now() + 1ms;
-        const auto before = slices.load();
-        rondo::sleep_until(due);
-        if (i >= 3) most = std::max(most, slices.load() - before);
-    }
+    rt.run([&] {
+        rondo::scope([&](rondo::group& g) {
+            for (int i = 0; i < tasklets; ++i)
+                g.spawn([&] {
+                    for (; !end; ++slices) {
+                        compute_for(slice);
+                        let_others_go_on();
+                    }
+                });
+            for (int i = 0; i < 8; ++i) {
+                const auto before = slices.load();
+                rondo::sleep_for(1ms);
+                if (i >= 3) most = std::max(most, slices.load() - before);
+            }
+            end = true;
+        });
+    });
     return most;
 }
 
@@ -35,41 +49,12 @@ std::uint64_t slices_before_a_sleeper(const std::atomic<std::uint64_t>& slices) 
 
 TEST_CASE("sleepers go on beside tasklets that yield seldom", "[fairness]") {
     const auto slice = GENERATE(300us, 2000us);
-    runtime rt({.workers = 1});
-    std::atomic<bool> end{false};
-    std::atomic<std::uint64_t> slices{0};
-    rt.run([&] {
-        rondo::scope([&](rondo::group& g) {
-            for (int i = 0; i < 2; ++i)
-                g.spawn([&] {
-                    for (; !end; ++slices) {
-                        compute_for(slice);
-                        rondo::yield();
-                    }
-                });
-            CHECK(slices_before_a_sleeper(slices) < 40);
-            end = true;
-        });
-    });
+    CHECK(slices_before_a_sleeper(2, slice, rondo::yield) < 40);
 }
 
 TEST_CASE("a checkpoint lets others go on once a tasklet has computed for a millisecond", "[fairness]") {
     const auto step = GENERATE(100us, 1000us);
-    runtime rt({.workers = 1});
-    std::atomic<bool> end{false};
-    std::atomic<std::uint64_t> steps{0};
-    rt.run([&] {
-        rondo::scope([&](rondo::group& g) {
-            g.spawn([&] {
-                for (; !end; ++steps) {
-                    compute_for(step);
-                    rondo::checkpoint();
-                }
-            });
-            CHECK(slices_before_a_sleeper(steps) < 60);
-            end = true;
-        });
-    });
+    CHECK(slices_before_a_sleeper(1, step, rondo::checkpoint) < 60);
 }
 
 TEST_CASE("a tasklet that spawns and joins again and again starves nobody", "[fairness]") {
