@@ -174,7 +174,8 @@ auto spawn(const spawn_options& options, F&& f, Args&&... args) {
 void yield();
 
 /// For long computations: throws `stopped` if a stop was requested or a deadline has passed, and yields if the time
-/// slice is over (128 operations, or about a millisecond). Costs some nanoseconds when there is nothing to do. On a plain thread: looks for a deadline, no more.
+/// slice is over (128 operations, or about a millisecond). Costs some nanoseconds when there is nothing to do. On a plain
+/// thread: looks for a deadline, no more.
 void checkpoint();
 
 /// Suspends the calling tasklet (blocks a plain thread) for a time. Never returns early. Throws: stopped.
