@@ -56,7 +56,7 @@ private:
 class alignas(64) worker {
 public:
     static constexpr int slice_operations = 128;          // fairness: runtime operations before a tasklet must yield
-    static constexpr int first_operations = 8;            // of a slice, before the first look at how long it has been going on
+    static constexpr int first_operations = 16;           // of a slice, before the first look at how long it has been going on
     static constexpr std::uint64_t slice_stamps = 2'600'000;       // a millisecond: nor must it go on for longer than that
     static constexpr std::uint64_t poll_interval = 64;    // dispatches between looks at timers and the inbox, if slices are short
     static constexpr std::uint64_t soon_stamps = 10'000;  // what its worker will reach within that stays with it
