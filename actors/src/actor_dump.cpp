@@ -19,7 +19,7 @@ struct seen_actor {
     bool is_supervised = false;
     std::string name, type, where;
     const char* state = "";
-    std::size_t waiting = 0, slots = 0;
+    std::size_t waiting = 0, stashed = 0, slots = 0;
     std::uint32_t restarts = 0;
     std::vector<std::uint64_t> handlers;                  // tasklets
     std::chrono::steady_clock::time_point started;        // unset for one that keeps no extra
@@ -41,6 +41,7 @@ seen_actor look_at(const actor_cell& c) {
     auto* e = c.extra.load(acquire);                      // pairs with the release in need_extra()
     if (!e) return a;
     a.restarts = e->restarts.load(relaxed);
+    a.stashed = e->stashed.load(relaxed);
     {
         std::lock_guard hold(e->flights_guard);
         for (auto* w = e->flights; w; w = w->next) a.handlers.push_back(w->who.id);
@@ -174,6 +175,7 @@ std::string actor_system::dump(std::span<const tasklet_info> tasklets) {
         out += fmt::format("{}actor {}{} ({}), {}, {} message{} wait{}", indent, a.id,
                            a.name.empty() ? "" : " " + lowlevel::quoted(a.name), a.type, a.state, a.waiting,
                            a.waiting == 1 ? "" : "s", a.waiting == 1 ? "s" : "");
+        if (a.stashed) out += fmt::format(", {} stashed", a.stashed);
         if (a.restarts) out += fmt::format(", {} restart{}", a.restarts, a.restarts == 1 ? "" : "s");
         if (!a.where.empty()) out += fmt::format("; started at {}", a.where);
         out += '\n';
@@ -201,10 +203,10 @@ std::string actor_system::dump_json(std::span<const tasklet_info> tasklets) {
                                     std::chrono::duration_cast<std::chrono::nanoseconds>(t.waited).count());
         });
         out += fmt::format(R"({}{{"id": {}, "parent": {}, "supervised": {}, "name": {}, "class": {}, "state": {}, )"
-                           R"("mailbox": {}, "slots": {}, "restarts": {}, "started_at": {}, "handlers": [{}]}})",
+                           R"("mailbox": {}, "slots": {}, "restarts": {}, "stashed": {}, "started_at": {}, "handlers": [{}]}})",
                            std::exchange(comma, ",\n"), a.id, a.parent, a.is_supervised, json_string(a.name),
-                           json_string(a.type), json_string(a.state), a.waiting, a.slots, a.restarts, json_string(a.where),
-                           handlers);
+                           json_string(a.type), json_string(a.state), a.waiting, a.slots, a.restarts, a.stashed,
+                           json_string(a.where), handlers);
     }
     return out + "\n]";
 }

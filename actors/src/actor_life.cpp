@@ -295,7 +295,7 @@ void actor_cell::end_object(const exit_reason& why) noexcept {
         e->idle_timer = 0;
         flags &= static_cast<std::uint8_t>(~has_timers);
     }
-    if (e->stash_first) put_back_stash(*e, e->stashed, true);    // what was put aside is still to be handled
+    if (e->stash_first) put_back_stash(*e, e->stashed.load(relaxed), true);    // what was put aside is still to be handled
 }
 
 void actor_cell::tell_links(const exit_reason& why) noexcept {

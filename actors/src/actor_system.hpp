@@ -88,7 +88,7 @@ struct actor_extra {
     std::shared_ptr<behaviour> now;                       // its handlers hold it, too, while they run
     message_node* stash_first = nullptr;
     message_node* stash_last = nullptr;
-    std::size_t stashed = 0;
+    atomic<std::size_t> stashed{0};                       // relaxed: dumps look at it
     // While handlers that have put their messages aside go on with them, unstash() must wait for these handlers: of one that
     // is not reentrant it is so many, the oldest, of the stash; of a reentrant one, whose others need not wait, these.
     std::size_t stash_due = 0;

@@ -41,7 +41,7 @@ void actor_cell::put_back_stash(actor_extra& e, std::size_t n, bool held_too) no
     message_node **end_of_back = &back, **end_of_stay = &stay;
     message_node *last_back = nullptr, *last_stay = nullptr;
     std::size_t count = 0;
-    if (held_too && n == e.stashed) {                     // all, as is
+    if (held_too && n == e.stashed.load(relaxed)) {                    // all, as is
         back = e.stash_first;
         last_back = e.stash_last;
         count = n;
@@ -64,7 +64,7 @@ void actor_cell::put_back_stash(actor_extra& e, std::size_t n, bool held_too) no
     }
     e.stash_first = stay;
     e.stash_last = last_stay;
-    e.stashed -= count;
+    e.stashed.store(e.stashed.load(relaxed) - count, relaxed);
     if (count == 0) return;
     const auto hold = hold_mailbox();
     messages.put_back(back, last_back, count);
@@ -87,7 +87,7 @@ void actor_cell::let_out_of_hand(const message_node& m) noexcept {
     while (mine != &m) before = std::exchange(mine, mine->next);
     (before ? before->next : e.stash_first) = mine->next;
     if (e.stash_last == mine) e.stash_last = before;
-    --e.stashed;
+    e.stashed.store(e.stashed.load(relaxed) - 1, relaxed);
     const auto hold = hold_mailbox();
     messages.put_back(mine, mine, 1);
 }

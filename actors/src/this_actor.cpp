@@ -99,7 +99,7 @@ void append_to_stash(actor_extra& e, message_node* m) noexcept {
     m->next = nullptr;
     (e.stash_last ? e.stash_last->next : e.stash_first) = m;
     e.stash_last = m;
-    ++e.stashed;
+    e.stashed.store(e.stashed.load(relaxed) + 1, relaxed);
 }
 
 }  // namespace
@@ -183,13 +183,14 @@ void unstash() {
     auto& c = actor_here("this_actor::unstash");
     auto* e = c.extra.load(detail::relaxed);
     if (!e || !e->stash_first) return;
-    if (!(c.flags & actor_cell::puts_aside)) return c.put_back_stash(*e, e->stashed, true);
+    const auto stashed = e->stashed.load(detail::relaxed);
+    if (!(c.flags & actor_cell::puts_aside)) return c.put_back_stash(*e, stashed, true);
     if (!c.of.is_reentrant) {
-        e->stash_due = e->stashed;
+        e->stash_due = stashed;
         return;
     }
     for (auto& h : e->held) h.is_due = true;
-    c.put_back_stash(*e, e->stashed, false);
+    c.put_back_stash(*e, stashed, false);
 }
 
 void idle_timeout(detail::time_span span) {

@@ -98,6 +98,28 @@ std::string dumped(const rondo::testing::world& w, rondo::dump_format how) {
 
 }  // namespace
 
+namespace {
+
+struct miser {
+    void on(int) { rondo::this_actor::stash(); }
+};
+
+}  // namespace
+
+TEST_CASE("a dump shows how many messages an actor has stashed, whose askers wait", "[actor][dump]") {
+    rondo::testing::world world{{.workers = GENERATE(1u, 2u)}};
+    const auto keeps = world.run([] { return rondo::start<miser>(); });
+    world.spawn([keeps] { CHECK_THROWS_AS(keeps.ask(1), rondo::actor_ended); });
+    keeps.tell(2);
+    world.settle();
+    CHECK(has(dumped(world, rondo::dump_format::text), "miser), idle, 0 messages wait, 2 stashed"));
+    const auto json = dumped(world, rondo::dump_format::json);
+    CHECK(recogniser(json).is_json());
+    CHECK(has(json, R"("restarts": 0, "stashed": 2)"));
+    keeps.stop();
+    world.settle();
+}
+
 TEST_CASE("a dump shows the tree of actors, their mailboxes, restarts, and what their handlers wait for", "[actor][dump]") {
     rondo::testing::world world{{.workers = GENERATE(1u, 2u)}};
     rondo::channel<int> key;
