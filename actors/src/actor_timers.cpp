@@ -116,8 +116,9 @@ void actor_timers::put_back(schedule& due) noexcept {
     const auto now = lowlevel::now();
     for (auto one = due.begin(); one != due.end();) {
         const auto at = one++;
+        if (!at->second.copy) continue;
         const auto known = by_number_.find(at->second.number);
-        if (!at->second.copy || known == by_number_.end()) continue;       // the other: cancelled meanwhile
+        if (known == by_number_.end()) continue;                           // cancelled meanwhile
         auto node = due.extract(at);
         const auto next = node.key() + node.mapped().period;               // a late one is not made up for
         node.key() = next > now ? next : now + node.mapped().period;
