@@ -111,7 +111,7 @@ private:
     };
     static bool has_ended(const member& a) { return a.has_ended(); }
     core& get() const {
-        if (!core_) throw usage_error("this handle was moved from: it names nothing any more");
+        if (!core_) [[unlikely]] detail::throw_moved_from("handle");
         return *core_;
     }
     // Under the lock, all three.

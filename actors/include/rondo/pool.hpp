@@ -133,7 +133,7 @@ private:
         rondo::supervisor boss;
     };
     core& get() const {
-        if (!core_) throw usage_error("this handle was moved from: it names nothing any more");
+        if (!core_) [[unlikely]] detail::throw_moved_from("handle");
         return *core_;
     }
     template <class V>

@@ -303,7 +303,7 @@ private:
         return core_;
     }
     core& look() const {
-        if (!core_) [[unlikely]] throw usage_error("this subscription was moved from: it receives nothing any more");
+        if (!core_) [[unlikely]] detail::throw_moved_from("subscription");
         return *core_;
     }
     static T copy_of(const item& value, std::uint64_t missed) {

@@ -282,7 +282,7 @@ private:
         return new detail::slots_channel<T>(slots);
     }
     detail::channel_core<T>& core() const {
-        if (!core_) [[unlikely]] throw usage_error("this channel handle was moved from: it names no channel any more");
+        if (!core_) [[unlikely]] detail::throw_moved_from("channel handle");
         return *core_;
     }
     detail::channel_core<T>* core_;

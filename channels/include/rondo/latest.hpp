@@ -245,7 +245,7 @@ private:
         return core_;
     }
     core& look() const {
-        if (!core_) [[unlikely]] throw usage_error("this reader was moved from: it receives nothing any more");
+        if (!core_) [[unlikely]] detail::throw_moved_from("reader");
         return *core_;
     }
 

@@ -31,6 +31,14 @@ public:
     using error::error;
 };
 
+namespace detail {
+
+[[noreturn, gnu::cold, gnu::noinline]] inline void throw_moved_from(const char* what) {
+    throw usage_error(std::string("this ") + what + " was moved from: it names nothing any more");
+}
+
+}  // namespace detail
+
 /// No memory for a tasklet or for a stack. The call that threw it has done nothing.
 class out_of_memory : public error {
 public:

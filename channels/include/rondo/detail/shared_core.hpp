@@ -57,7 +57,7 @@ private:
         std::shared_ptr<Core> core;
     };
     owner& look() const {
-        if (!owner_) [[unlikely]] throw usage_error("this handle was moved from: it names nothing any more");
+        if (!owner_) [[unlikely]] throw_moved_from("handle");
         return *owner_;
     }
     std::shared_ptr<owner> owner_;
