@@ -340,7 +340,7 @@ public:
             waiting = 0;
             if (sends == receives || (Keeps && senders)) break;
             const bool whole = each_cell(senders ? r : s, senders ? s : r, [&](cell& c) {
-                if (c.state.load(relaxed) > cell::closed) waiting += senders ? 1 : -1;
+                if (is_node(c.state.load(relaxed))) waiting += senders ? 1 : -1;
             });
             if (whole && s == counters_[0].word.load(acquire) && r == counters_[1].word.load(acquire)) break;
         }
