@@ -941,6 +941,30 @@ TEST_CASE("copies of a handle name the same channel", "[channel][handles]") {
     CHECK(b.is_closed());
 }
 
+TEST_CASE("a try to send says that the channel is closed, also where senders have been in line", "[channel][close]") {
+    rondo::testing::world world{{.workers = GENERATE(1u, 2u)}};
+    rondo::channel<int> line{2};
+    std::vector<rondo::tasklet<bool>> senders;
+    for (int i = 0; i < 5; ++i)
+        senders.push_back(world.spawn([line] {
+            try {
+                line.send(1);
+                return true;
+            } catch (const rondo::closed&) {
+                return false;
+            }
+        }));
+    world.settle();
+    CHECK(line.balance() == 3);
+    CHECK(line.try_send(2) == rondo::send_status::full);
+    line.close();
+    world.settle();
+    CHECK(std::count_if(senders.begin(), senders.end(), [](auto& t) { return t.join(); }) == 2);
+    CHECK(line.try_send(3) == rondo::send_status::closed);
+    CHECK(line.receive() + line.receive() == 2);
+    CHECK(line.try_send(4) == rondo::send_status::closed);
+}
+
 TEST_CASE("a handle that was moved from says so", "[channel][handles]") {
     channel<int> a(1);
     const channel<int> b = std::move(a);

@@ -299,7 +299,53 @@ TEST_CASE("nobody gets ahead of a sender that waits for the only slot", "[slots]
     CHECK(seen_waiting > 0);
 }
 
-// As channels/src/select.cpp does it: a receive that can be found before it waits.
+TEST_CASE("with a single slot a send locks, and a receive unlocks", "[slots]") {
+    const bool one_tries = GENERATE(true, false);
+    const auto seen = model::explore(within(2, 1), [&] {
+        line<2> l(1);
+        std::array<tasklet, 2> t;
+        model::plain<int> guarded{0};
+        int done = 0;
+        const auto count = [&](tasklet& me, bool tries) {
+            if (tries ? !l.try_send(1) : l.send(me, 1) != "sent") return;
+            guarded = guarded + 1;
+            ++done;
+            if (tries) model::check(l.try_receive() == 1, "it lies there");
+            else l.receive(me);
+        };
+        model::threads({[&] { count(t[0], false); }, [&] { count(t[1], one_tries); }});
+        model::check(guarded == done && done >= 1, "one after the other");
+        model::check(l.core->balance() == 0 && l.core->size() == 0, "nothing is left");
+    });
+    CHECK(seen);
+}
+
+// As channels/src/select.cpp does it: a send, and a receive, that can be found before it waits.
+template <class Line>
+bool select_send(Line& l, tasklet& me, int n, int& missed) {
+    value v{n};
+    for (;;) {
+        rondo::lowlevel::partner met;
+        void* place = nullptr;
+        me.begin_enlisting();
+        wait_node node(me);
+        l.become(me, false);
+        const auto end = l.core->select_send(v, node, place, met);
+        if (end != rondo::lowlevel::progress::waits) {
+            me.end_enlisting();
+            return end == rondo::lowlevel::progress::done;
+        }
+        const wake how = me.suspend_published(node.generation);
+        l.core->withdraw_send(node, place);
+        if (how == wake::closed || (how == wake::ready && node.tag == value_is_back)) {
+            model::check(v.n == n, "whoever does not send keeps the value");
+            return false;
+        }
+        if (how == wake::ready) return true;
+        ++missed;
+        cpu_relax();
+    }
+}
 template <class Line>
 int select_receive(Line& l, tasklet& me, int& missed) {
     for (;;) {
@@ -335,6 +381,33 @@ TEST_CASE("a sender that finds a select which still enlists does not hand over t
         model::check(got == 7, "it arrives");
         model::check(l.core->balance() == 0 && l.core->size() == 0, "nothing is left");
         model::check(l.try_send(3) && l.try_receive() == 3, "the slots are there again");
+    });
+    CHECK(seen);
+    CHECK(missed > 0);
+}
+
+TEST_CASE("long random runs in which a select sends beside others", "[slots]") {
+    const auto slots = GENERATE(std::size_t{1}, std::size_t{2});
+    int missed = 0;
+    const auto seen = model::explore({.random = (model::sanitized ? 2'000 : 20'000) + 200'000 * model::deep}, [&] {
+        line<1> l(slots);
+        tasklet select, s, r;
+        int sent = 0, got = 0;
+        model::threads({[&] {
+                            for (const int n : {1, 10})
+                                if (select_send(l, select, n, missed)) sent += n;
+                        },
+                        [&] {
+                            for (const int n : {100, 1000})
+                                if (l.send(s, n) == "sent") sent += n;
+                        },
+                        [&] {
+                            for (int i = 0; i < 3; ++i) got += l.receive(r);
+                            l.core->close();
+                            while (const int n = l.receive(r)) got += n;
+                        }});
+        model::check(got == sent, "each value arrives once");
+        model::check(l.core->balance() == 0 && l.core->size() == 0, "nobody waits, nothing lies there");
     });
     CHECK(seen);
     CHECK(missed > 0);
