@@ -320,53 +320,46 @@ TEST_CASE("with a single slot a send locks, and a receive unlocks", "[slots]") {
     CHECK(seen);
 }
 
-// As channels/src/select.cpp does it: a send, and a receive, that can be found before it waits.
-template <class Line>
-bool select_send(Line& l, tasklet& me, int n, int& missed) {
-    value v{n};
+// As channels/src/select.cpp does it: a send or a receive that can be found before it waits. Done, or closed.
+template <class Line, class Enlist, class Withdraw>
+rondo::lowlevel::progress select_only(Line& l, tasklet& me, int& missed, Enlist enlist, Withdraw withdraw) {
+    using rondo::lowlevel::progress;
     for (;;) {
         rondo::lowlevel::partner met;
         void* place = nullptr;
         me.begin_enlisting();
         wait_node node(me);
         l.become(me, false);
-        const auto end = l.core->select_send(v, node, place, met);
-        if (end != rondo::lowlevel::progress::waits) {
+        if (const progress now = enlist(node, place, met); now != progress::waits) {
             me.end_enlisting();
-            return end == rondo::lowlevel::progress::done;
+            return now;
         }
         const wake how = me.suspend_published(node.generation);
-        l.core->withdraw_send(node, place);
-        if (how == wake::closed || (how == wake::ready && node.tag == value_is_back)) {
-            model::check(v.n == n, "whoever does not send keeps the value");
-            return false;
-        }
-        if (how == wake::ready) return true;
+        withdraw(node, place);
+        if (how == wake::closed || (how == wake::ready && node.tag == value_is_back)) return progress::closed;
+        if (how == wake::ready) return progress::done;
         ++missed;
         cpu_relax();
     }
 }
 template <class Line>
+bool select_send(Line& l, tasklet& me, int n, int& missed) {
+    value v{n};
+    const auto end = select_only(
+        l, me, missed, [&](auto& node, auto& place, auto& met) { return l.core->select_send(v, node, place, met); },
+        [&](auto& node, void* place) { l.core->withdraw_send(node, place); });
+    if (end == rondo::lowlevel::progress::done) return true;
+    model::check(v.n == n, "whoever does not send keeps the value");
+    return false;
+}
+// The value; 0: closed.
+template <class Line>
 int select_receive(Line& l, tasklet& me, int& missed) {
-    for (;;) {
-        packet<value> p;
-        rondo::lowlevel::partner met;
-        void* place = nullptr;
-        me.begin_enlisting();
-        wait_node node(me);
-        l.become(me, false);
-        const auto got = l.core->select_receive(p, node, place, met);
-        if (got != rondo::lowlevel::progress::waits) {
-            me.end_enlisting();
-            return got == rondo::lowlevel::progress::closed ? 0 : static_cast<int>(p.take().n);
-        }
-        const wake how = me.suspend_published(node.generation);
-        l.core->withdraw_receive(node, place);
-        if (how == wake::ready) return static_cast<int>(p.take().n);
-        if (how == wake::closed) return 0;
-        ++missed;
-        cpu_relax();
-    }
+    packet<value> p;
+    const auto end = select_only(
+        l, me, missed, [&](auto& node, auto& place, auto& met) { return l.core->select_receive(p, node, place, met); },
+        [&](auto& node, void* place) { l.core->withdraw_receive(node, place); });
+    return end == rondo::lowlevel::progress::closed ? 0 : static_cast<int>(p.take().n);
 }
 
 TEST_CASE("a sender that finds a select which still enlists does not hand over to it", "[slots]") {
