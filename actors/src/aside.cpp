@@ -41,7 +41,7 @@ void actor_cell::put_back_stash(actor_extra& e, std::size_t n, bool held_too) no
     message_node **end_of_back = &back, **end_of_stay = &stay;
     message_node *last_back = nullptr, *last_stay = nullptr;
     std::size_t count = 0;
-    if (held_too && n == e.stashed.load(relaxed)) {                    // all, as is
+    if (held_too && n == e.stashed.load(relaxed)) {       // all, as is
         back = e.stash_first;
         last_back = e.stash_last;
         count = n;
