@@ -140,6 +140,11 @@ TEST_CASE("atomic nests, restores, and does not stop a tasklet from switching by
 
 // ------------------------------------------------------------------------------------------------------------- budgets
 
+// With several workers a tasklet may begin before main's run does, which counts none of that.
+static void wait_for_run(const sl::tasklet_ref& main) {
+    while (!main.paused()) sl::schedule();
+}
+
 TEST_CASE("an endless loop of checkpoints is interrupted by run with a timeout, which names it", "[W01]") {
     const auto workers = GENERATE(1u, 2u, 4u);
     sl::session s({.workers = workers});
@@ -188,8 +193,10 @@ TEST_CASE("counting tasklets are done in order without a limit, and all are done
 
 TEST_CASE("an interrupt waits until the atomic part is over", "[W04]") {
     sl::session s({.workers = GENERATE(1u, 2u, 4u)});
+    const auto main = sl::getmain();
     journal j;
     auto t = sl::tasklet([&] {
+        wait_for_run(main);
         {
             const sl::atomic critical;
             for (int i = 0; i < 100; ++i) sl::checkpoint();
@@ -221,9 +228,11 @@ TEST_CASE("a timeout is for each slice: many short ones never use it up", "[W05]
 TEST_CASE("a total timeout is used up by yielding tasklets too", "[W06]") {
     const auto workers = GENERATE(1u, 2u, 4u);
     sl::session s({.workers = workers});
+    const auto main = sl::getmain();
     std::atomic<int> ended{0};
     for (int i = 0; i < 2; ++i)
         sl::tasklet([&] {
+            wait_for_run(main);
             for (int k = 0; k < 100; ++k) {
                 for (int n = 0; n < 5; ++n) sl::checkpoint();
                 sl::schedule();
@@ -260,8 +269,10 @@ TEST_CASE("a soft timeout interrupts nobody: run returns at the next switch, and
 TEST_CASE("a soft timeout is up when the tasklet that has used it up ends or waits, too", "[W06]") {
     const bool ends = GENERATE(false, true);
     sl::session s({.workers = GENERATE(1u, 2u, 4u)});
+    const auto main = sl::getmain();
     sl::channel<int> never;
     sl::tasklet([&, ends] {
+        wait_for_run(main);
         for (int n = 0; n < 20; ++n) sl::checkpoint();
         if (!ends) never.receive();
     })();
@@ -281,7 +292,7 @@ TEST_CASE("a run that has a timeout inside one that has one goes by the outer on
     std::atomic<int> ticks{0};
     sl::tasklet_ref endless;
     sl::tasklet([&] {
-        while (!main.paused()) sl::schedule();        // inside its run
+        wait_for_run(main);
         endless = sl::tasklet([&] {
             for (;;) {
                 ++ticks;
@@ -352,7 +363,7 @@ TEST_CASE("with several workers ticks of an earlier run do not count in the next
     CHECK(sl::run(100).interrupted == endless);
     REQUIRE(has_counted);
     auto opener = sl::tasklet([&] {
-        while (!sl::getmain().paused()) sl::schedule();
+        wait_for_run(sl::getmain());
         go_on = true;
     })();
     CHECK_FALSE(sl::run(100).interrupted);
