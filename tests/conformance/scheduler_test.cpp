@@ -82,8 +82,10 @@ TEST_CASE("one run executes a chain of tasklets that make each other", "[S10]") 
 
 TEST_CASE("a run inside a tasklet returns before the outer one, after the others finished", "[S11]") {
     sl::session s({.workers = GENERATE(1u, 2u)});
+    const auto main = sl::getmain();
     journal j;
     sl::tasklet([&] {
+        wait_for_run(main);
         sl::tasklet([&] {
             for (int i = 0; i < 3; ++i) sl::schedule();
             j.say("yielder done");
@@ -98,9 +100,14 @@ TEST_CASE("a run inside a tasklet returns before the outer one, after the others
 
 TEST_CASE("the innermost run throws what a tasklet under it ends with, the outer one does not", "[S12]") {
     sl::session s({.workers = GENERATE(1u, 2u)});
+    const auto main = sl::getmain();
     journal j;
     sl::tasklet([&] {
-        sl::tasklet([] { throw oops("inside"); })();
+        wait_for_run(main);
+        sl::tasklet([inner = sl::getcurrent()] {
+            wait_for_run(inner);
+            throw oops("inside");
+        })();
         j.say(end_of([] { sl::run(); }));
     })();
     j.say(end_of([] { sl::run(); }));

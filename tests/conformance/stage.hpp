@@ -93,6 +93,11 @@ private:
     std::shared_ptr<std::atomic<bool>> go_on_;
 };
 
+/// With several workers a tasklet may begin, and even end, before the run that it is meant for, main's or another one's.
+inline void wait_for_run(const sl::tasklet_ref& runner) {
+    while (!runner.paused()) sl::schedule();
+}
+
 /// An error with arguments.
 struct oops : std::runtime_error {
     explicit oops(const std::string& text, int n = 0) : std::runtime_error(text), number(n) {}

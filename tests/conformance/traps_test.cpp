@@ -140,11 +140,6 @@ TEST_CASE("atomic nests, restores, and does not stop a tasklet from switching by
 
 // ------------------------------------------------------------------------------------------------------------- budgets
 
-// With several workers a tasklet may begin before main's run does, which counts none of that.
-static void wait_for_run(const sl::tasklet_ref& main) {
-    while (!main.paused()) sl::schedule();
-}
-
 TEST_CASE("an endless loop of checkpoints is interrupted by run with a timeout, which names it", "[W01]") {
     const auto workers = GENERATE(1u, 2u, 4u);
     sl::session s({.workers = workers});
