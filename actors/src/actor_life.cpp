@@ -327,21 +327,24 @@ void actor_cell::tell_links(const exit_reason& why) noexcept {
 // Whoever waits for its end, or wants to know of it. True: there was somebody, so that a crash need not be reported.
 bool actor_cell::tell_of_end(actor_extra& e, const exit_reason& why) noexcept {
     cell_set watchers;
-    std::vector<std::string> names;
     lowlevel::claimed_waiters senders, joiners;
     bool is_told = false;
     {
-        std::lock_guard hold(e.guard);
+        std::unique_lock hold(e.guard);
+        while (!e.names.empty()) {                        // whoever finds that it has ended finds no name of it
+            auto names = std::exchange(e.names, {});
+            hold.unlock();
+            system.forget(*this, std::move(names));
+            hold.lock();
+        }
         e.has_ended = true;
         e.why = why;
         std::swap(watchers, e.watchers);
-        names.swap(e.names);
         senders.take_all(e.senders, wake::closed);
         joiners.take_all(e.joiners);
         is_told = !joiners.empty() || !watchers.empty();
     }
     now.store(phase::ended, relaxed);
-    if (!names.empty()) system.forget(*this, std::move(names));
     empty_for_good(why);
     senders.resume_all();
     joiners.resume_all();
@@ -381,9 +384,12 @@ void actor_cell::end(exit_reason why, bool is_reported) noexcept {
     if (was_alive) now.store(phase::down, relaxed);
     // Most have nothing that others could wait for, or be told by, and nobody refers to them any more: nobody will know.
     actor_extra* e = extra.load(acquire);
-    if (!e && !why.error && has_one_weak() && system.strike_off(*this, true)) {
-        empty_for_good(why);
-        return destroy();
+    if (!e && !why.error && has_one_weak()) {
+        empty_mailbox(dead_letter_reason::ended, why);    // who finds it living no more finds its letters counted
+        if (system.strike_off(*this, true)) {
+            empty_for_good(why);
+            return destroy();
+        }
     }
     messages.close();
     // Or else nobody has made them an extra, and now nobody will.
