@@ -503,13 +503,18 @@ void scheduler::stop_one_by_one(lowlevel::time_point limit) noexcept {
         });
         return found;
     };
+    const auto is_living = [](task_ref one) {
+        return one.t->id.load(acquire) == one.id && one.t->state.load(acquire) != task::phase::finished;
+    };
     while (std::chrono::steady_clock::now() < limit) {
         task_ref next = find([](task_ref) { return true; });
         if (!next.t) return;
         for (task_ref child = next; child.t; child = find([&](task_ref one) { return parent_of(*one.t) == next.id; }))
             next = child;
         stop_task(next);
-        wait_until_quiet(std::chrono::steady_clock::now() + std::chrono::milliseconds(10), is_virtual());
+        // It must have ended before its parent hears of it, however busy the machine is.
+        do wait_until_quiet(std::chrono::steady_clock::now() + std::chrono::milliseconds(10), is_virtual());
+        while (is_living(next) && std::chrono::steady_clock::now() < limit);
     }
 }
 
