@@ -380,7 +380,7 @@ TEST_CASE("beside many who wait, two that wake each other all the time do not ke
                     for (int n : ping) pong.send(n);
                 });
                 g.spawn([&, ping, pong]() mutable {
-                    for (; !has_started && rounds < 2'000'000; ++rounds) {
+                    for (; !has_started && rounds < 50'000'000; ++rounds) {
                         ping.send(1);
                         pong.receive();
                     }
@@ -389,7 +389,7 @@ TEST_CASE("beside many who wait, two that wake each other all the time do not ke
                 });
             }
             while (rounds < 10'000) rondo::sleep_for(std::chrono::microseconds(50));
-            g.spawn([&] { has_started = rounds < 2'000'000; });
+            g.spawn([&] { has_started = rounds < 50'000'000; });
         });
         CHECK(has_started);
     });

@@ -176,7 +176,12 @@ TEST_CASE("what send_all has not sent is still in its container", "[channel][val
     line c{2};
     std::vector<value> all;
     for (int i = 0; i < 4; ++i) all.push_back(std::make_unique<int>(i));
-    CHECK_FALSE(rondo::within(1ms, [&] { c.send_all(std::move(all)); }));
+    rondo::run([&] {
+        auto sender = rondo::spawn([&] { c.send_all(std::move(all)); });
+        while (c.balance() == 0) rondo::yield();              // both slots are full, and it waits
+        sender.stop();
+        CHECK_THROWS_AS(sender.join(), rondo::stopped);
+    });
     CHECK((!all[0] && !all[1]));
     CHECK((all[2] && *all[2] == 2 && all[3]));
 }

@@ -617,7 +617,7 @@ TEST_CASE("a deadlock report names what a select waits for", "[select][deadlock]
     // The channel that "waiter" receives from is the one the select names first.
     const auto at = report.find("waits for a sender on channel 0x");
     REQUIRE(at != std::string::npos);
-    const auto channel_name = report.substr(at + 10, report.find(';', at) - at - 10);
+    const auto channel_name = report.substr(at + 10, report.find_first_of(" ;", report.find("0x", at)) - at - 10);
     CHECK(report.find("waits for select of " + channel_name + ", a receiver on channel 0x") != std::string::npos);
     CHECK(report.find(", the end of tasklet ") != std::string::npos);
     CHECK(report.find(" \"cook\"; spawned at") != std::string::npos);

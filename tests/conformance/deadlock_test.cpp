@@ -174,11 +174,14 @@ TEST_CASE("a tasklet whose handle was dropped at once still runs", "[L01]") {
 }
 
 TEST_CASE("what a tasklet owns is gone when it has finished", "[L02]") {
-    sl::session s({.workers = GENERATE(1u, 2u)});
+    const auto workers = GENERATE(1u, 2u);
+    sl::session s({.workers = workers});
     auto owned = std::make_shared<int>(1);
     const std::weak_ptr<int> watch = owned;
+    held_workers held(workers);
     auto t = sl::tasklet([](std::shared_ptr<int>) {})(std::move(owned));
     CHECK_FALSE(watch.expired());
+    held.let_go();
     sl::run();
     CHECK(watch.expired());
 }

@@ -312,14 +312,17 @@ TEST_CASE("a tasklet that is alive cannot be bound again", "[T13]") {
 }
 
 TEST_CASE("a finished tasklet can be started again with other arguments", "[T14]") {
-    sl::session s({.workers = GENERATE(1u, 2u)});
+    const auto workers = GENERATE(1u, 2u);
+    sl::session s({.workers = workers});
     journal j;
     auto t = sl::tasklet([&](std::string text) { j.say(text); });
     t(std::string("first"));
     sl::run();
     CHECK_FALSE(t.alive());
+    held_workers held(workers);
     t(std::string("second"));
     CHECK(t.alive());
+    held.let_go();
     sl::run();
     CHECK(j.said() == lines{"first", "second"});
 }

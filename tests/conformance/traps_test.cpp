@@ -288,12 +288,14 @@ TEST_CASE("a run that has a timeout inside one that has one goes by the outer on
     sl::tasklet_ref endless;
     sl::tasklet([&] {
         wait_for_run(main);
-        endless = sl::tasklet([&] {
+        auto t = sl::tasklet([&] {
             for (;;) {
                 ++ticks;
                 sl::checkpoint();
             }
-        })();
+        });
+        endless = t;                                  // before it runs
+        t();
         sl::run(5);
     })();
     const auto result = sl::run(1000);

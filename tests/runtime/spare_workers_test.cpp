@@ -124,7 +124,7 @@ TEST_CASE("a spare worker leaves when it is needed no more, though there is work
                 for (int i = 0; i < 20; ++i)              // busy until all spares have left
                     g.spawn([&, i] {
                         rondo::channel<int> line(1);
-                        while (kept < workers || spares_at_work(rt) == 0) rondo::yield();
+                        while (!go_on && (kept < workers || spares_at_work(rt) == 0)) rondo::yield();
                         go_on = true;
                         while (spares_at_work(rt) > 0)
                             if (i % 2) rondo::yield();
