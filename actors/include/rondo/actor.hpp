@@ -35,6 +35,15 @@ namespace detail {
 template <class A, class... Args>
 concept actor_made_from = std::constructible_from<A, Args...> && std::is_nothrow_destructible_v<A>;
 
+// An aggregate may be given its first members only, as in braces; a warning would point here, not to who does so.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wmissing-field-initializers"
+template <class A, class... Args>
+void make_at(void* place, Args&&... args) noexcept(std::is_nothrow_constructible_v<A, Args&&...>) {
+    ::new (place) A(std::forward<Args>(args)...);
+}
+#pragma GCC diagnostic pop
+
 template <class A, class... Args>
 actor_ref<A> start_under(std::shared_ptr<supervised> under, actor_system& in, const actor_options& o, Args&&... args) {
     static_assert(alignof(A) <= 64, "an actor's alignment is at most 64");
@@ -44,10 +53,10 @@ actor_ref<A> start_under(std::shared_ptr<supervised> under, actor_system& in, co
     void* block = take_block(c.lines);
     auto* cell = ::new (block) actor_cell(in, c, slots, o.full.value_or(c.full));
     if constexpr (std::is_nothrow_constructible_v<A, Args&&...>) {
-        ::new (cell->state()) A(std::forward<Args>(args)...);
+        make_at<A>(cell->state(), std::forward<Args>(args)...);
     } else {
         try {
-            ::new (cell->state()) A(std::forward<Args>(args)...);
+            make_at<A>(cell->state(), std::forward<Args>(args)...);
         } catch (...) {
             std::destroy_at(cell);
             give_block(block, c.lines);

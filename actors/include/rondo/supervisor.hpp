@@ -106,7 +106,7 @@ child_spec child(const child_options& options, Args&&... args) {
                     *kept);
             },
             [kept](detail::actor_cell& c) {
-                std::apply([&](const auto&... a) { ::new (c.state()) A(a...); }, *kept);
+                std::apply([&](const auto&... a) { detail::make_at<A>(c.state(), a...); }, *kept);
             }};
 }
 template <class A, class Noted = detail::noted_start<A>, class... Args>
