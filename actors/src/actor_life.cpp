@@ -392,6 +392,7 @@ void actor_cell::end(exit_reason why, bool is_reported) noexcept {
         }
     }
     messages.close();
+    empty_mailbox(dead_letter_reason::ended, why);        // before it is said to have ended, too
     // Or else nobody has made them an extra, and now nobody will.
     if (!e && !why.error && extra.compare_exchange_strong(e, ended_extra(why.kind), acq_rel, acquire)) {
         now.store(phase::ended, relaxed);
