@@ -512,9 +512,10 @@ void scheduler::stop_one_by_one(lowlevel::time_point limit) noexcept {
         for (task_ref child = next; child.t; child = find([&](task_ref one) { return parent_of(*one.t) == next.id; }))
             next = child;
         stop_task(next);
-        // It must have ended before its parent hears of it, however busy the machine is; unless it swallows the stop.
+        // It must have ended before its parent hears of it, also on a busy machine; but who swallows the stop has had his chance.
+        const auto patience = std::min(limit, std::chrono::steady_clock::now() + std::chrono::milliseconds(200));
         while (!wait_until_quiet(std::chrono::steady_clock::now() + std::chrono::milliseconds(10), is_virtual()))
-            if (!is_living(next) || std::chrono::steady_clock::now() > limit) break;
+            if (!is_living(next) || std::chrono::steady_clock::now() > patience) break;
     }
 }
 
