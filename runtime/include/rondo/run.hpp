@@ -83,7 +83,7 @@ struct worker_stats {
     std::uint64_t dispatched = 0;                    ///< the same, and how often it has gone on with one that had suspended
     std::uint64_t steals = 0;                        ///< tasklets that it has taken out of other workers' queues
     std::uint64_t switches = 0;                      ///< from one stack to another
-    std::uint64_t parks = 0;                         ///< how often it has found nothing to do, and slept
+    std::uint64_t parks = 0;                         ///< how often it has found nothing to do, and was about to sleep
     std::uint64_t inline_joins = 0;                  ///< tasklets that had not begun when they were joined: run as calls
 };
 /// The sums of all workers' counters, and more; taken while they run, so they may be some operations apart.
@@ -91,7 +91,7 @@ struct runtime_stats {
     std::size_t workers = 0;                         ///< without spare ones
     std::uint64_t spawned = 0;                       ///< from outside, too: by plain threads, and other runtimes' tasklets
     std::uint64_t finished = 0, dispatched = 0, steals = 0, switches = 0, parks = 0, inline_joins = 0;
-    std::uint64_t wakes = 0;                         ///< how often a worker that slept has been woken
+    std::uint64_t wakes = 0;                         ///< how often a parked worker has been woken, since there was work
     std::uint64_t stalls = 0;                        ///< reports of tasklets that keep their workers
     std::uint64_t spares_called = 0;                 ///< how often a spare worker has begun
     std::size_t live = 0;                            ///< tasklets that have not ended
