@@ -9,6 +9,10 @@
 #include <atomic>
 #include <cstdint>
 
+#ifdef RONDO_NOISE
+#include <rondo/detail/noisy_atomic.hpp>
+#endif
+
 #if defined(__has_feature)
 #if __has_feature(thread_sanitizer)
 #define RONDO_TSAN 1
@@ -27,7 +31,11 @@
 namespace rondo::detail {
 
 template <class T>
+#ifdef RONDO_NOISE
+using atomic = noisy_atomic<T>;
+#else
 using atomic = std::atomic<T>;
+#endif
 
 inline constexpr auto relaxed = std::memory_order_relaxed;
 inline constexpr auto acquire = std::memory_order_acquire;
