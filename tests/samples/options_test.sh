@@ -199,7 +199,7 @@ code=$?
 # On a terminal the line that shows how the game goes fits into it: what is longer would not be cleared.
 if command -v script >/dev/null; then
     arguments="on a terminal of 60 columns"
-    script -qec "stty cols 60 && exec '$hackysack' --players 10 --circles 100 --kicks 300000 --workers 1" /dev/null \
+    script -qec "stty cols 60 && exec '$hackysack' --players 10 --circles 100 --kicks 100000 --workers 1" /dev/null \
         </dev/null >"$folder/out" 2>"$folder/err" || fail "exit code $?, not 0"
     tr '\r' '\n' <"$folder/out" | grep '\[K.*kicks, ' >"$folder/drawn" || fail "nothing was drawn"
     grep '\[K.\{60\}' "$folder/drawn" && fail "a line is too long"
