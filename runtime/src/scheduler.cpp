@@ -503,9 +503,6 @@ void scheduler::stop_one_by_one(lowlevel::time_point limit) noexcept {
         });
         return found;
     };
-    const auto is_living = [](task_ref one) {
-        return one.t->id.load(acquire) == one.id && one.t->state.load(acquire) != task::phase::finished;
-    };
     while (std::chrono::steady_clock::now() < limit) {
         task_ref next = find([](task_ref) { return true; });
         if (!next.t) return;
@@ -515,7 +512,7 @@ void scheduler::stop_one_by_one(lowlevel::time_point limit) noexcept {
         // It must have ended before its parent hears of it, also on a busy machine; but who swallows the stop has had his chance.
         const auto patience = std::min(limit, std::chrono::steady_clock::now() + std::chrono::milliseconds(200));
         while (!wait_until_quiet(std::chrono::steady_clock::now() + std::chrono::milliseconds(10), is_virtual()))
-            if (!is_living(next) || std::chrono::steady_clock::now() > patience) break;
+            if (task_done(next) || std::chrono::steady_clock::now() > patience) break;
     }
 }
 
