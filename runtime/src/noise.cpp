@@ -6,8 +6,12 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cstdint>
+#include <cstdio>
 #include <cstdlib>
+#include <cstring>
+#include <system_error>
 
 #include <rondo/detail/atomic.hpp>
 
@@ -16,7 +20,12 @@ namespace {
 
 std::uint64_t number_in(const char* name, std::uint64_t otherwise) noexcept {
     const char* const text = std::getenv(name);
-    return text && *text ? std::strtoull(text, nullptr, 10) : otherwise;
+    if (!text || !*text) return otherwise;
+    std::uint64_t n = 0;
+    const char* const end = text + std::strlen(text);
+    if (const auto [last, problem] = std::from_chars(text, end, n); problem == std::errc() && last == end) return n;
+    std::fprintf(stderr, "rondo: $%s is \"%s\": give a whole number, or unset it\n", name, text);
+    std::_Exit(2);                                    // rather than be quiet, and let somebody take that for noise
 }
 
 constinit thread_local std::uint64_t state = 0;
